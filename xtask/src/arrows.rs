@@ -1,0 +1,91 @@
+//! Which crate may depend on which: the arrows of ARCHITECTURE.md, checked against the manifests.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+/// For each folder, the folders its crates may name in `[dependencies]`. Development dependencies are free:
+/// a test may see what the code under test must not.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("protocol", &[]),
+    ("session", &["protocol"]),
+    ("aws/dialects", &[]),
+    ("aws/client", &["aws/dialects"]),
+    ("server/store", &["session"]),
+    ("server/relay", &["protocol", "session", "server/store"]),
+    ("services/ssm", &["aws/dialects", "session", "server/store"]),
+    ("services/ssmmessages", &["aws/dialects", "session", "server/store"]),
+    ("services/ec2messages", &["aws/dialects", "session", "server/store"]),
+    ("services/sts", &["aws/dialects", "session", "server/store"]),
+    (
+        "server/gateway",
+        &[
+            "aws/dialects",
+            "protocol",
+            "session",
+            "server/store",
+            "server/relay",
+            "services/ssm",
+            "services/ssmmessages",
+            "services/ec2messages",
+            "services/sts",
+        ],
+    ),
+    ("agent", &["protocol", "session", "aws/dialects", "aws/client"]),
+    ("plugin", &["protocol", "session", "aws/client"]),
+    (
+        "bin/server",
+        &["session", "aws/client", "server/store", "server/relay", "server/gateway", "plugin"],
+    ),
+    ("bin/agent", &["agent", "session"]),
+    ("bin/plugin", &["plugin", "session"]),
+    ("tests/simulation", &["protocol"]),
+    ("xtask", &[]),
+];
+
+/// Fails for a dependency that no arrow allows, a member without a rule, or a lint table that is not inherited.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    let workspace = manifest(&root.join("Cargo.toml"))?;
+    let folders = folders_by_crate(&workspace)?;
+    let members = workspace["workspace"]["members"].as_array().context("no workspace members")?;
+    let mut wrong = Vec::new();
+    for member in members.iter().filter_map(toml::Value::as_str) {
+        let Some((_, allowed)) = ALLOWED.iter().find(|(folder, _)| *folder == member) else {
+            wrong.push(format!("`{member}` has no rule in xtask/src/arrows.rs"));
+            continue;
+        };
+        let manifest = manifest(&root.join(member).join("Cargo.toml"))?;
+        let inherited = manifest.get("lints").and_then(|lints| lints.get("workspace"));
+        if inherited.and_then(toml::Value::as_bool) != Some(true) {
+            wrong.push(format!("`{member}` does not inherit the workspace's lints"));
+        }
+        let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+        for name in dependencies.into_iter().flat_map(|table| table.keys()) {
+            if let Some(folder) = folders.get(name)
+                && !allowed.contains(&folder.as_str())
+            {
+                wrong.push(format!("`{member}` may not depend on `{folder}`"));
+            }
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("the arrows of ARCHITECTURE.md do not hold:\n  {}", wrong.join("\n  "));
+    }
+    eprintln!("arrows: {} crates, all as ARCHITECTURE.md draws them", members.len());
+    Ok(())
+}
+
+fn folders_by_crate(workspace: &toml::Value) -> Result<BTreeMap<String, String>> {
+    let dependencies =
+        workspace["workspace"]["dependencies"].as_table().context("no workspace dependencies")?;
+    Ok(dependencies
+        .iter()
+        .filter_map(|(name, value)| Some((name.clone(), value.get("path")?.as_str()?.to_owned())))
+        .collect())
+}
+
+fn manifest(path: &Path) -> Result<toml::Value> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("cannot parse `{}`", path.display()))
+}
