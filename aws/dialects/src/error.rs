@@ -1,0 +1,86 @@
+//! An error as a client sees it: a code, a message and a status, independent of the wire it travels on.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::StatusCode;
+
+/// Names a wire family, because one mistake has a different code on each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// JSON 1.1 (`ssm`, `ec2messages`, `kms`, `logs`, …): client errors are status 400.
+    Json,
+    /// Query with XML answers (`sts`, `iam`): authentication errors are status 403.
+    Query,
+    /// The message gateway's REST paths (`ssmmessages`): JSON in, XML out.
+    Rest,
+}
+
+/// An AWS error response: the short code, the text for people and the HTTP status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsError {
+    code: Cow<'static, str>,
+    message: String,
+    status: StatusCode,
+}
+
+impl AwsError {
+    /// Makes a client error (status 400) with the code clients branch on and the text they print.
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), status: StatusCode::BAD_REQUEST }
+    }
+
+    /// Makes the error for an operation nobody implements; agents fall back on exactly this code.
+    pub fn unknown_operation() -> Self {
+        Self::new("UnknownOperationException", "")
+    }
+
+    /// Makes a `ValidationException` with a text of its own, for rules that the models cannot state.
+    pub fn validation(message: impl Into<String>) -> Self {
+        Self::new("ValidationException", message)
+    }
+
+    /// Makes a server fault (status 500) whose text says nothing about the inside.
+    pub fn internal(code: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(code, "An internal error occurred.").with_status(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Replaces the status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The code that clients branch on, without prefix.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The text for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Whether the caller is at fault (any status below 500).
+    pub fn is_client_fault(&self) -> bool {
+        self.status.as_u16() < 500
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() {
+            f.write_str(&self.code)
+        } else {
+            write!(f, "{}: {}", self.code, self.message)
+        }
+    }
+}
+
+impl std::error::Error for AwsError {}

@@ -1,0 +1,1 @@
+//! The canonical form of a request, the same for signing and checking.
