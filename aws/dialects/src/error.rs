@@ -27,7 +27,11 @@ pub struct AwsError {
 impl AwsError {
     /// Makes a client error (status 400) with the code clients branch on and the text they print.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status: StatusCode::BAD_REQUEST }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            status: StatusCode::BAD_REQUEST,
+        }
     }
 
     /// Makes the error for an operation nobody implements; agents fall back on exactly this code.

@@ -11,7 +11,9 @@ pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 /// Splits an `X-Amz-Target` value at its last dot into service prefix and operation.
 pub fn target(header: &str) -> Option<(&str, &str)> {
-    header.rsplit_once('.').filter(|(service, operation)| !service.is_empty() && !operation.is_empty())
+    header
+        .rsplit_once('.')
+        .filter(|(service, operation)| !service.is_empty() && !operation.is_empty())
 }
 
 /// Why an input was refused.

@@ -97,6 +97,8 @@ pub fn drawbridge() -> &'static Service {
 }
 
 fn empty() -> &'static Service {
-    static EMPTY: Service = Service { operations: BTreeMap::new() };
+    static EMPTY: Service = Service {
+        operations: BTreeMap::new(),
+    };
     &EMPTY
 }

@@ -46,7 +46,10 @@ pub struct RsaSigner {
 impl RsaSigner {
     /// Joins a node id and its RSA key.
     pub fn new(node_id: impl Into<String>, key: rsa::KeyPair) -> Self {
-        Self { node_id: node_id.into(), key }
+        Self {
+            node_id: node_id.into(),
+            key,
+        }
     }
 
     /// The node id sent in the access key position.
@@ -57,7 +60,9 @@ impl RsaSigner {
 
 impl fmt::Debug for RsaSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RsaSigner").field("node_id", &self.node_id).finish_non_exhaustive()
+        f.debug_struct("RsaSigner")
+            .field("node_id", &self.node_id)
+            .finish_non_exhaustive()
     }
 }
 
