@@ -1,0 +1,135 @@
+//! The command line of `drawbridge`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A self-hosted Session Manager: shells, commands and tunnels on machines that listen on nothing.
+#[derive(Parser)]
+#[command(name = "drawbridge", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run everything on this machine: a server, an administrator and one managed node
+    Dev(Dev),
+    /// Run the server
+    Serve(Serve),
+    /// Work with the configuration file of `serve`
+    #[command(subcommand)]
+    Config(Config),
+    /// Open a shell on a managed node, without the AWS CLI
+    Connect(Connect),
+    /// List, end, watch and take over sessions
+    #[command(subcommand)]
+    Sessions(Sessions),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell to complete in
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff
+    Man,
+}
+
+#[derive(Args)]
+pub(crate) struct Dev {
+    /// Folder for state, keys and certificates
+    #[arg(long, value_name = "DIR", env = "DRAWBRIDGE_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8443")]
+    pub(crate) listen: String,
+    /// Where to write the environment for shells [default: DIR/env]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Print only the `export` lines on standard output; if a server already runs on the folder, print its and end
+    #[arg(long)]
+    pub(crate) print_env: bool,
+    /// Land shells in an `ssm-user` account with sudo rights, as AWS does (makes the account; needs root)
+    #[arg(long)]
+    pub(crate) ssm_user: bool,
+    /// Answer for AWS's own host names too, and hand out stream addresses under them
+    #[arg(long)]
+    pub(crate) private_names: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Config {
+    /// Say whether a configuration file is right, and if not, where and why
+    Check {
+        /// The configuration file
+        file: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Connect {
+    /// A node id, or the Name tag of exactly one node
+    pub(crate) node: String,
+    /// Why; kept with the session
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Sessions {
+    /// List sessions
+    List {
+        /// Ended sessions instead of live ones
+        #[arg(long)]
+        history: bool,
+        /// One JSON array, as the API answers it
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// End a session
+    Terminate {
+        /// The session's id
+        session: String,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Follow a live session, read-only
+    Watch {
+        /// The session's id
+        session: String,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Take over a live session from whoever has it; `~d` detaches
+    Attach {
+        /// The session's id
+        session: String,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+}
+
+/// Which server, and as whom.
+#[derive(Args)]
+pub(crate) struct ServerArguments {
+    /// The server's address
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
+    pub(crate) endpoint_url: String,
+    /// The region to sign for
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    pub(crate) region: String,
+    /// A profile of the AWS configuration files
+    #[arg(long, env = "AWS_PROFILE")]
+    pub(crate) profile: Option<String>,
+}

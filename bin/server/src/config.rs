@@ -1,0 +1,128 @@
+//! The configuration file of `drawbridge serve`, and what is wrong with one.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::exit::{BAD_CONFIGURATION, Failure};
+
+/// Everything `drawbridge serve` can be told. Unknown keys are refused by name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Folder for state, journal, keys and certificates.
+    pub(crate) data_dir: PathBuf,
+    /// `HOST:PORT` to listen on; port 0 takes a free one.
+    #[serde(default = "default_listen")]
+    pub(crate) listen: String,
+    /// The account that the first administrator belongs to: 12 digits.
+    #[serde(default = "default_account")]
+    pub(crate) account: String,
+    /// The region that answers name; any name a client signs for is accepted.
+    #[serde(default = "default_region")]
+    pub(crate) region: String,
+    /// `HOST[:PORT]` that clients and nodes reach this server under; the request's own Host where absent.
+    #[serde(default)]
+    pub(crate) public_host: Option<String>,
+    /// More host names and addresses for the certificate.
+    #[serde(default)]
+    pub(crate) certificate_hosts: Vec<String>,
+    /// Answer for AWS's own host names too (see the README's table of clients).
+    #[serde(default)]
+    pub(crate) private_names: bool,
+}
+
+impl Config {
+    /// Reads and checks `path`; the error names the line, the key and the rule.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| Failure::new(BAD_CONFIGURATION, format!("cannot read `{}`", path.display())))?;
+        Self::parse(&text).map_err(|problem| {
+            Failure::new(BAD_CONFIGURATION, format!("`{}`, {problem}", path.display()))
+                .hint("docs/reference/configuration.md lists every key")
+                .into()
+        })
+    }
+
+    /// Parses and checks `text`; the error begins with `line N`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            format!("line {line}: {}", error.message().trim_end())
+        })?;
+        for (key, problem) in config.problems() {
+            let line = text
+                .lines()
+                .position(|line| line.trim_start().starts_with(key))
+                .map_or(1, |index| index + 1);
+            return Err(format!("line {line}: `{key}` {problem}"));
+        }
+        Ok(config)
+    }
+
+    fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        let well_formed_port = self.listen.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if !well_formed_port {
+            problems.push(("listen", format!("must be `HOST:PORT`, is `{}`", self.listen)));
+        }
+        if self.account.len() != 12 || !self.account.bytes().all(|byte| byte.is_ascii_digit()) {
+            problems.push(("account", format!("must be 12 digits, is `{}`", self.account)));
+        }
+        let region_characters = self.region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if self.region.is_empty() || self.region.len() > 100 || !region_characters {
+            problems.push((
+                "region",
+                format!("must be 1 to 100 letters, digits and hyphens, is `{}`", self.region),
+            ));
+        }
+        problems
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+fn default_listen() -> String {
+    "0.0.0.0:8443".to_owned()
+}
+
+fn default_account() -> String {
+    "123456789012".to_owned()
+}
+
+fn default_region() -> String {
+    "us-east-1".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fills_in_defaults() {
+        let config = Config::parse("data_dir = \"/srv/drawbridge\"").unwrap();
+        assert_eq!(config.listen, "0.0.0.0:8443");
+        assert_eq!(config.account, "123456789012");
+        assert!(!config.private_names);
+    }
+
+    #[test]
+    fn names_line_and_key_of_each_mistake() {
+        let cases = [
+            ("data_dir = \"/d\"\nlisen = \":1\"\n", "line 2: unknown field `lisen`"),
+            ("data_dir = \"/d\"\n\naccount = \"12\"\n", "line 3: `account` must be 12 digits, is `12`"),
+            ("data_dir = \"/d\"\nlisten = \"nowhere\"\n", "line 2: `listen` must be `HOST:PORT`, is `nowhere`"),
+            ("data_dir = \"/d\"\nregion = \"a b\"\n", "line 2: `region` must be 1 to 100"),
+            ("data_dir = 3\n", "line 1: invalid type: integer `3`, expected path string"),
+            ("listen = \"[::]:1\"\n", "line 1: missing field `data_dir`"),
+            ("data_dir = \"/d\nx", "line 1: "),
+        ];
+        for (text, expected) in cases {
+            let problem = Config::parse(text).unwrap_err();
+            assert!(problem.starts_with(expected), "for {text:?}: {problem:?} does not start with {expected:?}");
+        }
+    }
+}

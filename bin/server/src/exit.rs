@@ -1,0 +1,60 @@
+//! Exit codes of `drawbridge`, as `docs/reference/exit-codes.md` lists them.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// An expected failure: one sentence, an optional hint, and its own exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    sentence: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure that ends the program with `code`.
+    pub(crate) fn new(code: u8, sentence: impl Into<String>) -> Self {
+        Self { code, sentence: sentence.into(), hint: None }
+    }
+
+    /// What the user can do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.sentence)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Prints a failure once, with its causes and hint, and answers its exit code.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    let failure = error.downcast_ref::<Failure>();
+    if let Some(hint) = failure.and_then(|failure| failure.hint.as_ref()) {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::from(failure.map_or(FAILED, |failure| failure.code))
+}
+
+/// Something failed that has no code of its own.
+pub(crate) const FAILED: u8 = 1;
+/// The configuration file or an argument is wrong (clap uses the same code for arguments).
+pub(crate) const BAD_CONFIGURATION: u8 = 2;
+/// The listening address is taken or not ours to take.
+pub(crate) const ADDRESS_UNAVAILABLE: u8 = 3;
+/// The data folder cannot be written.
+pub(crate) const FOLDER_UNUSABLE: u8 = 4;
+/// Another server works on the data folder.
+pub(crate) const FOLDER_IN_USE: u8 = 5;
+/// The managed node of `drawbridge dev` could not be started.
+pub(crate) const NODE_FAILED: u8 = 6;
+/// A session was refused, or ended by a failure.
+pub(crate) const SESSION_FAILED: u8 = 7;
+/// The server could not be reached, or refused the caller.
+pub(crate) const SERVER_REFUSED: u8 = 8;

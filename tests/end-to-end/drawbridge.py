@@ -1,0 +1,328 @@
+"""The fixtures' machinery: the server, a terminal with a screen, and a network that can be cut."""
+
+import contextlib
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pexpect
+import pyte
+
+PATIENCE = 60  # seconds any single step may take before the test fails
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def programs():
+    """The folder of the built programs."""
+    return pathlib.Path(os.environ.get("DRAWBRIDGE_PROGRAMS", ROOT / "target/debug")).resolve()
+
+
+def program(name):
+    return str(programs() / name)
+
+
+def eventually(condition, patience=PATIENCE, what="condition"):
+    """Polls until `condition()` is truthy and answers its value."""
+    deadline = time.monotonic() + patience
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {patience} s; last value {value!r}")
+        select.select([], [], [], 0.05)
+
+
+class Dev:
+    """A running `drawbridge dev`."""
+
+    def __init__(self, folder, listen="127.0.0.1:0", extra=()):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data = self.folder / "data"
+        self.env_file = self.folder / "env"
+        self.listen = listen
+        self.extra = list(extra)
+        self.process = None
+        self.log = self.folder / "server.log"
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        with contextlib.suppress(FileNotFoundError):
+            self.env_file.unlink()
+        log = open(self.log, "ab")
+        self.process = subprocess.Popen(
+            [program("drawbridge"), "dev", "--data-dir", self.data, "--listen", self.listen,
+             "--env-file", self.env_file, *self.extra],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(),
+        )
+        log.close()
+        self.wait_ready()
+        self.env = sourced(self.env_file)
+        self.port = int(self.env["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
+        self.listen = f"127.0.0.1:{self.port}"
+        self.node = self.env["DRAWBRIDGE_NODE_ID"]
+
+    def wait_ready(self):
+        def ready():
+            assert self.process.poll() is None, f"drawbridge dev ended:\n{self.log.read_text()}"
+            return self.env_file.exists()
+        eventually(ready, what="env file")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+
+    def aws(self, *arguments, env=None, check=True):
+        """Runs the AWS CLI; answers its parsed JSON output."""
+        done = subprocess.run(
+            ["aws", *arguments, "--output", "json"], env=env or self.env, capture_output=True, text=True,
+            timeout=PATIENCE, stdin=subprocess.DEVNULL,
+        )
+        if not check:
+            return done
+        assert done.returncode == 0, f"aws {' '.join(arguments)}: {done.stderr}"
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def cli(self, *arguments, env=None):
+        """Runs `drawbridge …`; answers the finished process."""
+        return subprocess.run(
+            [program("drawbridge"), *arguments], env=env or self.env, capture_output=True, text=True,
+            timeout=PATIENCE, stdin=subprocess.DEVNULL,
+        )
+
+    def session(self, session_id, state="Active"):
+        found = self.aws("ssm", "describe-sessions", "--state", state, "--filters",
+                         f"key=SessionId,value={session_id}")["Sessions"]
+        return found[0] if found else None
+
+    def through(self, proxy):
+        """This server's environment with `proxy` in between."""
+        return self.env | {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{proxy.port}"}
+
+
+class Serve(contextlib.AbstractContextManager):
+    """A node of its own: `drawbridge-agent run`, registered through `endpoint`."""
+
+    def __init__(self, dev, folder, endpoint, name="second"):
+        self.dev, self.folder = dev, pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = dev.aws("ssm", "create-activation", "--iam-role", "Role", "--default-instance-name", name)
+        env = clean_environment() | {"DRAWBRIDGE_ACTIVATION_CODE": made["ActivationCode"]}
+        self.state = self.folder / "state"
+        self.bundle = dev.env["AWS_CA_BUNDLE"]
+        done = subprocess.run(
+            [program("drawbridge-agent"), "register", "--endpoint", endpoint, "--activation-id",
+             made["ActivationId"], "--ca", self.bundle, "--state-dir", self.state],
+            env=env, capture_output=True, text=True, timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        self.start()
+        self.node = eventually(self._online, what="node online")
+
+    def start(self):
+        log = open(self.folder / "agent.log", "ab")
+        self.process = subprocess.Popen(
+            [program("drawbridge-agent"), "run", "--state-dir", self.state, "--no-ssm-user"],
+            env=clean_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )
+        log.close()
+
+    def _online(self):
+        nodes = self.dev.aws("ssm", "describe-instance-information")["InstanceInformationList"]
+        for node in nodes:
+            if node["InstanceId"] != self.dev.node and node["PingStatus"] == "Online":
+                status = self.dev.aws("ssm", "get-connection-status", "--target", node["InstanceId"])
+                if status["Status"] == "connected":
+                    return node["InstanceId"]
+        return None
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        self.dev.aws("ssm", "deregister-managed-instance", "--instance-id", self.node)
+
+
+class Terminal:
+    """A program under a pseudo-terminal, with the screen a person would see."""
+
+    def __init__(self, argv, env, rows=30, columns=100):
+        self.screen = pyte.Screen(columns, rows)
+        self.stream = pyte.ByteStream(self.screen)
+        self.raw = bytearray()
+        argv = [shutil.which(argv[0], path=env["PATH"]) or argv[0], *argv[1:]]
+        self.child = pexpect.spawn(argv[0], [str(a) for a in argv[1:]], env=env, dimensions=(rows, columns),
+                                   timeout=PATIENCE, maxread=65536)
+        self.child.delaybeforesend = None
+
+    def send(self, text):
+        self.child.send(text)
+
+    def line(self, text):
+        self.child.send(text + "\r")
+
+    def pump(self, patience=0.05):
+        """Reads what is there; answers whether the program still has its terminal."""
+        try:
+            data = self.child.read_nonblocking(65536, patience)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += data
+        self.stream.feed(data)
+        return True
+
+    def text(self):
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+    def wait_for(self, needle, patience=PATIENCE):
+        """Reads until `needle` (bytes: in the raw output, str: on the screen) has come."""
+        deadline = time.monotonic() + patience
+        while True:
+            found = needle in self.raw if isinstance(needle, bytes) else needle in self.text()
+            if found:
+                return
+            alive = self.pump()
+            if not alive or time.monotonic() > deadline:
+                tail = bytes(self.raw[-2000:])
+                raise AssertionError(f"{needle!r} never came; screen:\n{self.text()}\nlast output: {tail!r}")
+
+    def forget(self):
+        """Drops what has been read so far, so that the next wait sees only what is new."""
+        while self.child.isalive() and select.select([self.child.fd], [], [], 0)[0] and self.pump():
+            pass
+        self.raw.clear()
+
+    def resize(self, rows, columns):
+        self.child.setwinsize(rows, columns)
+        self.screen.resize(rows, columns)
+
+    def end(self, patience=PATIENCE):
+        """Reads to the end; answers the exit code."""
+        deadline = time.monotonic() + patience
+        while self.pump():
+            assert time.monotonic() < deadline, f"still running; screen:\n{self.text()}"
+        self.child.close()
+        return self.child.exitstatus
+
+    def close(self):
+        self.child.close(force=True)
+
+
+class Proxy:
+    """A TCP proxy on loopback whose live connections can be cut, or whose door can be shut."""
+
+    def __init__(self, port):
+        self.target = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.open = True
+        self.pairs = set()
+        self.lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.open = False
+        self.listener.close()
+        self.cut()
+
+    def cut(self):
+        """Resets every live connection; answers how many there were."""
+        with self.lock:
+            pairs, self.pairs = self.pairs, set()
+        for pair in pairs:
+            for one in pair:
+                with contextlib.suppress(OSError):
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                    one.shutdown(socket.SHUT_RDWR)
+        return len(pairs)
+
+    def live(self):
+        with self.lock:
+            return len(self.pairs)
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                if not self.open:
+                    raise OSError("shut")
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()
+                continue
+            pair = (client, server)
+            with self.lock:
+                self.pairs.add(pair)
+            for source, sink in (pair, pair[::-1]):
+                threading.Thread(target=self._copy, args=(pair, source, sink), daemon=True).start()
+
+    def _copy(self, pair, source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with self.lock:
+            self.pairs.discard(pair)
+        for one in pair:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+def clean_environment():
+    """The test's own environment without anything that would point at another server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DRAWBRIDGE_"))}
+
+
+def sourced(env_file):
+    """What a shell's environment is after reading `env_file`, with the virtual environment's `aws` in reach."""
+    base = clean_environment() | {"HOME": str(pathlib.Path(env_file).parent), "TERM": "xterm-256color"}
+    base["PATH"] = f"{pathlib.Path(sys.executable).parent}:{base['PATH']}"
+    done = subprocess.run(["sh", "-c", '. "$1"; exec env -0', "sh", env_file], env=base, capture_output=True,
+                          check=True)
+    return dict(pair.split("=", 1) for pair in done.stdout.decode().split("\0") if pair)
+
+
+def processes_with(needle):
+    """Ids of processes whose command line contains `needle`."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if needle.encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+    return found
+
+
+def hang_up(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,124 @@
+"""`drawbridge` as its users type it: refusals, sessions, watch and attach."""
+
+import json
+import re
+import subprocess
+
+from drawbridge import clean_environment, eventually, program
+from test_first_session import started
+
+
+def run(*arguments):
+    return subprocess.run([program("drawbridge"), *map(str, arguments)], env=clean_environment(),
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+def test_a_second_start_on_the_same_folder_is_refused(dev):
+    done = run("dev", "--data-dir", dev.data, "--listen", "127.0.0.1:0")
+    assert done.returncode == 5
+    assert str(dev.data) in done.stderr and "in use" in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
+
+
+def test_a_taken_port_is_refused(dev, tmp_path):
+    done = run("dev", "--data-dir", tmp_path / "other", "--listen", f"127.0.0.1:{dev.port}")
+    assert done.returncode == 3
+    assert f"127.0.0.1:{dev.port}" in done.stderr
+
+
+def test_an_unwritable_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    done = run("dev", "--data-dir", tmp_path / "file" / "data", "--listen", "127.0.0.1:0")
+    assert done.returncode == 4
+    assert str(tmp_path / "file" / "data") in done.stderr
+
+
+def test_config_check_names_line_and_key(tmp_path):
+    config = tmp_path / "drawbridge.toml"
+    config.write_text('data_dir = "/srv/drawbridge"\nlistne = "0.0.0.0:443"\n')
+    done = run("config", "check", config)
+    assert done.returncode == 2
+    assert "line 2" in done.stderr and "`listne`" in done.stderr
+    config.write_text('data_dir = "/srv/drawbridge"\nlisten = "0.0.0.0:443"\n')
+    assert run("config", "check", config).returncode == 0
+
+
+def test_sessions_are_listed_watched_attached_and_terminated(dev, terminal):
+    shell, session_id = started(terminal, dev)
+    listed = json.loads(dev.cli("sessions", "list", "--json").stdout)
+    assert session_id in [session["SessionId"] for session in listed]
+    assert session_id in dev.cli("sessions", "list").stdout
+
+    watcher = terminal([program("drawbridge"), "sessions", "watch", session_id], dev.env)
+    watcher.wait_for(b"ready> ")
+    watcher.send("echo not-''typed\r")
+    shell.line("echo seen-''by-both")
+    shell.wait_for(b"seen-by-both\r\n")
+    watcher.wait_for(b"seen-by-both\r\n")
+    assert b"not-typed" not in shell.raw and b"not-typed" not in watcher.raw
+
+    attached = terminal([program("drawbridge"), "sessions", "attach", session_id], dev.env)
+    attached.wait_for(b"ready> ")
+    assert shell.end() is not None
+    attached.line("echo taken-''over")
+    attached.wait_for(b"taken-over\r\n")
+    watcher.wait_for(b"taken-over\r\n")
+
+    attached.send("\r~d")
+    assert attached.end() == 0
+    assert dev.session(session_id)["Status"] == "Disconnected"
+
+    again = terminal([program("drawbridge"), "sessions", "attach", session_id], dev.env)
+    again.line("echo back-''again")
+    again.wait_for(b"back-again\r\n")
+    assert dev.cli("sessions", "terminate", session_id).returncode == 0
+    again.end()
+    watcher.end()
+    assert dev.session(session_id, "History")["Status"] == "Terminated"
+
+
+def test_connect_by_name_without_the_aws_cli(dev, terminal):
+    dev.aws("ssm", "add-tags-to-resource", "--resource-type", "ManagedInstance", "--resource-id", dev.node,
+            "--tags", "Key=Name,Value=web-1")
+    shell = terminal([program("drawbridge"), "connect", "web-1"], dev.env)
+    shell.line("echo by-''name")
+    shell.wait_for(b"by-name\r\n")
+    shell.send("\r~?")
+    shell.wait_for(b"~.")
+    shell.send("\r~.")
+    assert shell.end() is not None
+    assert dev.cli("connect", "no-such-node").returncode != 0
+    assert "no-such-node" in dev.cli("connect", "no-such-node").stderr
+
+
+def test_the_terminal_is_restored_and_nothing_is_left_on_the_node(dev, terminal):
+    shell = terminal(["sh"], dev.env)
+    shell.line("stty -a | tr -d '\\n' | sum > before; aws ssm start-session --target $DRAWBRIDGE_NODE_ID;"
+               " stty -a | tr -d '\\n' | sum > after; cmp before after && echo sa''me")
+    shell.wait_for(b"Starting session with SessionId: ")
+    shell.line("sleep 98765 & echo star''ted")
+    shell.wait_for(b"started\r\n")
+    shell.line("exit")
+    shell.wait_for(b"same\r\n")
+    from drawbridge import processes_with
+    eventually(lambda: not processes_with("98765"), what="background child gone")
+
+
+def test_no_secret_is_in_an_argument_list_or_a_log(dev, terminal):
+    import pathlib
+
+    shell, _ = started(terminal, dev)
+    secret = dev.env["AWS_SECRET_ACCESS_KEY"]
+    for cmdline in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = cmdline.read_bytes()
+        except OSError:
+            continue
+        assert secret.encode() not in text
+        assert not re.search(rb"TokenValue", text)
+    log = dev.log.read_text()
+    assert "TokenValue" not in log
+    shell.line("exit")
+    shell.end()
+    # The environment block that `dev` prints is for copy and paste; nothing else may name the secret.
+    assert log.count(secret) <= 1

@@ -1,0 +1,83 @@
+"""The README's first session, as a person types it."""
+
+import re
+
+START = ["aws", "ssm", "start-session", "--target"]
+
+
+def started(terminal, dev, env=None, **options):
+    """A session at its first prompt; answers the terminal and the session id."""
+    shell = terminal([*START, dev.node], env or dev.env, **options)
+    shell.wait_for(b"Starting session with SessionId: ")
+    shell.line("PS1='ready> '; export PS1; printf 'mark-%s\\n' set")
+    shell.wait_for(b"mark-set\r\n")
+    shell.wait_for("ready>")
+    session_id = re.search(rb"SessionId: ([\w+=,.@-]+)", bytes(shell.raw)).group(1).decode()
+    shell.forget()
+    return shell, session_id
+
+
+def test_a_shell_types_resizes_interrupts_and_exits(dev, terminal):
+    shell, session_id = started(terminal, dev)
+
+    shell.line("stty size")
+    shell.wait_for(b"30 100\r\n")
+    shell.resize(41, 123)
+    shell.forget()
+    shell.line("until [ \"$(stty size)\" = '41 123' ]; do :; done; echo resi''zed")
+    shell.wait_for(b"resized\r\n")
+
+    shell.line("sleep 1000; echo rc=$?")
+    shell.wait_for(b"rc=$?")
+    shell.send("\x03")
+    shell.line("echo after-''interrupt")
+    shell.wait_for(b"after-interrupt\r\n")
+
+    shell.line("printf '%s\\n' 'žluťoučký 🐎 日本語' | tee /dev/stderr | wc -m")
+    shell.wait_for("žluťoučký 🐎 日本語")
+
+    shell.line("exit")
+    code = shell.end()
+    assert f"\n\nExiting session with sessionId: {session_id}.\n\n".replace("\n", "\r\n").encode() in shell.raw
+    assert code == 0
+    ended = dev.session(session_id, "History")
+    assert ended["Status"] == "Terminated"
+    assert ended["Target"] == dev.node
+    assert ended["EndDate"] >= ended["StartDate"]
+
+
+def test_the_shell_is_the_accounts_own(dev, terminal):
+    shell, _ = started(terminal, dev)
+    shell.line("echo \"<$HOME|$USER|$SHELL|$PWD|$TERM|${AWS_ACCESS_KEY_ID-unset}>\"")
+    import os
+    import pwd
+
+    me = pwd.getpwuid(os.getuid())
+    expected = f"<{me.pw_dir}|{me.pw_name}|{me.pw_shell}|{me.pw_dir}|xterm-256color|unset>"
+    shell.wait_for(expected.encode())
+    shell.line("exit 3")
+    assert shell.end() == 0
+
+
+def test_reason_and_owner_are_on_record(dev, terminal):
+    shell = terminal([*START, dev.node, "--reason", "change 4711"], dev.env)
+    shell.wait_for(b"Starting session with SessionId: ")
+    sessions = dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"]
+    mine = [session for session in sessions if session.get("Reason") == "change 4711"]
+    assert len(mine) == 1
+    assert mine[0]["Owner"].startswith("arn:aws:iam::123456789012:")
+    assert mine[0]["DocumentName"] == "SSM-SessionManagerRunShell"
+    done = dev.aws("ssm", "terminate-session", "--session-id", mine[0]["SessionId"])
+    assert done == {"SessionId": mine[0]["SessionId"]}
+    shell.wait_for(mine[0]["SessionId"].encode())
+    assert shell.end() == 0
+    assert dev.session(mine[0]["SessionId"], "History")["Reason"] == "change 4711"
+
+
+def test_piped_input_runs_and_ends(dev):
+    import subprocess
+
+    done = subprocess.run([*START, dev.node], env=dev.env, input=b"echo from-''pipe\nexit\n",
+                          capture_output=True, timeout=60)
+    assert b"from-pipe" in done.stdout
+    assert done.returncode == 0
