@@ -1,10 +1,28 @@
 //! `cargo xtask bench`: ratios against OpenSSH in the same run.
 
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-/// Measures and prints.
-pub(crate) fn run(_root: &Path) -> Result<()> {
-    bail!("not built yet")
+use crate::demo::PROGRAMS;
+use crate::run::{cargo, run as run_command, target_folder};
+use crate::{apt, test};
+
+/// Builds the programs with the release profile, measures, and prints Markdown tables.
+pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
+    let mut build = cargo(root);
+    build.args(["build", "--release", "--locked"]);
+    for program in PROGRAMS {
+        build.args(["--package", program]);
+    }
+    run_command(&mut build)?;
+    apt::ensure(&["openssh-client", "openssh-server", "python3", "python3-venv"])?;
+    let python = test::virtual_environment(root)?;
+    run_command(
+        Command::new(python)
+            .arg(root.join("benches/terminal.py"))
+            .args(arguments)
+            .env("DRAWBRIDGE_PROGRAMS", target_folder(root).join("release")),
+    )
 }

@@ -39,7 +39,11 @@ enum Chore {
     /// Formatting, lints, documentation, dependency arrows and licences
     Check,
     /// Measure against OpenSSH in the same run and print ratios
-    Bench,
+    Bench {
+        /// Passed on to the measurement (`--quick`)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Regenerate the trimmed service models from an installed botocore
     Models {
         /// The `botocore/data` folder to read
@@ -53,7 +57,7 @@ fn main() -> Result<()> {
         Chore::Demo { arguments } => demo::run(&root, &arguments),
         Chore::Test { quick } => test::run(&root, quick),
         Chore::Check => check::run(&root),
-        Chore::Bench => bench::run(&root),
+        Chore::Bench { arguments } => bench::run(&root, &arguments),
         Chore::Models { botocore_data } => models::run(&botocore_data, &root.join("aws/dialects/models")),
     }
 }
