@@ -1,0 +1,128 @@
+//! What our own ends tell each other beyond the public protocol.
+//!
+//! AWS's programs ignore unknown JSON keys, so an end names its capabilities inside the first text frame of a connection
+//! and the server answers in ways that only an end which named them can see. Against AWS's own service both are left out.
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes of payload that every peer accepts in one stream frame.
+pub const DEFAULT_MAX_PAYLOAD: usize = 1024;
+
+/// Bytes of payload that no agreement exceeds, whatever a peer names.
+pub const LARGEST_MAX_PAYLOAD: usize = 256 * 1024;
+
+/// Names what an end can do, in its first text frame.
+///
+/// Absent keys mean "cannot"; unknown keys are ignored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Capabilities {
+    /// Bytes of payload that this end accepts in one stream frame; 0 means the default of 1024.
+    pub large_frames: u32,
+    /// Whether this end understands `"Cumulative": true` in an acknowledgement.
+    pub cumulative_ack: bool,
+    /// Whether this end reports (node) or uses (client) the exit code of a shell.
+    pub exit_code: bool,
+}
+
+impl Capabilities {
+    /// Lists what the ends of this version can do.
+    pub const OURS: Capabilities = Capabilities {
+        large_frames: 32 * 1024,
+        cumulative_ack: true,
+        exit_code: true,
+    };
+
+    /// Returns the payload bytes per frame that may be sent to this end, between 1 KiB and 256 KiB.
+    pub fn max_payload(&self) -> usize {
+        (self.large_frames as usize).clamp(DEFAULT_MAX_PAYLOAD, LARGEST_MAX_PAYLOAD)
+    }
+}
+
+/// Says whether a client may type or only look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The client whose input reaches the node.
+    #[default]
+    Owner,
+    /// A client that only sees output.
+    Watcher,
+}
+
+/// Is the server's first word on every connection of a client that named capabilities.
+///
+/// Payload of the binary message [`MessageType::DrawbridgeHello`](crate::wire::MessageType::DrawbridgeHello).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Hello {
+    /// What the server and the far end can do together.
+    pub capabilities: Capabilities,
+    /// The sequence number that the server expects next from this client; a client that has sent nothing starts there.
+    pub input_sequence: i64,
+    /// Whether this client may type.
+    pub role: Role,
+    /// Bytes of payload that this client may send in one stream frame.
+    pub max_payload: u32,
+}
+
+/// Tells our agent, inside `interactive_shell`, what it may use in this session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NodeExtension {
+    /// Bytes of payload that the agent may send in one stream frame; 0 means the default of 1024.
+    pub max_payload: u32,
+    /// Whether the agent may acknowledge many frames with one message.
+    pub cumulative_ack: bool,
+}
+
+impl NodeExtension {
+    /// Returns the payload bytes per frame that the agent may send, between 1 KiB and 256 KiB.
+    pub fn max_payload(&self) -> usize {
+        (self.max_payload as usize).clamp(DEFAULT_MAX_PAYLOAD, LARGEST_MAX_PAYLOAD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Capabilities, DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, Role};
+
+    #[test]
+    fn ignores_unknown_and_absent_keys() {
+        let parsed: Capabilities = serde_json::from_str(r#"{"CumulativeAck":true,"Telepathy":[1]}"#).unwrap();
+        assert_eq!(
+            parsed,
+            Capabilities {
+                cumulative_ack: true,
+                ..Capabilities::default()
+            }
+        );
+    }
+
+    #[test]
+    fn agreed_payload_stays_within_bounds() {
+        let named = |large_frames| {
+            Capabilities {
+                large_frames,
+                ..Capabilities::default()
+            }
+            .max_payload()
+        };
+        assert_eq!(named(0), DEFAULT_MAX_PAYLOAD);
+        assert_eq!(named(4096), 4096);
+        assert_eq!(named(u32::MAX), LARGEST_MAX_PAYLOAD);
+    }
+
+    #[test]
+    fn hello_round_trips() {
+        let hello = Hello {
+            capabilities: Capabilities::OURS,
+            input_sequence: 9,
+            role: Role::Watcher,
+            max_payload: 32768,
+        };
+        let json = serde_json::to_string(&hello).unwrap();
+        assert!(json.contains(r#""Role":"watcher""#), "{json}");
+        assert_eq!(serde_json::from_str::<Hello>(&json).unwrap(), hello);
+    }
+}

@@ -1,0 +1,4 @@
+//! One managed node and the server.
+
+mod node;
+mod server;

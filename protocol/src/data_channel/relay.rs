@@ -1,0 +1,1 @@
+//! The relay between the two ends of a data channel.

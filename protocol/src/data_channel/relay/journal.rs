@@ -1,0 +1,235 @@
+//! What the relay records, and what it needs to know after a crash.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::payload::Size;
+use crate::wire::{Frame, PayloadType};
+
+/// Numbers the appends of one core from 0, without gaps.
+///
+/// A core made by recovery starts again at 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppendId(pub u64);
+
+/// Is one entry of a session's journal.
+///
+/// Input is never among them: of a client's frames only terminal sizes and handshake answers are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JournalRecord {
+    /// An output frame as the node sent it. Records come in order of arrival; readers order them by `sequence`.
+    Output {
+        /// Its sequence number.
+        sequence: i64,
+        /// The whole frame.
+        frame: Bytes,
+    },
+    /// A terminal size or handshake answer as the client sent it, in the node's numbering.
+    Client {
+        /// Its sequence number.
+        sequence: i64,
+        /// The whole frame.
+        frame: Bytes,
+    },
+    /// Who owns the session's input, and how its numbering relates to the node's.
+    Owner(Owner),
+    /// How far both directions have come.
+    Positions(Positions),
+}
+
+/// Relates the owning client's numbering to the node's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// `ClientId` of the process.
+    pub client_id: String,
+    /// The node's sequence number for this client's input 0.
+    pub input_base: i64,
+    /// The node's sequence number for this client's output 0.
+    pub output_base: i64,
+}
+
+/// Says how far both directions have come. A later record replaces an earlier one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Positions {
+    /// First output frame that the owner has not confirmed.
+    pub cursor: i64,
+    /// First input frame that the node has not acknowledged.
+    pub input: i64,
+    /// Facts that survive a crash.
+    pub facts: Facts,
+}
+
+/// Remembers what has happened once and does not happen again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The node was asked to start.
+    pub start_requested: bool,
+    /// The node has opened its data channel.
+    pub node_seen: bool,
+    /// The owner's session handler takes output.
+    pub handler_ready: bool,
+    /// The node has sent `HandshakeRequest`.
+    pub handshake_requested: bool,
+    /// The client's `HandshakeResponse` was passed on; a second one would block AWS's agent for good.
+    pub handshake_answered: bool,
+    /// The node has sent `HandshakeComplete`.
+    pub handshake_complete: bool,
+}
+
+/// Is an output frame that was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalFrame {
+    /// Its sequence number.
+    pub sequence: i64,
+    /// The whole frame as the node sent it.
+    pub bytes: Bytes,
+}
+
+/// Gathers what the journal of an interrupted session says.
+///
+/// Start from the default and [`absorb`](Recovered::absorb) every durable record in the order it was appended.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    pub(super) output: super::SequenceSet,
+    /// Lengths of recorded frames at or after the cursor cannot be known before the last `Positions`, so all are kept as
+    /// one running sum per stretch of sequence numbers.
+    pub(super) sizes: Vec<SizeSpan>,
+    pub(super) owner: Option<Owner>,
+    pub(super) positions: Positions,
+    pub(super) last_size: Option<Size>,
+}
+
+/// Sums the lengths of the frames that start a stretch of [`SPAN_FRAMES`] sequence numbers.
+pub(super) type SizeSpan = u64;
+
+/// Sequence numbers whose lengths are summed together during recovery.
+pub(super) const SPAN_FRAMES: i64 = 256;
+
+impl Recovered {
+    /// Takes the next durable record into account.
+    pub fn absorb(&mut self, record: &JournalRecord) {
+        match record {
+            JournalRecord::Output { sequence, frame } => self.absorb_output(*sequence, frame),
+            JournalRecord::Client { frame, .. } => self.absorb_client(frame),
+            JournalRecord::Owner(owner) => self.owner = Some(owner.clone()),
+            JournalRecord::Positions(positions) => self.positions = *positions,
+        }
+    }
+
+    /// Returns the first output frame that is not on record.
+    pub fn next_output(&self) -> i64 {
+        self.output.next()
+    }
+
+    /// Returns how far both directions had come.
+    pub fn positions(&self) -> Positions {
+        self.positions
+    }
+
+    fn absorb_output(&mut self, sequence: i64, frame: &Bytes) {
+        if sequence < 0 || !self.output.insert(sequence) {
+            return;
+        }
+        let span = usize::try_from(sequence / SPAN_FRAMES).unwrap_or(usize::MAX);
+        if span >= self.sizes.len() && span < MOST_SPANS {
+            self.sizes.resize(span + 1, 0);
+        }
+        if let Some(sum) = self.sizes.get_mut(span) {
+            *sum += frame.len() as u64;
+        }
+    }
+
+    fn absorb_client(&mut self, frame: &Bytes) {
+        let Ok(frame) = Frame::decode(frame.clone()) else { return };
+        if frame.payload_type == PayloadType::Size {
+            self.last_size = serde_json::from_slice(&frame.payload).ok().or(self.last_size);
+        }
+    }
+}
+
+/// Spans beyond this many frames (4 billion) are not counted towards the lag.
+const MOST_SPANS: usize = 1 << 24;
+
+impl JournalRecord {
+    /// Writes the record: one byte that names its kind, then its fields, integers big-endian.
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        match self {
+            JournalRecord::Output { sequence, frame } => put_frame(&mut out, KIND_OUTPUT, *sequence, frame),
+            JournalRecord::Client { sequence, frame } => put_frame(&mut out, KIND_CLIENT, *sequence, frame),
+            JournalRecord::Owner(owner) => {
+                out.put_u8(KIND_OWNER);
+                out.put_i64(owner.input_base);
+                out.put_i64(owner.output_base);
+                out.put_slice(owner.client_id.as_bytes());
+            }
+            JournalRecord::Positions(positions) => {
+                out.put_u8(KIND_POSITIONS);
+                out.put_i64(positions.cursor);
+                out.put_i64(positions.input);
+                out.put_u8(positions.facts.to_bits());
+            }
+        }
+        out.freeze()
+    }
+
+    /// Reads a record; `None` for anything that [`encode`](JournalRecord::encode) does not write.
+    pub fn decode(mut bytes: Bytes) -> Option<JournalRecord> {
+        let kind = *bytes.first()?;
+        let first = i64_at(&bytes, 1)?;
+        match kind {
+            KIND_OUTPUT => Some(JournalRecord::Output { sequence: first, frame: bytes.split_off(9) }),
+            KIND_CLIENT => Some(JournalRecord::Client { sequence: first, frame: bytes.split_off(9) }),
+            KIND_OWNER => {
+                let output_base = i64_at(&bytes, 9)?;
+                let client_id = str::from_utf8(&bytes[17..]).ok()?.to_owned();
+                Some(JournalRecord::Owner(Owner { client_id, input_base: first, output_base }))
+            }
+            KIND_POSITIONS => {
+                let input = i64_at(&bytes, 9)?;
+                let [bits] = bytes[17..] else { return None };
+                let facts = Facts::from_bits(bits);
+                Some(JournalRecord::Positions(Positions { cursor: first, input, facts }))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Facts {
+    fn to_bits(self) -> u8 {
+        u8::from(self.start_requested)
+            | u8::from(self.node_seen) << 1
+            | u8::from(self.handler_ready) << 2
+            | u8::from(self.handshake_requested) << 3
+            | u8::from(self.handshake_answered) << 4
+            | u8::from(self.handshake_complete) << 5
+    }
+
+    fn from_bits(bits: u8) -> Facts {
+        let bit = |place: u8| bits >> place & 1 == 1;
+        Facts {
+            start_requested: bit(0),
+            node_seen: bit(1),
+            handler_ready: bit(2),
+            handshake_requested: bit(3),
+            handshake_answered: bit(4),
+            handshake_complete: bit(5),
+        }
+    }
+}
+
+fn put_frame(out: &mut BytesMut, kind: u8, sequence: i64, frame: &Bytes) {
+    out.reserve(9 + frame.len());
+    out.put_u8(kind);
+    out.put_i64(sequence);
+    out.put_slice(frame);
+}
+
+fn i64_at(bytes: &[u8], offset: usize) -> Option<i64> {
+    bytes.get(offset..)?.first_chunk().copied().map(i64::from_be_bytes)
+}
+
+const KIND_OUTPUT: u8 = 1;
+const KIND_CLIENT: u8 = 2;
+const KIND_OWNER: u8 = 3;
+const KIND_POSITIONS: u8 = 4;
