@@ -1,1 +1,35 @@
-//! Being built.
+//! What a session is: typed ids, the objects of the product, session documents, and the rules that decide.
+//!
+//! Plain data and pure rules. This crate owns the words that every other crate shares; it refuses to know sockets,
+//! databases and wire dialects. Where an operation needs another part of the server, it does so through a trait here
+//! (today [`Relay`]). Time and chance come in as [`Clock`] and [`Random`].
+
+pub mod activation;
+pub mod caller;
+pub mod clock;
+pub mod document;
+pub mod ids;
+pub mod node;
+pub mod operation;
+pub mod policy;
+pub mod principal;
+pub mod random;
+pub mod record;
+pub mod relay;
+pub mod secret;
+pub mod tag;
+
+pub use activation::Activation;
+pub use caller::{Caller, SignedWith};
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use document::{SessionDocument, SessionStart};
+pub use ids::{AccessKeyId, AccountId, ActivationId, NodeId, ParseError, Region, SessionId};
+pub use node::{AgentReport, ManagedNode, PingStatus};
+pub use operation::{Call, Operation};
+pub use policy::{Allowed, AuthorizedSession, Decision, Denied, Resource};
+pub use principal::Principal;
+pub use random::{Random, RandomArray, SeededRandom, SystemRandom};
+pub use record::{Ending, Session, SessionState};
+pub use relay::{FakeRelay, Relay, RelayError};
+pub use secret::Secret;
+pub use tag::Tag;

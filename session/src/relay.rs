@@ -1,0 +1,136 @@
+//! What the operations need of the relay, which joins the two ends of a session.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::document::SessionStart;
+use crate::ids::{NodeId, SessionId};
+use crate::policy::AuthorizedSession;
+
+/// Joins the two ends of a session, and knows which nodes are there.
+#[async_trait]
+pub trait Relay: Send + Sync {
+    /// Registers a session, so that a client with a token for it may connect, and asks its node to run it.
+    ///
+    /// The record of the session is in the store before this is called.
+    async fn start(&self, session: AuthorizedSession, start: SessionStart) -> Result<(), RelayError>;
+
+    /// Ends a session at both ends; `reason` is shown to the client. Returns once the end is under way.
+    async fn terminate(&self, session: &SessionId, reason: &str) -> Result<(), RelayError>;
+
+    /// Returns whether the node's control channel is up; waits up to `patience` for a node seen moments ago.
+    ///
+    /// A node that was never seen, or not for long, is answered at once.
+    async fn node_connected(&self, node: &NodeId, patience: Duration) -> bool;
+
+    /// Closes a node's control channel and ends its sessions: it was deregistered.
+    async fn disconnect_node(&self, node: &NodeId);
+}
+
+/// Why the relay did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The node's control channel is not up.
+    #[error("node {0} is not connected")]
+    NodeNotConnected(NodeId),
+    /// No live session has this id: it ended, or never was.
+    #[error("session {0} is not live")]
+    UnknownSession(SessionId),
+    /// The relay is shutting down or its journal cannot be written.
+    #[error("the relay takes no sessions: {0}")]
+    Unavailable(String),
+}
+
+/// Remembers what it was asked to do: for tests.
+#[derive(Debug, Default)]
+pub struct FakeRelay {
+    state: Mutex<FakeState>,
+}
+
+#[derive(Debug, Default)]
+struct FakeState {
+    connected: HashSet<NodeId>,
+    live: HashSet<SessionId>,
+    started: Vec<(AuthorizedSession, SessionStart)>,
+    terminated: Vec<(SessionId, String)>,
+    disconnected: Vec<NodeId>,
+    patience: Option<Duration>,
+}
+
+impl FakeRelay {
+    /// Creates a relay without nodes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Brings up a node's control channel.
+    pub fn connect(&self, node: &NodeId) {
+        self.lock().connected.insert(node.clone());
+    }
+
+    /// Takes down a node's control channel.
+    pub fn lose(&self, node: &NodeId) {
+        self.lock().connected.remove(node);
+    }
+
+    /// Returns what was started, in order.
+    pub fn started(&self) -> Vec<(AuthorizedSession, SessionStart)> {
+        self.lock().started.clone()
+    }
+
+    /// Returns what was terminated and why, in order.
+    pub fn terminated(&self) -> Vec<(SessionId, String)> {
+        self.lock().terminated.clone()
+    }
+
+    /// Returns the nodes whose channels were closed, in order.
+    pub fn disconnected(&self) -> Vec<NodeId> {
+        self.lock().disconnected.clone()
+    }
+
+    /// Returns the longest wait that anyone asked for.
+    pub fn longest_patience(&self) -> Option<Duration> {
+        self.lock().patience
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FakeState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Relay for FakeRelay {
+    async fn start(&self, session: AuthorizedSession, start: SessionStart) -> Result<(), RelayError> {
+        let mut state = self.lock();
+        if !state.connected.contains(session.node()) {
+            return Err(RelayError::NodeNotConnected(session.node().clone()));
+        }
+        state.live.insert(session.session().clone());
+        state.started.push((session, start));
+        Ok(())
+    }
+
+    async fn terminate(&self, session: &SessionId, reason: &str) -> Result<(), RelayError> {
+        let mut state = self.lock();
+        if !state.live.remove(session) {
+            return Err(RelayError::UnknownSession(session.clone()));
+        }
+        state.terminated.push((session.clone(), reason.to_owned()));
+        Ok(())
+    }
+
+    async fn node_connected(&self, node: &NodeId, patience: Duration) -> bool {
+        let mut state = self.lock();
+        state.patience = state.patience.max(Some(patience));
+        state.connected.contains(node)
+    }
+
+    async fn disconnect_node(&self, node: &NodeId) {
+        let mut state = self.lock();
+        state.connected.remove(node);
+        state.disconnected.push(node.clone());
+    }
+}
