@@ -17,6 +17,7 @@ mod parse;
 mod sign;
 mod verify;
 
+use http::HeaderName;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -94,15 +95,16 @@ pub struct SignedRequest {
     pub(crate) scope: Scope,
     pub(crate) session_token: Option<SecretString>,
     pub(crate) payload: Payload,
-    /// The body digest the client announced in `x-amz-content-sha256`.
-    pub(crate) announced_sha256: Option<[u8; 32]>,
+    /// The last line of the canonical request, where the client stated it; otherwise the body's own digest.
+    pub(crate) payload_line: Option<String>,
     pub(crate) signed_at: Timestamp,
     /// `X-Amz-Date` as sent, because the string to sign repeats it.
     pub(crate) amz_date: String,
     /// Seconds a presigned request stays valid; `None` for a header signature.
     pub(crate) expires_seconds: Option<u32>,
+    pub(crate) signed_headers: Vec<HeaderName>,
     /// The canonical request up to and including the line before the payload hash.
-    pub(crate) canonical_head: String,
+    pub(crate) canonical_head: Vec<u8>,
     pub(crate) proof: Proof,
 }
 
@@ -135,6 +137,11 @@ impl SignedRequest {
     /// Whether the signature came in the query string.
     pub fn is_presigned(&self) -> bool {
         self.expires_seconds.is_some()
+    }
+
+    /// Whether the signature covers a header; nothing should be decided by one that it does not.
+    pub fn covers(&self, header: &HeaderName) -> bool {
+        self.signed_headers.contains(header)
     }
 
     /// Whether a node's RSA key made the signature; check it with [`SignedRequest::verify_rsa`].

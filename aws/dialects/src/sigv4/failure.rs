@@ -1,7 +1,7 @@
 //! Every way in which a signature can be wrong, and what each wire family calls it.
 
 use http::StatusCode;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{AwsError, Family};
 
@@ -23,9 +23,19 @@ pub enum SignatureError {
     /// Something that must be covered by the signature is not.
     #[error("`{0}` must be a signed header")]
     HeaderNotSigned(String),
-    /// The path or a query parameter is not valid percent-encoding.
+    /// The path or a query parameter is not valid percent-encoding, or the path is not in normal form.
     #[error("malformed request target")]
     MalformedTarget,
+    /// The scope's day is not the day of the request's date.
+    #[error("credential scope is of {scope}, the request of {request}")]
+    ScopeDate {
+        /// `YYYYMMDD` of the scope.
+        scope: String,
+        /// `YYYYMMDD` of the request.
+        request: String,
+        /// The request's whole date.
+        amz_date: String,
+    },
     /// Signed too long ago.
     #[error("signature expired")]
     Expired {
@@ -35,6 +45,8 @@ pub enum SignatureError {
         earliest: Timestamp,
         /// The server's time.
         now: Timestamp,
+        /// How long the signature was valid.
+        lifetime: SignedDuration,
     },
     /// Signed too far in the future.
     #[error("signature not yet current")]
@@ -52,13 +64,19 @@ pub enum SignatureError {
     /// The signature is well formed and wrong.
     #[error("signature does not match")]
     Mismatch,
-    /// The scope names another service or region than the request addresses.
-    #[error("credential scope names the wrong {0}")]
-    WrongScope(&'static str),
+    /// The scope names another region than the server serves.
+    #[error("credential scope names the wrong region")]
+    WrongRegion,
+    /// The scope names another service than the request addresses.
+    #[error("credential scope names the wrong service")]
+    WrongService {
+        /// The signing name that the request needs.
+        expected: &'static str,
+    },
     /// Nobody has this access key.
     #[error("unknown access key")]
     UnknownAccessKey,
-    /// The access key exists but the session token is not its own.
+    /// The access key exists but the session token is not its own, or is missing.
     #[error("invalid session token")]
     InvalidSessionToken,
     /// The session token has expired.
@@ -68,8 +86,117 @@ pub enum SignatureError {
 
 impl SignatureError {
     /// Words the refusal as AWS does on `family`.
+    ///
+    /// JSON answers status 400 throughout; query and REST answer 403, or 400 for what cannot even be read.
     pub fn to_error(&self, family: Family) -> AwsError {
-        let _ = family;
-        AwsError::new("InvalidSignatureException", self.to_string()).with_status(StatusCode::BAD_REQUEST)
+        let code = self.code();
+        match family {
+            Family::Json => AwsError::new(code.json, self.message(family)),
+            Family::Query => AwsError::new(code.query, self.message(family)).with_status(code.status),
+            Family::Rest => AwsError::new(code.json, self.message(family)).with_status(code.status),
+        }
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::Missing => Code::forbidden(
+                "MissingAuthenticationTokenException",
+                "MissingAuthenticationToken",
+            ),
+            Self::Incomplete(_) | Self::Ambiguous(_) => Code {
+                json: "IncompleteSignatureException",
+                query: "IncompleteSignature",
+                status: StatusCode::BAD_REQUEST,
+            },
+            Self::HeaderNotSigned(_)
+            | Self::MalformedTarget
+            | Self::ScopeDate { .. }
+            | Self::Expired { .. }
+            | Self::NotYetCurrent { .. }
+            | Self::PayloadMismatch
+            | Self::Mismatch
+            | Self::WrongRegion
+            | Self::WrongService { .. } => {
+                Code::forbidden("InvalidSignatureException", "SignatureDoesNotMatch")
+            }
+            Self::UnknownAccessKey | Self::InvalidSessionToken => {
+                Code::forbidden("UnrecognizedClientException", "InvalidClientTokenId")
+            }
+            Self::ExpiredSessionToken => Code::forbidden("ExpiredTokenException", "ExpiredToken"),
+        }
+    }
+
+    fn message(&self, family: Family) -> String {
+        match self {
+            Self::Missing if family == Family::Query => "Request is missing Authentication Token".to_owned(),
+            Self::Missing => "Missing Authentication Token".to_owned(),
+            Self::Incomplete(text) => text.clone(),
+            Self::Ambiguous(what) => format!("The request states more than one {what}"),
+            Self::HeaderNotSigned(name) if name == "host" => {
+                "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned()
+            }
+            Self::HeaderNotSigned(name) => {
+                format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.")
+            }
+            Self::ScopeDate { scope, request, amz_date } => format!(
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: \
+                 '{scope}' != '{request}', from '{amz_date}'."
+            ),
+            Self::Expired { signed_at, earliest, now, lifetime } => format!(
+                "Signature expired: {} is now earlier than {} ({} - {}.)",
+                basic(*signed_at),
+                basic(*earliest),
+                basic(*now),
+                span(*lifetime),
+            ),
+            Self::NotYetCurrent { signed_at, latest, now } => format!(
+                "Signature not yet current: {} is still later than {} ({} + 5 min.)",
+                basic(*signed_at),
+                basic(*latest),
+                basic(*now),
+            ),
+            Self::MalformedTarget | Self::PayloadMismatch | Self::Mismatch => {
+                "The request signature we calculated does not match the signature you provided. Check your AWS \
+                 Secret Access Key and signing method. Consult the service documentation for details."
+                    .to_owned()
+            }
+            Self::WrongRegion => "Credential should be scoped to a valid region.".to_owned(),
+            Self::WrongService { expected } => {
+                format!("Credential should be scoped to correct service: '{expected}'.")
+            }
+            Self::UnknownAccessKey | Self::InvalidSessionToken => {
+                "The security token included in the request is invalid.".to_owned()
+            }
+            Self::ExpiredSessionToken => "The security token included in the request is expired".to_owned(),
+        }
+    }
+}
+
+/// One refusal's code on either kind of wire.
+struct Code {
+    json: &'static str,
+    query: &'static str,
+    status: StatusCode,
+}
+
+impl Code {
+    fn forbidden(json: &'static str, query: &'static str) -> Self {
+        Self {
+            json,
+            query,
+            status: StatusCode::FORBIDDEN,
+        }
+    }
+}
+
+fn basic(at: Timestamp) -> String {
+    at.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// Whole minutes as `5 min`, anything else in seconds.
+fn span(lifetime: SignedDuration) -> String {
+    match lifetime.as_secs() {
+        seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} sec"),
     }
 }

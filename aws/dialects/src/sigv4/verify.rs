@@ -1,8 +1,10 @@
 //! Proving a parsed signature against the key it names and the present time.
 
-use jiff::Timestamp;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+use jiff::{SignedDuration, Timestamp};
 
-use super::{SignatureError, SignedRequest};
+use super::{Payload, Proof, SignatureError, SignedRequest, canonical};
 
 /// How far a client's clock may be off, in seconds, either way.
 pub const SKEW_SECONDS: i64 = 5 * 60;
@@ -19,7 +21,7 @@ impl SignedRequest {
     /// Checks the HMAC with the secret access key of [`SignedRequest::access_key_id`].
     ///
     /// `payload_sha256` is the SHA-256 of the body as received; it is ignored unless
-    /// [`SignedRequest::payload`] is [`Signed`](super::Payload::Signed).
+    /// [`SignedRequest::payload`] is [`Signed`](Payload::Signed).
     ///
     /// # Errors
     /// Skew or expiry first, then a body that differs from its announced digest, then a plain mismatch.
@@ -29,8 +31,13 @@ impl SignedRequest {
         payload_sha256: &[u8; 32],
         now: Timestamp,
     ) -> Result<Verified, SignatureError> {
-        let _ = (secret_access_key, payload_sha256, now);
-        Err(SignatureError::Mismatch)
+        self.check_time(now)?;
+        let string_to_sign = self.string_to_sign(payload_sha256)?;
+        let expected = canonical::hmac_signature(secret_access_key, &self.scope, &string_to_sign);
+        match &self.proof {
+            Proof::Hmac(given) if verify_slices_are_equal(given, &expected).is_ok() => Ok(Verified(())),
+            Proof::Hmac(_) | Proof::Rsa(_) => Err(SignatureError::Mismatch),
+        }
     }
 
     /// Checks a node's RSASSA-PSS signature (SHA-256, MGF1-SHA-256, salt 32) with its public key.
@@ -45,7 +52,53 @@ impl SignedRequest {
         payload_sha256: &[u8; 32],
         now: Timestamp,
     ) -> Result<Verified, SignatureError> {
-        let _ = (public_key, payload_sha256, now);
-        Err(SignatureError::Mismatch)
+        self.check_time(now)?;
+        let string_to_sign = self.string_to_sign(payload_sha256)?;
+        let Proof::Rsa(signature) = &self.proof else {
+            return Err(SignatureError::Mismatch);
+        };
+        UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, public_key)
+            .verify(string_to_sign.as_bytes(), signature)
+            .map(|()| Verified(()))
+            .map_err(|_| SignatureError::Mismatch)
+    }
+
+    fn check_time(&self, now: Timestamp) -> Result<(), SignatureError> {
+        let skew = SignedDuration::from_secs(SKEW_SECONDS);
+        let lifetime = self
+            .expires_seconds
+            .map_or(skew, |seconds| SignedDuration::from_secs(seconds.into()));
+        if now.duration_since(self.signed_at) > lifetime {
+            let earliest = now.saturating_sub(lifetime).unwrap_or(now);
+            return Err(SignatureError::Expired {
+                signed_at: self.signed_at,
+                earliest,
+                now,
+                lifetime,
+            });
+        }
+        if self.signed_at.duration_since(now) > skew {
+            let latest = now.saturating_add(skew).unwrap_or(now);
+            return Err(SignatureError::NotYetCurrent {
+                signed_at: self.signed_at,
+                latest,
+                now,
+            });
+        }
+        Ok(())
+    }
+
+    fn string_to_sign(&self, payload_sha256: &[u8; 32]) -> Result<String, SignatureError> {
+        let actual = hex::encode(payload_sha256);
+        let line = self.payload_line.as_deref().unwrap_or(&actual);
+        if self.payload == Payload::Signed && !line.eq_ignore_ascii_case(&actual) {
+            return Err(SignatureError::PayloadMismatch);
+        }
+        Ok(canonical::string_to_sign(
+            &self.amz_date,
+            &self.scope,
+            &self.canonical_head,
+            line,
+        ))
     }
 }
