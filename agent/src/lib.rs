@@ -1,1 +1,5 @@
-//! Being built.
+//! The managed node's side of Drawbridge: identity, the control channel, and one worker process per session.
+
+pub mod account;
+pub mod process;
+pub mod pty;

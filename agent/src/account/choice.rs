@@ -1,0 +1,181 @@
+//! Which account a session's shell runs as.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Account, PrivateUser};
+
+/// The account of sessions whose document does not name one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefaultAccount {
+    /// `ssm-user`, made on first use. The default of an agent that runs as root.
+    SsmUser,
+    /// The account the agent itself runs as.
+    AgentUser,
+    /// A particular account of this machine.
+    Named(RunAsName),
+}
+
+/// What a session document says about the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunAs {
+    /// `runAsEnabled`: the document decides, not the agent's default.
+    pub enabled: bool,
+    /// `RunAsUser` of the request, or `runAsDefaultUser` of the document; may be blank.
+    pub user: String,
+}
+
+/// An account name that is safe in a path, an argument and a log line: `[a-z_][a-z0-9_.-]{0,31}`, optionally with a
+/// `$` behind it (as useradd(8) accepts them, and directory services with a dot).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunAsName(String);
+
+/// Why no account could be chosen.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The document wants a particular user and neither it nor the request names one.
+    #[error("please set the RunAs default user")]
+    NotNamed,
+    /// The name cannot be one of an account.
+    #[error("`{}` is not a valid name for a RunAs user", .0.escape_debug())]
+    BadName(String),
+    /// Only root can become someone else.
+    #[error("the agent must run as root to use RunAs")]
+    NotRoot,
+    /// There is no such account.
+    #[error("failed to start pty since RunAs user {0} does not exist")]
+    Unknown(RunAsName),
+    /// The account is root under this or another name.
+    #[error("invalid uid and gid: RunAs user {0} has the rights of root")]
+    Root(RunAsName),
+    /// The user database could not be read.
+    #[error("cannot read the user database")]
+    Database(#[source] nix::Error),
+    /// `ssm-user` could not be made.
+    #[error("cannot create `ssm-user`")]
+    Create(#[source] std::io::Error),
+}
+
+/// Chooses the account of a session's shell, and makes `ssm-user` when that is the one and it does not exist.
+///
+/// `state` is the agent's state folder, which holds the lock that lets one worker make the account.
+///
+/// # Errors
+///
+/// See [`AccountError`]. A document never reaches root through a name, whatever the account is called.
+pub fn choose(run_as: &RunAs, default: &DefaultAccount, state: &Path) -> Result<Account, AccountError> {
+    let own = Account::of_this_process().map_err(AccountError::Database)?;
+    if run_as.enabled {
+        let account = other(&RunAsName::parse(run_as.user.trim())?, &own)?;
+        if account.uid == 0 || account.gid == 0 {
+            return Err(AccountError::Root(RunAsName(account.name)));
+        }
+        return Ok(account);
+    }
+    match default {
+        DefaultAccount::AgentUser => Ok(own),
+        DefaultAccount::Named(name) => other(name, &own),
+        // Without root there is nothing to make it with; AWS's agent uses its own user too.
+        DefaultAccount::SsmUser if own.uid != 0 => Ok(own),
+        DefaultAccount::SsmUser => PrivateUser::of_system(state).ensure(),
+    }
+}
+
+fn other(name: &RunAsName, own: &Account) -> Result<Account, AccountError> {
+    if name.0 == own.name {
+        return Ok(own.clone());
+    }
+    if own.uid != 0 {
+        return Err(AccountError::NotRoot);
+    }
+    Account::named(&name.0)
+        .map_err(AccountError::Database)?
+        .ok_or_else(|| AccountError::Unknown(name.clone()))
+}
+
+impl RunAsName {
+    /// Parses an account name.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::NotNamed`] when it is empty, [`AccountError::BadName`] when it has any other form.
+    pub fn parse(name: &str) -> Result<Self, AccountError> {
+        const LONGEST: usize = 32;
+        if name.is_empty() {
+            return Err(AccountError::NotNamed);
+        }
+        let stem = name.strip_suffix('$').unwrap_or(name);
+        let first = |c: char| c.is_ascii_lowercase() || c == '_';
+        let later = |c: char| first(c) || c.is_ascii_digit() || matches!(c, '.' | '-');
+        if stem.starts_with(first) && stem.chars().all(later) && stem.len() <= LONGEST {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(AccountError::BadName(name.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for RunAsName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for RunAsName {
+    type Error = AccountError;
+
+    fn try_from(name: String) -> Result<Self, AccountError> {
+        Self::parse(&name)
+    }
+}
+
+impl From<RunAsName> for String {
+    fn from(name: RunAsName) -> Self {
+        name.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_as(user: &str) -> RunAs {
+        RunAs { enabled: true, user: user.to_owned() }
+    }
+
+    fn refused(user: &str) -> AccountError {
+        choose(&run_as(user), &DefaultAccount::AgentUser, Path::new("/nonexistent")).expect_err("refused")
+    }
+
+    #[test]
+    fn refuses_names_that_are_not_names() {
+        let long = "a".repeat(33);
+        for name in ["-x", "a b", "a:b", "a\nb", "a;id", "../a", "$(id)", "Ünicode", "0", "a$b", ".x", &long] {
+            assert!(matches!(RunAsName::parse(name), Err(AccountError::BadName(_))), "{name:?}");
+        }
+        for name in ["alice", "_apt", "build-1", "first.last", "host$", &long[..32]] {
+            assert!(RunAsName::parse(name).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn asks_for_a_name_when_the_document_has_none() {
+        assert!(matches!(refused("  "), AccountError::NotNamed));
+    }
+
+    #[test]
+    fn never_gives_a_document_root() {
+        let error = refused("root");
+        assert!(matches!(error, AccountError::Root(_) | AccountError::NotRoot), "{error}");
+    }
+
+    #[test]
+    fn says_that_an_account_does_not_exist() {
+        let error = refused("no-such-user-here");
+        assert!(matches!(error, AccountError::Unknown(_) | AccountError::NotRoot), "{error}");
+    }
+}

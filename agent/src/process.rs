@@ -1,0 +1,33 @@
+//! Identity and life of processes, told apart safely although the system uses process ids again.
+
+mod handle;
+mod stat;
+
+pub use handle::ProcessHandle;
+pub use stat::{ProcessStat, all, boot_id, stat};
+
+use serde::{Deserialize, Serialize};
+
+/// A process that cannot be confused with a later one of the same number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    /// The process id.
+    pub pid: i32,
+    /// When it started, in clock ticks since the machine did.
+    pub start_ticks: u64,
+    /// Which start of the machine that was.
+    pub boot_id: String,
+}
+
+impl ProcessIdentity {
+    /// Returns the identity of a process that is alive at this moment.
+    pub fn of(pid: i32) -> Option<Self> {
+        Some(Self { pid, start_ticks: stat(pid)?.start_ticks, boot_id: boot_id() })
+    }
+
+    /// Says whether this very process is still there and not merely waiting to be reaped.
+    pub fn is_alive(&self) -> bool {
+        self.boot_id == boot_id()
+            && stat(self.pid).is_some_and(|now| now.start_ticks == self.start_ticks && !now.is_zombie())
+    }
+}

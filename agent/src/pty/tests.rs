@@ -1,0 +1,238 @@
+//! Real shells on real terminals.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+
+use super::*;
+use crate::account::Account;
+use crate::process::stat;
+
+/// Long enough for a busy machine; no test waits this long when it passes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Running {
+    shell: Shell,
+    terminal: Terminal,
+    seen: Vec<u8>,
+}
+
+impl Running {
+    fn start(account: &Account) -> Self {
+        let environment = shell_environment(account, None);
+        let (shell, terminal) = Shell::start(account, &environment, 80, 24).expect("a shell");
+        Self { shell, terminal, seen: Vec::new() }
+    }
+
+    async fn type_in(&self, text: &str) {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let taken = self.terminal.write(rest).await.expect("taken");
+            rest = &rest[taken..];
+        }
+    }
+
+    /// Reads until the output contains `mark`, and returns everything up to it.
+    async fn until(&mut self, mark: &str) -> String {
+        let found = async {
+            loop {
+                let text = String::from_utf8_lossy(&self.seen).into_owned();
+                if let Some(at) = text.find(mark) {
+                    return text[..at + mark.len()].to_owned();
+                }
+                let mut chunk = Vec::new();
+                let outcome = self.terminal.read(&mut chunk, 32 * 1024).await.expect("readable");
+                self.seen.extend_from_slice(&chunk);
+                assert!(outcome != ReadOutcome::Closed || !chunk.is_empty(), "closed before {mark:?}: {text:?}");
+            }
+        };
+        let text = tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("never saw {mark:?}"));
+        text
+    }
+
+    /// Runs a script that prints what is asked between two marks that its own echo does not contain.
+    async fn ask(&mut self, script: &str) -> String {
+        self.seen.clear();
+        self.type_in(&format!("printf '%s' '<''<'; {script}; printf '%s' '>''>'\r")).await;
+        let text = self.until(">>").await;
+        let start = text.rfind("<<").expect("the first mark") + 2;
+        text[start..text.len() - 2].trim().replace("\r\n", "\n")
+    }
+
+    async fn exit_status(&mut self) -> ExitStatus {
+        let pid = nix::unistd::Pid::from_raw(self.shell.pid.as_raw_nonzero().get());
+        let ended = async {
+            loop {
+                let mut chunk = Vec::new();
+                // Draining keeps a shell that still wants to say something from waiting for us.
+                let _ = self.terminal.read_waiting(&mut chunk, 1 << 20);
+                if let Some(status) =
+                    waitpid(pid, Some(WaitPidFlag::WNOHANG)).ok().and_then(ExitStatus::from_wait)
+                {
+                    return status;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.expect("the shell ends")
+    }
+}
+
+fn own_account() -> Account {
+    let mut account = Account::of_this_process().expect("an account");
+    account.shell = PathBuf::from("/bin/sh");
+    account
+}
+
+fn other_account() -> Option<Account> {
+    rustix::process::geteuid().is_root().then(|| Account {
+        shell: PathBuf::from("/bin/sh"),
+        home: PathBuf::from("/tmp"),
+        ..Account::named("nobody").expect("readable").expect("every system has nobody")
+    })
+}
+
+#[tokio::test]
+async fn tells_the_shell_its_size_and_every_new_one() {
+    let mut running = Running::start(&own_account());
+    assert_eq!(running.ask("stty size").await, "24 80");
+    running.terminal.resize(132, 50).expect("resized");
+    assert_eq!(running.ask("stty size").await, "50 132");
+}
+
+#[tokio::test]
+async fn control_c_interrupts_the_foreground_and_not_the_shell() {
+    let mut running = Running::start(&own_account());
+    running.type_in("printf 'rea''dy'; exec 3</dev/null; sleep 1000\r").await;
+    running.until("ready").await;
+    running.type_in("\x03").await;
+    assert_eq!(running.ask("echo alive").await, "alive");
+}
+
+#[tokio::test]
+async fn reports_how_the_shell_ended() {
+    let mut running = Running::start(&own_account());
+    running.type_in("exit 7\r").await;
+    assert_eq!(running.exit_status().await, ExitStatus(7));
+
+    let mut running = Running::start(&own_account());
+    running.type_in("kill -9 $$\r").await;
+    assert_eq!(running.exit_status().await, ExitStatus(137));
+}
+
+#[tokio::test]
+async fn starts_a_login_shell_in_a_clean_environment() {
+    let account = own_account();
+    let mut running = Running::start(&account);
+    let names: BTreeMap<String, String> = running
+        .ask("env")
+        .await
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let home = account.home.display().to_string();
+    for (name, value) in [
+        ("HOME", home.as_str()),
+        ("USER", &account.name),
+        ("LOGNAME", &account.name),
+        ("SHELL", "/bin/sh"),
+        ("LANG", "C.UTF-8"),
+        ("TERM", "xterm-256color"),
+    ] {
+        assert_eq!(names.get(name).map(String::as_str), Some(value), "{name}");
+    }
+    // The profile of the machine may add names; none of this process's own, such as cargo's, may be among them.
+    assert!(!names.keys().any(|name| name.starts_with("CARGO") || name.starts_with("LD_")), "{names:?}");
+    assert_eq!(running.ask("printf '%s' \"$0\"").await, "-sh");
+    assert_eq!(running.ask("pwd -P").await, account.home.canonicalize().expect("a home").display().to_string());
+}
+
+#[tokio::test]
+async fn gives_the_shell_no_descriptor_but_its_terminal() {
+    let mut running = Running::start(&own_account());
+    // The listing itself has one more for the folder it reads.
+    let listed = running.ask("ls /proc/self/fd | tr '\\n' ' '").await;
+    assert!(listed.starts_with("0 1 2 3"), "{listed}");
+    assert!(!listed.contains('4'), "{listed}");
+    assert_eq!(running.ask("test -t 0 && test -t 1 && test -t 2 && echo yes").await, "yes");
+}
+
+#[tokio::test]
+async fn leads_a_session_whose_controlling_terminal_is_its_own() {
+    let running = Running::start(&own_account());
+    let pid = running.shell.pid.as_raw_nonzero().get();
+    assert_eq!(stat(pid).expect("running").session, pid);
+}
+
+#[tokio::test]
+async fn passes_bytes_through_whole() {
+    let mut running = Running::start(&own_account());
+    assert_eq!(running.ask("printf '%s' 'grüße 日本 🦀'").await, "grüße 日本 🦀");
+}
+
+#[tokio::test]
+async fn loses_nothing_of_eight_mebibytes() {
+    const BYTES: usize = 8 << 20;
+    let mut running = Running::start(&own_account());
+    // Without output processing, or the terminal would turn every line feed into two bytes.
+    running
+        .type_in(&format!(
+            "stty raw -echo; printf 'rea''dy'; yes 0123456789abcdef | head -c {BYTES}; printf '<e''nd>'; exit\r"
+        ))
+        .await;
+    running.until("ready").await;
+    running.seen.clear();
+    running.until("<end>").await;
+    let output = &running.seen[..BYTES];
+    let expected: Vec<u8> = b"0123456789abcdef\n".iter().copied().cycle().take(BYTES).collect();
+    assert_eq!(digest(&SHA256, output).as_ref(), digest(&SHA256, &expected).as_ref());
+}
+
+#[tokio::test]
+async fn becomes_the_account_and_cannot_return() {
+    let Some(account) = other_account() else { return };
+    let mut running = Running::start(&account);
+    assert_eq!(running.ask("id -u").await, account.uid.to_string());
+    assert_eq!(running.ask("id -g").await, account.gid.to_string());
+    let mut groups: Vec<u32> =
+        running.ask("id -G").await.split(' ').map(|group| group.parse().expect("a number")).collect();
+    let mut expected = account.groups.clone();
+    groups.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(groups, expected);
+    assert_eq!(running.ask("grep -c '^Cap[IPE].*0000000000000000$' /proc/self/status").await, "3");
+    assert_eq!(running.ask("cat /etc/shadow >/dev/null 2>&1 || echo refused").await, "refused");
+}
+
+#[tokio::test]
+async fn gives_the_terminal_to_its_user_alone() {
+    let Some(account) = other_account() else { return };
+    let mut running = Running::start(&account);
+    assert_eq!(running.ask("stat -c '%u %a' $(tty)").await, format!("{} 620", account.uid));
+}
+
+#[tokio::test]
+async fn leaves_nothing_behind() {
+    let mut running = Running::start(&own_account());
+    // A job of the session, and one that ignores being hung up.
+    running.ask("sleep 1000 & (trap '' HUP; sleep 1001) & true").await;
+    let session = running.shell.pid.as_raw_nonzero().get();
+    let leftovers = Leftovers { session, ancestor: None };
+    assert!(leftovers.find().len() >= 3);
+    running.type_in("exit\r").await;
+    running.exit_status().await;
+    let ended = tokio::time::timeout(PATIENCE, end_leftovers(leftovers)).await.expect("bounded");
+    assert_eq!(ended, 0);
+    assert_eq!(leftovers.find(), Vec::<i32>::new());
+}
+
+#[tokio::test]
+async fn says_which_shell_cannot_be_started() {
+    let account = Account { shell: PathBuf::from("/no/such/shell"), ..own_account() };
+    let error = Shell::start(&account, &[], 80, 24).expect_err("no such shell");
+    assert!(error.to_string().contains("/no/such/shell"), "{error}");
+}
