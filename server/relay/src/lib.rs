@@ -1,1 +1,3 @@
-//! Being built.
+//! Joins the two ends of a session and journals what passes.
+
+pub mod journal;

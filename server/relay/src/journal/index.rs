@@ -1,0 +1,199 @@
+//! Where things are: which segments there are and whose records they hold, and where each live session's
+//! frames stand.
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use aws_lc_rs::aead::LessSafeKey;
+
+use super::files::{SegmentFile, SegmentFolder};
+use super::segment::{SegmentHeader, Wanted, read_footer, scan};
+use super::{JournalError, JournalKey, SessionDigest, Shared};
+
+/// How far ahead of a session's last stored frame another may be; relays let a node be far less ahead.
+const MAX_GAP: usize = 1 << 20;
+
+/// Where a frame stands: 8 bytes, also when absent (no record starts at offset 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    segment: u32,
+    offset: NonZeroU32,
+}
+
+impl Place {
+    pub(crate) fn new(segment: u32, offset: u32) -> Place {
+        Place {
+            segment,
+            offset: NonZeroU32::new(offset).unwrap_or(NonZeroU32::MIN),
+        }
+    }
+
+    pub(crate) fn segment(self) -> u32 {
+        self.segment
+    }
+
+    pub(crate) fn offset(self) -> u32 {
+        self.offset.get()
+    }
+}
+
+/// Whose records a segment holds, each with the time of its last one (epoch milliseconds).
+pub(crate) type Holders = HashMap<SessionDigest, u64>;
+
+/// One segment as the index knows it.
+pub(crate) struct Segment {
+    pub(crate) holders: Holders,
+    pub(crate) bytes: u64,
+    pub(crate) key: Arc<LessSafeKey>,
+    /// Opened when first needed.
+    file: Option<Arc<dyn SegmentFile>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Index {
+    segments: BTreeMap<u32, Segment>,
+    /// By sequence number, which counts from 0 without gaps once all frames are in.
+    sessions: HashMap<SessionDigest, Vec<Option<Place>>>,
+    /// Numbers of files that are not segments (a header torn before anything was acknowledged) count too.
+    last_number: u32,
+}
+
+impl Index {
+    /// Reads what the folder holds: footers where there are, record headers where a segment was not closed.
+    pub(crate) fn of_folder(folder: &dyn SegmentFolder, key: &JournalKey) -> Result<Index, JournalError> {
+        let mut index = Index::default();
+        for number in folder.list().map_err(JournalError::List)? {
+            index.last_number = index.last_number.max(number);
+            let file = folder.open(number).map_err(JournalError::Read)?;
+            let Some(header) = SegmentHeader::read(file.as_ref()) else {
+                tracing::warn!(
+                    journal.segment = number,
+                    "skipped a journal segment with a torn header"
+                );
+                continue;
+            };
+            let key = Arc::new(key.segment_key(&header.salt));
+            let bytes = file.length().map_err(JournalError::Read)?;
+            let holders = match read_footer(file.as_ref(), &key)? {
+                Some(holders) => holders,
+                None => holders_by_scan(file.as_ref(), &key)?,
+            };
+            index.segments.insert(
+                number,
+                Segment {
+                    holders,
+                    bytes,
+                    key,
+                    file: None,
+                },
+            );
+        }
+        Ok(index)
+    }
+
+    pub(crate) fn next_number(&mut self) -> u32 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    pub(crate) fn add_segment(&mut self, number: u32, key: Arc<LessSafeKey>, file: Arc<dyn SegmentFile>) {
+        self.segments.insert(
+            number,
+            Segment {
+                holders: Holders::new(),
+                bytes: 0,
+                key,
+                file: Some(file),
+            },
+        );
+    }
+
+    pub(crate) fn segment_mut(&mut self, number: u32) -> Option<&mut Segment> {
+        self.segments.get_mut(&number)
+    }
+
+    pub(crate) fn remove_segment(&mut self, number: u32) {
+        self.segments.remove(&number);
+    }
+
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (u32, &Segment)> {
+        self.segments.iter().map(|(number, segment)| (*number, segment))
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.segments.values().map(|segment| segment.bytes).sum()
+    }
+
+    pub(crate) fn track(&mut self, session: SessionDigest) {
+        self.sessions.entry(session).or_default();
+    }
+
+    pub(crate) fn forget(&mut self, session: SessionDigest) {
+        self.sessions.remove(&session);
+    }
+
+    pub(crate) fn is_tracked(&self, session: &SessionDigest) -> bool {
+        self.sessions.contains_key(session)
+    }
+
+    pub(crate) fn segments_of(&self, session: &SessionDigest) -> Vec<u32> {
+        let holding = self
+            .segments
+            .iter()
+            .filter(|(_, segment)| segment.holders.contains_key(session));
+        holding.map(|(number, _)| *number).collect()
+    }
+
+    /// Notes where a tracked session's frame stands. The first place of a sequence number stays.
+    pub(crate) fn place(&mut self, session: SessionDigest, sequence: i64, place: Place) {
+        let Some(places) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let Ok(slot) = usize::try_from(sequence) else {
+            return;
+        };
+        if slot > places.len() + MAX_GAP {
+            return;
+        }
+        if slot >= places.len() {
+            places.resize(slot + 1, None);
+        }
+        places[slot].get_or_insert(place);
+    }
+
+    pub(crate) fn find(&self, session: &SessionDigest, sequence: i64) -> Option<Place> {
+        let slot = usize::try_from(sequence).ok()?;
+        *self.sessions.get(session)?.get(slot)?
+    }
+}
+
+impl Shared {
+    /// A segment's file and key; `None` when retention has removed it.
+    pub(crate) fn segment(
+        &self,
+        number: u32,
+    ) -> Result<Option<(Arc<dyn SegmentFile>, Arc<LessSafeKey>)>, JournalError> {
+        let mut index = self.index();
+        let Some(segment) = index.segment_mut(number) else {
+            return Ok(None);
+        };
+        let file = match &segment.file {
+            Some(file) => Arc::clone(file),
+            None => {
+                let opened = self.folder.open(number).map_err(JournalError::Read)?;
+                Arc::clone(segment.file.insert(opened))
+            }
+        };
+        Ok(Some((file, Arc::clone(&segment.key))))
+    }
+}
+
+fn holders_by_scan(file: &dyn SegmentFile, key: &LessSafeKey) -> Result<Holders, JournalError> {
+    let mut holders = Holders::new();
+    scan(file, key, &Wanted::HeadersOnly, |header, _, _| {
+        let last = holders.entry(header.session).or_default();
+        *last = header.written_ms.max(*last);
+    })?;
+    Ok(holders)
+}
