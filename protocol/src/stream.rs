@@ -1,21 +1,29 @@
-//! One direction of a data channel.
+//! One direction of a data channel: numbered frames, acknowledged, resent, delivered in order exactly once.
+//!
+//! ```text
+//!             push                poll                acknowledge
+//!  producer ───────▶ [ queued ] ───────▶ [ in flight ] ───────▶ released          Outbound
+//!                                  ▲           │
+//!                                  └───────────┘ reconnected, or the retransmission timer fired
+//!
+//!  peer ──▶ sequence = expected ──▶ delivered, acknowledged                        Inbound
+//!       ──▶ sequence > expected ──▶ kept in bounds, acknowledged
+//!       ──▶ sequence < expected ──▶ acknowledged again, not delivered
+//! ```
+//!
+//! Both of AWS's programs work this way, with different bugs at the edges (`protocol.md` 4). Three differences are ours and
+//! invisible to them: a frame is stored before it is sent, so that its acknowledgement always finds it; duplicates are
+//! acknowledged again at both ends; and after a reconnect everything unacknowledged goes out at once, not one frame per
+//! 100 ms.
 
-/// Says why a stream frame cannot be placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SequenceError {
-    /// The number is negative.
-    #[error("sequence number {sequence} is negative")]
-    Negative {
-        /// Number received.
-        sequence: i64,
-    },
-    /// The number is further ahead than frames are kept for.
-    #[error("sequence number {sequence} is too far ahead of {expected}")]
-    TooFarAhead {
-        /// Number received.
-        sequence: i64,
-        /// Number that would be in order.
-        expected: i64,
-    },
-}
+mod acknowledgements;
+mod inbound;
+mod outbound;
+mod retransmission;
+
+pub use inbound::{Arrival, Inbound, InboundLimits, SequenceError};
+pub use outbound::{Outbound, Window};
+pub use retransmission::RetransmissionTimer;
+
+#[cfg(test)]
+mod tests;

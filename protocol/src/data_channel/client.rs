@@ -1,1 +1,539 @@
 //! The client's end of a data channel.
+//!
+//! ```text
+//!                      HandshakeRequest               HandshakeComplete
+//!  AwaitingFirstMessage ───────────────▶ AwaitingHandshakeComplete ───────────────▶ Established
+//!        │        │                                │
+//!        │        └── any other payload: a shell ──┼────────────────────────────────────▲
+//!        │                                         │ request that we cannot fulfil
+//!        │                                         ▼
+//!        │                                      Refused
+//!        └───────────── channel_closed, from every state ──▶ Closed
+//! ```
+//!
+//! A connection may come and go in every state without changing it: counters, buffers and handshake outlive it
+//! (`protocol.md` 4.7).
+//!
+//! Towards AWS's agent this end does what AWS's plugin does, except that it acknowledges duplicates again, that a lone
+//! newline becomes a carriage return in shells only, and that nothing is read from the user before the session is
+//! established.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::keepalive::Due;
+use crate::payload::{
+    self, Acknowledge, ActionStatus, ActionType, ChannelClosed, HandshakeComplete, HandshakeRequest,
+    HandshakeResponse, OpenDataChannel, PayloadError, ProcessedAction, SessionType, SessionTypeParameters,
+    Size, flag,
+};
+use crate::stream::{Arrival, Inbound, InboundLimits, Outbound, Window};
+use crate::wire::{Frame, MessageType, PayloadType};
+use crate::{
+    Capabilities, DEFAULT_MAX_PAYLOAD, Hello, Keepalive, LARGEST_MAX_PAYLOAD, MessageIds, PeerMisbehaved,
+    Role, Time, Token, Transmit,
+};
+
+/// Says who the client is and what it can do.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Fixed for the life of the process, the same after reconnects.
+    pub client_id: Uuid,
+    /// Version to report, four numbers: agents choose features by it (`protocol.md` 5.7).
+    pub client_version: String,
+    /// What to name in the first frame; `None` towards AWS's own service.
+    pub capabilities: Option<Capabilities>,
+    /// How much input is held for the node.
+    pub window: Window,
+    /// How much output is kept that came before its turn.
+    pub limits: InboundLimits,
+    /// When to ping and when to give a connection up.
+    pub keepalive: Keepalive,
+}
+
+impl ClientConfig {
+    /// Fills in the defaults for a client of our own server.
+    pub fn new(client_id: Uuid, client_version: impl Into<String>) -> ClientConfig {
+        ClientConfig {
+            client_id,
+            client_version: client_version.into(),
+            capabilities: Some(Capabilities::OURS),
+            window: Window::DEFAULT,
+            limits: InboundLimits::DEFAULT,
+            keepalive: Keepalive::SESSION,
+        }
+    }
+}
+
+/// Tells the client's shell what happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The kind of session is known and input is accepted; once.
+    Established {
+        /// What to put before the user.
+        session_type: SessionType,
+        /// Null for shells; the resolved properties of the document for tunnels.
+        properties: Value,
+    },
+    /// The node sent bytes, next in order.
+    Output {
+        /// [`Output`](PayloadType::Output), [`StdErr`](PayloadType::StdErr), [`ExitCode`](PayloadType::ExitCode),
+        /// [`Flag`](PayloadType::Flag), or something newer.
+        payload_type: PayloadType,
+        /// The payload.
+        bytes: Bytes,
+    },
+    /// The node has words for the person at the client.
+    Message(String),
+    /// The session is over; nothing follows.
+    Closed {
+        /// Why; empty after a normal end.
+        output: String,
+        /// How the shell exited, if everybody on the way can tell.
+        exit_code: Option<i32>,
+    },
+    /// Our server introduced itself; once per connection.
+    Hello(Hello),
+    /// The connection is dead although nothing was closed: replace it.
+    Unresponsive,
+}
+
+/// Runs the client's end of one session over any number of connections.
+///
+/// Feed it with the `handle_` methods and the commands; after each, take what it wants done from
+/// [`poll_transmit`](ClientEnd::poll_transmit) and [`poll_event`](ClientEnd::poll_event) until both are empty, then sleep
+/// until [`poll_timeout`](ClientEnd::poll_timeout). While the socket cannot take more, do not poll for transmits.
+#[derive(Debug)]
+pub struct ClientEnd {
+    config: ClientConfig,
+    ids: MessageIds,
+    link: Link,
+    phase: Phase,
+    role: Role,
+    max_payload: usize,
+    outbound: Outbound,
+    inbound: Inbound,
+    keepalive: Keepalive,
+    /// Input given before the session was established.
+    held: VecDeque<(PayloadType, Bytes)>,
+    /// The newest size, when the window had no room for it.
+    late_size: Option<Size>,
+    events: VecDeque<Event>,
+    ping_is_due: bool,
+    ignored: u64,
+}
+
+#[derive(Debug)]
+enum Link {
+    Down,
+    /// Connected, with the first text frame still to send.
+    Opening(String),
+    Up,
+}
+
+#[derive(Debug)]
+enum Phase {
+    AwaitingFirstMessage,
+    AwaitingHandshakeComplete {
+        session_type: SessionType,
+        properties: Value,
+    },
+    Refused,
+    Established {
+        session_type: SessionType,
+    },
+    Closed,
+}
+
+impl ClientEnd {
+    /// Starts a session that has no connection yet.
+    pub fn new(config: ClientConfig, ids: MessageIds) -> ClientEnd {
+        ClientEnd {
+            ids,
+            link: Link::Down,
+            phase: Phase::AwaitingFirstMessage,
+            role: Role::Owner,
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            outbound: Outbound::new(MessageType::InputStreamData, config.window),
+            inbound: Inbound::new(MessageType::OutputStreamData, config.limits),
+            keepalive: config.keepalive.clone(),
+            held: VecDeque::new(),
+            late_size: None,
+            events: VecDeque::new(),
+            ping_is_due: false,
+            ignored: 0,
+            config,
+        }
+    }
+
+    /// Takes a fresh websocket into use; `token` is the newest one.
+    pub fn handle_connected(&mut self, token: Token, now: Time) {
+        let open = OpenDataChannel {
+            message_schema_version: "1.0".to_owned(),
+            request_id: self.ids.next().to_string(),
+            token_value: token,
+            client_instance_id: None,
+            client_id: self.config.client_id.to_string(),
+            client_version: Some(self.config.client_version.clone()),
+            capabilities: self.config.capabilities,
+        };
+        self.link = Link::Opening(payload::to_text(&open));
+        // What was agreed was agreed with whoever answered before; a new answer comes with its own hello.
+        self.agree(None);
+        self.outbound.handle_connected();
+        self.keepalive.connected(now.monotonic);
+        self.ping_is_due = false;
+    }
+
+    /// Notes that the websocket is gone.
+    pub fn handle_disconnected(&mut self, _now: Time) {
+        self.link = Link::Down;
+        self.outbound.handle_disconnected();
+        self.keepalive.disconnected();
+    }
+
+    /// Takes one binary message.
+    ///
+    /// # Errors
+    ///
+    /// The server or the node broke a rule. The offending message changed nothing (a stream frame with an unusable
+    /// payload is acknowledged and skipped), so the session can go on.
+    pub fn handle_message(&mut self, message: Bytes, now: Time) -> Result<(), PeerMisbehaved> {
+        self.keepalive.heard(now.monotonic);
+        if matches!(self.phase, Phase::Closed) {
+            return Ok(());
+        }
+        let frame = Frame::decode(message)?;
+        let message_type = frame.message_type;
+        let unreadable = |source| PeerMisbehaved::Payload { message_type, source };
+        match message_type {
+            MessageType::OutputStreamData => return self.handle_stream_frame(frame),
+            MessageType::Acknowledge => {
+                let acknowledge = Acknowledge::parse(&frame.payload).map_err(unreadable)?;
+                if acknowledge.cumulative {
+                    self.outbound
+                        .handle_cumulative_acknowledge(acknowledge.sequence, now);
+                } else {
+                    self.outbound.handle_acknowledge(acknowledge.sequence, now);
+                }
+            }
+            MessageType::ChannelClosed => {
+                let closed: ChannelClosed = payload::parse(&frame.payload).map_err(unreadable)?;
+                self.phase = Phase::Closed;
+                self.events.push_back(Event::Closed {
+                    output: closed.output,
+                    exit_code: closed.exit_code,
+                });
+            }
+            MessageType::DrawbridgeHello => {
+                let hello: Hello = payload::parse(&frame.payload).map_err(unreadable)?;
+                self.agree(Some(hello));
+                self.events.push_back(Event::Hello(hello));
+            }
+            MessageType::InputStreamData => return Err(PeerMisbehaved::UnexpectedMessage(message_type)),
+            MessageType::PausePublication
+            | MessageType::StartPublication
+            | MessageType::AgentSessionState
+            | MessageType::InteractiveShell
+            | MessageType::AgentTaskComplete
+            | MessageType::AgentTaskAcknowledge
+            | MessageType::AgentJob
+            | MessageType::AgentJobAck
+            | MessageType::AgentJobReply
+            | MessageType::AgentJobReplyAck
+            | MessageType::AgentTelemetry
+            | MessageType::AgentUpdateResult
+            | MessageType::Unknown(_) => self.ignored += 1,
+        }
+        Ok(())
+    }
+
+    /// Notes that a ping was answered.
+    pub fn handle_pong(&mut self, now: Time) {
+        self.keepalive.pong(now.monotonic);
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.outbound.handle_timeout(now);
+        match self.keepalive.elapse(now.monotonic) {
+            Some(Due::Ping) => self.ping_is_due = true,
+            Some(Due::Unresponsive) => self.events.push_back(Event::Unresponsive),
+            None => {}
+        }
+    }
+
+    /// Sends what the user typed, or what a tunnel's local side wrote, cut as the node can take it.
+    ///
+    /// Ask [`input_capacity`](ClientEnd::input_capacity) first; what exceeds it is sent all the same, later. A watcher's
+    /// input goes nowhere.
+    pub fn send_input(&mut self, bytes: Bytes) {
+        self.send(PayloadType::Output, bytes);
+    }
+
+    /// Sends the size of the terminal; only the newest matters when several wait.
+    pub fn send_size(&mut self, size: Size) {
+        match self.phase {
+            Phase::Established { .. } if self.outbound.capacity() == 0 => self.late_size = Some(size),
+            Phase::Established { .. } => {
+                self.late_size = None;
+                self.send(PayloadType::Size, size.to_bytes());
+            }
+            _ => {
+                self.held
+                    .retain(|(payload_type, _)| *payload_type != PayloadType::Size);
+                self.send(PayloadType::Size, size.to_bytes());
+            }
+        }
+    }
+
+    /// Sends one of the numbers of [`flag`].
+    pub fn send_flag(&mut self, number: u32) {
+        self.send(PayloadType::Flag, flag::to_bytes(number));
+    }
+
+    /// Returns how many bytes of input may be given; 0 means to stop reading.
+    pub fn input_capacity(&self) -> usize {
+        match (&self.phase, self.role) {
+            (Phase::Established { .. }, Role::Owner) => self.outbound.capacity(),
+            _ => 0,
+        }
+    }
+
+    /// Says whether the node has acknowledged all input.
+    pub fn is_drained(&self) -> bool {
+        self.outbound.is_drained() && self.held.is_empty()
+    }
+
+    /// Returns the next message to send at `now`; nothing while disconnected.
+    pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
+        match std::mem::replace(&mut self.link, Link::Up) {
+            Link::Up => {}
+            Link::Down => {
+                self.link = Link::Down;
+                return None;
+            }
+            Link::Opening(text) => return Some(Transmit::Text(text)),
+        }
+        if std::mem::take(&mut self.ping_is_due) {
+            return Some(Transmit::Ping(Bytes::from_static(Keepalive::PAYLOAD)));
+        }
+        if matches!(self.phase, Phase::Closed) {
+            return None;
+        }
+        if let Some(acknowledge) = self.inbound.poll_acknowledge(now, &mut self.ids) {
+            return Some(Transmit::Binary(acknowledge));
+        }
+        if self.outbound.capacity() > 0
+            && let Some(size) = self.late_size.take()
+        {
+            self.send(PayloadType::Size, size.to_bytes());
+        }
+        self.outbound.poll(now, &mut self.ids).map(Transmit::Binary)
+    }
+
+    /// Returns the next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Returns when to call [`handle_timeout`](ClientEnd::handle_timeout) next, as a monotonic time.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        if matches!(self.phase, Phase::Closed) {
+            return None;
+        }
+        [self.outbound.poll_timeout(), self.keepalive.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Returns how many messages were ignored because this end has no use for their kind.
+    pub fn ignored_messages(&self) -> u64 {
+        self.ignored
+    }
+
+    fn handle_stream_frame(&mut self, frame: Frame) -> Result<(), PeerMisbehaved> {
+        let mut result = Ok(());
+        if let Arrival::InOrder(frame) = self.inbound.receive(frame)? {
+            result = self.handle_in_order(frame);
+            while let Some(frame) = self.inbound.next_in_order() {
+                result = result.and(self.handle_in_order(frame));
+            }
+        }
+        result
+    }
+
+    fn handle_in_order(&mut self, frame: Frame) -> Result<(), PeerMisbehaved> {
+        let payload_type = frame.payload_type;
+        let unreadable = |source| PeerMisbehaved::StreamPayload { payload_type, source };
+        match payload_type {
+            PayloadType::HandshakeRequest => {
+                if !matches!(self.phase, Phase::AwaitingFirstMessage) {
+                    // A second answer would block AWS's agent for good.
+                    return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
+                }
+                let request: HandshakeRequest = payload::parse(&frame.payload).map_err(unreadable)?;
+                self.answer_handshake(request);
+            }
+            PayloadType::HandshakeComplete => {
+                let complete: HandshakeComplete = payload::parse(&frame.payload).map_err(unreadable)?;
+                match std::mem::replace(&mut self.phase, Phase::Refused) {
+                    Phase::AwaitingHandshakeComplete {
+                        session_type,
+                        properties,
+                    } => {
+                        if !complete.customer_message.is_empty() {
+                            self.events.push_back(Event::Message(complete.customer_message));
+                        }
+                        self.establish(session_type, properties);
+                    }
+                    other => {
+                        self.phase = other;
+                        return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
+                    }
+                }
+            }
+            PayloadType::EncChallengeRequest
+            | PayloadType::EncChallengeResponse
+            | PayloadType::HandshakeResponse
+            | PayloadType::Size => return Err(PeerMisbehaved::UnexpectedPayload(payload_type)),
+            PayloadType::None
+            | PayloadType::Output
+            | PayloadType::Error
+            | PayloadType::Parameter
+            | PayloadType::Flag
+            | PayloadType::StdErr
+            | PayloadType::ExitCode
+            | PayloadType::Unknown(_) => {
+                if matches!(self.phase, Phase::AwaitingFirstMessage) {
+                    self.establish(SessionType::StandardStream, Value::Null);
+                }
+                if !frame.payload.is_empty() && !matches!(self.phase, Phase::Refused) {
+                    self.events.push_back(Event::Output {
+                        payload_type,
+                        bytes: frame.payload,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_handshake(&mut self, request: HandshakeRequest) {
+        let mut session = None;
+        let mut processed = Vec::with_capacity(request.requested_client_actions.len().min(MAX_ACTIONS));
+        for action in request.requested_client_actions.into_iter().take(MAX_ACTIONS) {
+            processed.push(match action.action_type {
+                ActionType::SessionType => match read_session_type(action.action_parameters) {
+                    Ok(parameters) => {
+                        session = Some(parameters);
+                        ProcessedAction::success(ActionType::SessionType)
+                    }
+                    Err(error) => {
+                        ProcessedAction::refused(ActionType::SessionType, ActionStatus::Failed, error)
+                    }
+                },
+                ActionType::KmsEncryption => ProcessedAction::refused(
+                    ActionType::KmsEncryption,
+                    ActionStatus::Unsupported,
+                    "this client cannot encrypt sessions with a KMS key".to_owned(),
+                ),
+                ActionType::Unknown(name) => {
+                    let error = format!("Unsupported action {name}");
+                    ProcessedAction::refused(ActionType::Unknown(name), ActionStatus::Unsupported, error)
+                }
+            });
+        }
+        let all_done = processed
+            .iter()
+            .all(|action| action.action_status == ActionStatus::Success);
+        self.phase = match session {
+            Some(SessionTypeParameters {
+                session_type,
+                properties,
+            }) if all_done => Phase::AwaitingHandshakeComplete {
+                session_type,
+                properties,
+            },
+            _ => Phase::Refused,
+        };
+        let response = HandshakeResponse {
+            client_version: self.config.client_version.clone(),
+            processed_client_actions: processed,
+            errors: None,
+        };
+        self.outbound
+            .push(PayloadType::HandshakeResponse, payload::to_bytes(&response));
+    }
+
+    fn establish(&mut self, session_type: SessionType, properties: Value) {
+        self.phase = Phase::Established {
+            session_type: session_type.clone(),
+        };
+        self.events.push_back(Event::Established {
+            session_type,
+            properties,
+        });
+        for (payload_type, bytes) in std::mem::take(&mut self.held) {
+            self.send(payload_type, bytes);
+        }
+    }
+
+    fn send(&mut self, payload_type: PayloadType, bytes: Bytes) {
+        if self.role == Role::Watcher {
+            return;
+        }
+        match &self.phase {
+            Phase::AwaitingFirstMessage | Phase::AwaitingHandshakeComplete { .. } => {
+                self.held.push_back((payload_type, bytes));
+            }
+            Phase::Established { session_type } => {
+                let typed_newline = payload_type == PayloadType::Output
+                    && *session_type != SessionType::Port
+                    && bytes.as_ref() == b"\n";
+                let bytes = if typed_newline {
+                    Bytes::from_static(b"\r")
+                } else {
+                    bytes
+                };
+                self.outbound.push_cut(payload_type, bytes, self.max_payload);
+            }
+            Phase::Refused | Phase::Closed => {}
+        }
+    }
+
+    fn agree(&mut self, hello: Option<Hello>) {
+        if let Some(hello) = hello {
+            // A watcher that reconnects is not an owner in the moment before it is told again.
+            self.role = hello.role;
+            self.outbound.start_at(hello.input_sequence);
+        }
+        let hello = hello.unwrap_or_default();
+        let ours = self.config.capabilities.unwrap_or_default();
+        self.inbound
+            .set_cumulative(ours.cumulative_ack && hello.capabilities.cumulative_ack);
+        self.max_payload = (hello.max_payload as usize).clamp(DEFAULT_MAX_PAYLOAD, LARGEST_MAX_PAYLOAD);
+    }
+}
+
+/// Answers at most this many actions of one request; AWS's agent sends two.
+const MAX_ACTIONS: usize = 16;
+
+/// Reads what kind of session is asked for, or says in AWS's words why it cannot be had.
+fn read_session_type(parameters: Value) -> Result<SessionTypeParameters, String> {
+    let failed = |why: String| format!("Failed to process action SessionType: {why}");
+    let parameters: SessionTypeParameters =
+        serde_json::from_value(parameters).map_err(|error| failed(PayloadError::from(error).to_string()))?;
+    match parameters.session_type {
+        SessionType::Unknown(name) => Err(failed(format!("Unknown session type {name}"))),
+        SessionType::StandardStream
+        | SessionType::InteractiveCommands
+        | SessionType::NonInteractiveCommands
+        | SessionType::Port => Ok(parameters),
+    }
+}
