@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, ActivationId, NodeId, Region};
 
@@ -34,7 +35,8 @@ pub struct ManagedNode {
 }
 
 /// What an agent says of itself and its machine in `UpdateInstanceInformation`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AgentReport {
     /// The program's name, `amazon-ssm-agent` for AWS's.
     pub name: Option<String>,

@@ -1,1 +1,35 @@
-//! Being built.
+//! What the server remembers: a trait per noun, one SQLite implementation, and the root key that seals secrets.
+//!
+//! Lookups return `Option`; errors are the store's own trouble ([`StoreError`]) or, where an operation can be refused
+//! for a reason that a caller must tell apart, an enum of its own. Writers are given the time.
+
+pub mod access_keys;
+pub mod activations;
+pub mod credentials;
+mod error;
+pub mod folder;
+pub mod nodes;
+pub mod root_key;
+pub mod sessions;
+pub mod settings;
+mod sqlite;
+pub mod tags;
+pub mod tokens;
+
+pub use access_keys::{AccessKey, AccessKeys};
+pub use activations::Activations;
+pub use credentials::{Credential, CredentialError, TemporaryCredentials};
+pub use error::StoreError;
+pub use folder::{DataFolder, FolderError};
+pub use nodes::{Nodes, Registration, RegistrationError};
+pub use root_key::{RootKey, RootKeyError, SealError};
+pub use sessions::{SessionPage, Sessions, StateChangeError};
+pub use settings::Settings;
+pub use sqlite::Sqlite;
+pub use tags::{TagError, TagTarget, Tags, TagsOf};
+pub use tokens::{ChannelEnd, Token, TokenBinding, TokenGrant, TokenHash, Tokens};
+
+/// Everything that the server remembers.
+pub trait Store: AccessKeys + Activations + Nodes + Sessions + Settings + Tags + Tokens {}
+
+impl<S: AccessKeys + Activations + Nodes + Sessions + Settings + Tags + Tokens> Store for S {}

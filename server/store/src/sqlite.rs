@@ -1,0 +1,185 @@
+//! The store in one SQLite file, in write-ahead mode: one connection writes, a few read.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawbridge_session::{Random, SystemRandom};
+use jiff::Timestamp;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Connection as _, Row as _, SqlStr, SqliteConnection, SqlitePool, Transaction};
+
+use crate::{RootKey, StoreError};
+
+mod access_keys;
+mod activations;
+mod nodes;
+mod sessions;
+mod settings;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+/// The store in one SQLite file.
+///
+/// What was promised to someone (a registration, an activation, a session's existence) is on the disk when its
+/// method returns; what the next report or attempt replaces (tokens, states, pings) survives the process, and only
+/// a loss of power can undo its last moments.
+#[derive(Clone)]
+pub struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    root: Arc<RootKey>,
+    random: Arc<dyn Random>,
+}
+
+/// Whether a commit waits for the disk.
+#[derive(Debug, Clone, Copy)]
+enum Durability {
+    Synced,
+    Buffered,
+}
+
+const READERS: u32 = 4;
+
+/// Each file is one step of the schema; `user_version` counts the steps that were taken.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_sessions.sql")];
+
+impl Sqlite {
+    /// Opens the file, made where it is missing, and brings its schema up to date.
+    pub async fn open(file: &Path, root: Arc<RootKey>) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(10));
+        let failed = || StoreError::doing("open its database");
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(failed())?;
+        migrate(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .max_lifetime(None)
+            .connect_lazy_with(options.read_only(true).create_if_missing(false));
+        Ok(Self {
+            writer,
+            readers,
+            root,
+            random: Arc::new(SystemRandom),
+        })
+    }
+
+    /// Closes the file; calls that come later fail.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Waits for the writer and begins; reads inside the transaction see what the write will find.
+    async fn write(&self, durability: Durability) -> Result<Transaction<'static, sqlx::Sqlite>, StoreError> {
+        let failed = || StoreError::doing("begin a transaction");
+        let mut connection: PoolConnection<sqlx::Sqlite> = self.writer.acquire().await.map_err(failed())?;
+        let pragma = match durability {
+            Durability::Synced => "PRAGMA synchronous = FULL",
+            Durability::Buffered => "PRAGMA synchronous = NORMAL",
+        };
+        sqlx::query(pragma)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed())?;
+        Transaction::begin(connection, Some(SqlStr::from_static("BEGIN IMMEDIATE")))
+            .await
+            .map_err(failed())
+    }
+}
+
+impl std::fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sqlite").finish_non_exhaustive()
+    }
+}
+
+async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
+    let failed = || StoreError::doing("bring its schema up to date");
+    let mut connection = writer.acquire().await.map_err(failed())?;
+    let done: i64 = sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed())?;
+    let done = usize::try_from(done).unwrap_or(usize::MAX);
+    if done > MIGRATIONS.len() {
+        return Err(StoreError::new(
+            "open its database",
+            format!(
+                "its schema has version {done}, and this program knows {} at most",
+                MIGRATIONS.len()
+            ),
+        ));
+    }
+    for (at, step) in MIGRATIONS.iter().enumerate().skip(done) {
+        let mut transaction = connection.begin().await.map_err(failed())?;
+        sqlx::raw_sql(*step)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        set_version(&mut transaction, at + 1).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+    }
+    Ok(())
+}
+
+async fn set_version(connection: &mut SqliteConnection, version: usize) -> Result<(), sqlx::Error> {
+    let pragma = format!("PRAGMA user_version = {version}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(pragma))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Writes a moment as the column holds it.
+fn ms(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+/// Reads a moment from a column.
+fn moment(row: &SqliteRow, column: &str) -> Result<Timestamp, sqlx::Error> {
+    let ms: i64 = row.try_get(column)?;
+    Timestamp::from_millisecond(ms).map_err(|error| undecodable(column, error))
+}
+
+/// Reads a text column into what it stands for.
+fn parsed<T>(row: &SqliteRow, column: &str) -> Result<T, sqlx::Error>
+where
+    T: std::str::FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text: &str = row.try_get(column)?;
+    text.parse().map_err(|error: T::Err| undecodable(column, error))
+}
+
+/// Reads a JSON column.
+fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, sqlx::Error> {
+    let text: &str = row.try_get(column)?;
+    serde_json::from_str(text).map_err(|error| undecodable(column, error))
+}
+
+fn undecodable(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::ColumnDecode {
+        index: column.to_owned(),
+        source: Box::new(error),
+    }
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain data is serializable")
+}

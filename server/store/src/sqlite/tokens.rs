@@ -1,0 +1,57 @@
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::{Durability, Sqlite, moment, ms};
+use crate::{StoreError, TokenBinding, TokenGrant, TokenHash, Tokens};
+
+#[async_trait]
+impl Tokens for Sqlite {
+    async fn grant_token(&self, grant: &TokenGrant) -> Result<(), StoreError> {
+        let failed = || StoreError::doing("grant a token");
+        let mut transaction = self.write(Durability::Buffered).await?;
+        insert(&mut transaction, grant).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())
+    }
+
+    async fn redeem_token(&self, token: &str, now: Timestamp) -> Result<Option<TokenBinding>, StoreError> {
+        let failed = || StoreError::doing("redeem a token");
+        let mut transaction = self.write(Durability::Buffered).await?;
+        let row = sqlx::query("DELETE FROM tokens WHERE hash = ? RETURNING subject, purpose, expires_at")
+            .bind(TokenHash::of(token).as_bytes().as_slice())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        let Some(row) = row else { return Ok(None) };
+        if now >= moment(&row, "expires_at").map_err(failed())? {
+            return Ok(None);
+        }
+        let subject: &str = row.try_get("subject").map_err(failed())?;
+        let purpose: &str = row.try_get("purpose").map_err(failed())?;
+        TokenBinding::restore(subject, purpose).map(Some)
+    }
+}
+
+/// Stores a token in the place of those that it supersedes, and drops what expired unused.
+pub(super) async fn insert(connection: &mut SqliteConnection, grant: &TokenGrant) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM tokens WHERE expires_at <= ?")
+        .bind(ms(grant.granted_at))
+        .execute(&mut *connection)
+        .await?;
+    for purpose in grant.binding.supersedes() {
+        sqlx::query("DELETE FROM tokens WHERE subject = ? AND purpose = ?")
+            .bind(grant.binding.subject())
+            .bind(*purpose)
+            .execute(&mut *connection)
+            .await?;
+    }
+    sqlx::query("INSERT INTO tokens VALUES (?, ?, ?, ?)")
+        .bind(grant.hash.as_bytes().as_slice())
+        .bind(grant.binding.subject())
+        .bind(grant.binding.purpose())
+        .bind(ms(grant.expires_at))
+        .execute(connection)
+        .await?;
+    Ok(())
+}

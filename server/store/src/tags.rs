@@ -1,0 +1,62 @@
+//! Tags of resources.
+
+use async_trait::async_trait;
+use drawbridge_session::{AccountId, Region, Tag};
+
+use crate::StoreError;
+
+/// The most tags that one resource may have (SSM's documented limit).
+pub const MAX_TAGS: usize = 50;
+
+/// What is tagged.
+#[derive(Debug, Clone, Copy)]
+pub struct TagsOf<'a> {
+    /// The account.
+    pub account: &'a AccountId,
+    /// The region.
+    pub region: &'a Region,
+    /// The kind of resource.
+    pub target: TagTarget,
+    /// Its id.
+    pub id: &'a str,
+}
+
+/// The kinds of resources that have tags here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TagTarget {
+    /// A registered node.
+    ManagedInstance,
+}
+
+impl TagTarget {
+    /// Returns the word of the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ManagedInstance => "ManagedInstance",
+        }
+    }
+}
+
+/// Why tags were not added.
+#[derive(Debug, thiserror::Error)]
+pub enum TagError {
+    /// The resource would have more than [`MAX_TAGS`].
+    #[error("a resource has at most 50 tags")]
+    TooMany,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Remembers tags.
+#[async_trait]
+pub trait Tags: Send + Sync {
+    /// Lists the tags of a resource, in the order of their keys.
+    async fn tags(&self, of: TagsOf<'_>) -> Result<Vec<Tag>, StoreError>;
+
+    /// Adds tags; the value of a key that is there already is replaced.
+    async fn add_tags(&self, of: TagsOf<'_>, tags: &[Tag]) -> Result<(), TagError>;
+
+    /// Removes tags by their keys; keys that are not there do not matter.
+    async fn remove_tags(&self, of: TagsOf<'_>, keys: &[String]) -> Result<(), StoreError>;
+}
