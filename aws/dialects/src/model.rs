@@ -3,10 +3,12 @@
 //! The JSON under `models/` is made by `cargo xtask models` from AWS's public service descriptions (names, types and
 //! constraints only), plus hand-written files of the same form for what has no public description.
 
+mod pattern;
+mod read;
 mod shape;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::StatusCode;
 
@@ -78,27 +80,86 @@ impl Operation {
 
 /// The `ssm` service (`AmazonSSM.<Operation>`), with the operations that only agents call.
 pub fn ssm() -> &'static Service {
-    empty()
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| {
+        built_in(&[
+            include_str!("../models/ssm.json"),
+            include_str!("../models/ssm-agent.json"),
+        ])
+    })
 }
 
 /// The `sts` service (query, version 2011-06-15).
 pub fn sts() -> &'static Service {
-    empty()
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| built_in(&[include_str!("../models/sts.json")]))
 }
 
 /// The `ec2messages` service (`EC2WindowsMessageDeliveryService.<Operation>`).
 pub fn ec2messages() -> &'static Service {
-    empty()
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| built_in(&[include_str!("../models/ec2messages.json")]))
 }
 
 /// Drawbridge's own operations (`Drawbridge.<Operation>`).
 pub fn drawbridge() -> &'static Service {
-    empty()
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| built_in(&[include_str!("../models/drawbridge.json")]))
 }
 
-fn empty() -> &'static Service {
-    static EMPTY: Service = Service {
-        operations: BTreeMap::new(),
-    };
-    &EMPTY
+fn built_in(texts: &[&str]) -> Service {
+    read::service(texts).expect("the models in this crate are read by its tests")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::{Kind, Service, drawbridge, ec2messages, ssm, sts};
+
+    fn all() -> [&'static Service; 4] {
+        [ssm(), sts(), ec2messages(), drawbridge()]
+    }
+
+    #[test]
+    fn reads_every_model() {
+        assert_eq!(ssm().operations().count(), 24);
+        assert_eq!(sts().operations().count(), 1);
+        assert_eq!(ec2messages().operations().count(), 6);
+        assert_eq!(drawbridge().operations().count(), 2);
+    }
+
+    #[test]
+    fn every_pattern_translates() {
+        for operation in all().into_iter().flat_map(Service::operations) {
+            for shape in operation.shapes.iter() {
+                if let Some(pattern) = &shape.limits.pattern {
+                    assert!(pattern.is_usable(), "{}: {}", shape.name(), pattern.source());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn errors_have_statuses() {
+        let start = ssm().operation("StartSession").unwrap();
+        let errors = start.errors().collect::<Vec<_>>();
+        assert!(errors.contains(&("TargetNotConnected", StatusCode::BAD_REQUEST)));
+        assert!(errors.contains(&("InternalServerError", StatusCode::INTERNAL_SERVER_ERROR)));
+        assert_eq!(
+            start.error("InvalidDocument", "x").status(),
+            StatusCode::BAD_REQUEST
+        );
+    }
+
+    #[test]
+    fn members_keep_their_names_and_requirement() {
+        let input = ssm().operation("StartSession").unwrap().input().unwrap();
+        let Kind::Structure(members) = input.kind() else {
+            panic!("inputs are structures")
+        };
+        let target = members.iter().find(|member| member.name == "Target").unwrap();
+        assert!(target.required);
+        assert!(ssm().operation("startsession").is_none());
+    }
 }
