@@ -24,7 +24,7 @@ mod message_type;
 mod payload_type;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
 use crate::Time;
@@ -124,7 +124,8 @@ impl Frame {
         let flags = u64::from_be_bytes(header.field::<56, 8>());
         let message_id = uuid_from_field(header.field::<64, 16>());
         let payload_type = PayloadType::from(u32::from_be_bytes(header.field::<112, 4>()));
-        let payload = message.slice(PAYLOAD_OFFSET..);
+        let mut payload = message;
+        payload.advance(PAYLOAD_OFFSET);
         if !payload.is_empty() && digest(&SHA256, &payload).as_ref() != payload_digest {
             return Err(DecodeError::Digest);
         }
