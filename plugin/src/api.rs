@@ -1,0 +1,146 @@
+//! The calls that a client makes.
+
+mod nodes;
+mod sessions;
+
+use std::sync::Arc;
+
+use drawbridge_aws_client::credentials::{self, CredentialsError};
+use drawbridge_aws_client::{
+    Auth, CallError, Client, Connector, Credentials, Endpoint, Environment, Service, WebSocket,
+};
+use drawbridge_session::Clock;
+use serde_json::Value;
+
+pub use nodes::NodeSummary;
+pub use sessions::{SessionListing, SessionSummary, StartSession};
+
+/// A person's access to one server: endpoint, region and where credentials come from.
+///
+/// Credentials are looked up anew for every call, so that ones that were refreshed meanwhile are found.
+pub struct Api {
+    client: Client,
+    environment: Environment,
+    profile: Option<String>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// There is nothing to sign with.
+    #[error("cannot sign the call of {operation}")]
+    Credentials {
+        /// What was to be called.
+        operation: &'static str,
+        /// What is missing.
+        source: CredentialsError,
+    },
+    /// The call failed.
+    #[error("{operation} failed")]
+    Call {
+        /// What was called.
+        operation: &'static str,
+        /// How it failed.
+        source: CallError,
+    },
+    /// The answer is not what the operation promises.
+    #[error("cannot read the answer of {operation}")]
+    Answer {
+        /// What was called.
+        operation: &'static str,
+        /// Where it is wrong.
+        source: serde_json::Error,
+    },
+}
+
+impl Api {
+    /// Makes an access; nothing is connected or read before the first call.
+    ///
+    /// `profile` stands for `--profile`; the rest of the credential chain is the environment's.
+    pub fn new(
+        endpoint: Endpoint,
+        region: &str,
+        profile: Option<String>,
+        environment: Environment,
+        connector: Connector,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let now = Arc::clone(&clock);
+        let client = Client::new(endpoint, region, connector, Arc::new(move || now.now()));
+        Self {
+            client,
+            environment,
+            profile,
+            clock,
+        }
+    }
+
+    /// The endpoint called.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.client.endpoint()
+    }
+
+    /// The region signed for.
+    pub fn region(&self) -> &str {
+        self.client.region()
+    }
+
+    /// Opens a data channel's websocket, signed if `signed` and there is something to sign with.
+    ///
+    /// The token in the first message is what opens the channel. AWS's own service wants the signature besides, from
+    /// plugins as new as this one claims to be.
+    pub async fn open_websocket(&self, url: &str, signed: bool) -> Result<WebSocket, CallError> {
+        let credentials = if signed {
+            self.credentials().await.ok()
+        } else {
+            None
+        };
+        let auth = credentials.as_ref().map_or(Auth::Unsigned, Auth::Credentials);
+        self.client.open_websocket(url, auth).await
+    }
+
+    async fn call<T: serde::de::DeserializeOwned>(
+        &self,
+        service: Service,
+        operation: &'static str,
+        input: &Value,
+    ) -> Result<T, ApiError> {
+        let credentials = self
+            .credentials()
+            .await
+            .map_err(|source| ApiError::Credentials { operation, source })?;
+        let answer = self
+            .client
+            .call_json(service, operation, input, Auth::Credentials(&credentials))
+            .await
+            .map_err(|source| ApiError::Call { operation, source })?;
+        serde_json::from_value(answer).map_err(|source| ApiError::Answer { operation, source })
+    }
+
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let found =
+            credentials::resolve(&self.environment, self.profile.as_deref(), self.clock.now()).await?;
+        Ok(found.credentials)
+    }
+}
+
+impl ApiError {
+    /// The AWS error code, if the service gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Call { source, .. } => source.code(),
+            Self::Credentials { .. } | Self::Answer { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api")
+            .field("client", &self.client)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}

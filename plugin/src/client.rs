@@ -1,0 +1,110 @@
+//! One session from the user's side.
+//!
+//! [`run_session`] holds the loop between a [`Terminal`](crate::terminal::Terminal) and a data channel. It is the shell around
+//! [`ClientEnd`](drawbridge_protocol::data_channel::client::ClientEnd), which holds every decision of the protocol;
+//! decided here is what a person sees: when the terminal is raw, what `~.` does, how long a lost connection is tried
+//! again, and what is said meanwhile. [`run`] is the same with the real terminal and network.
+//!
+//! ```text
+//!             attempt succeeds                  server or person ends it
+//!   Down ───────────────────────▶ Up ─────────────────────────────────────▶ over
+//!    ▲  └─ nothing to resume, refused, or tried for too long ───────────────▲
+//!    └──── socket lost or silent ─┘
+//! ```
+//!
+//! Before the session is established the terminal stays as it was, so that Ctrl-C ends the program; from then on every
+//! key but the escapes belongs to the far end.
+
+mod backlog;
+mod backoff;
+mod conversation;
+mod end;
+mod link;
+mod remote;
+mod run;
+mod typing;
+
+use std::time::Duration;
+
+use drawbridge_protocol::Capabilities;
+
+pub use end::{ClientError, SessionEnd};
+pub use link::DataSocket;
+pub use remote::{GatewayRemote, Remote, speaks_to_aws};
+pub use run::{run, run_session};
+
+/// What a client is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Started by the AWS CLI: says what scripts expect on standard output.
+    Plugin,
+    /// Started by a person; `~d` leaves the session running.
+    Connect,
+    /// Takes a running session over; leaves it running when it is told to end.
+    Attach,
+    /// Only looks.
+    Watch,
+}
+
+impl Mode {
+    /// Whether a session is ended when its client is told to end without the person having said `~.`.
+    fn owns_session(self) -> bool {
+        matches!(self, Self::Plugin | Self::Connect)
+    }
+
+    fn may_detach(self) -> bool {
+        matches!(self, Self::Connect | Self::Attach)
+    }
+}
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// What the client is for.
+    pub mode: Mode,
+    /// What to name to the server; `None` towards AWS's own service.
+    pub capabilities: Option<Capabilities>,
+    /// How long it waits for what.
+    pub patience: Patience,
+}
+
+impl ClientOptions {
+    /// Behaves as `mode` asks, with every wait at its default, towards our own server.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            capabilities: Some(Capabilities::OURS),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// How long a client waits for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the first connection; the token is short-lived.
+    pub first_connection: Duration,
+    /// For a lost connection to come back.
+    pub reconnection: Duration,
+    /// For one attempt at either.
+    pub attempt: Duration,
+    /// Before a person is told that the connection is lost.
+    pub notice: Duration,
+    /// Before a person is told that the session has still not begun.
+    pub start_notice: Duration,
+    /// For the server to confirm the end of a session that the client ends.
+    pub goodbye: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first_connection: Duration::from_secs(30),
+            reconnection: Duration::from_secs(600),
+            attempt: Duration::from_secs(20),
+            notice: Duration::from_secs(2),
+            start_notice: Duration::from_secs(10),
+            goodbye: Duration::from_secs(5),
+        }
+    }
+}

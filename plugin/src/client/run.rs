@@ -1,0 +1,146 @@
+//! A session from its first word to its last.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use drawbridge_session::{Clock, Random};
+use tokio::time::timeout;
+
+use super::conversation::{Conversation, Ending};
+use super::{ClientError, ClientOptions, GatewayRemote, Mode, Remote, SessionEnd, speaks_to_aws};
+use crate::api::{Api, ApiError};
+use crate::terminal::{Channel, Signal, SystemTerminal, Terminal};
+use crate::{SessionTicket, texts};
+
+/// Runs the session of a ticket in this process's terminal until it ends.
+///
+/// Says what is to be said on the way and at the end; an error is left for the caller to tell. Must be called within a
+/// runtime whose I/O and time are enabled; standard input, output and the signals belong to the session meanwhile.
+pub async fn run(
+    api: &Api,
+    ticket: &SessionTicket,
+    mode: Mode,
+    clock: Arc<dyn Clock>,
+    random: &dyn Random,
+) -> Result<SessionEnd, ClientError> {
+    let mut options = ClientOptions::new(mode);
+    if speaks_to_aws(&ticket.stream_url, api.endpoint().host()) {
+        options.capabilities = None;
+    }
+    let remote = GatewayRemote::new(api, ticket, mode);
+    let mut terminal = SystemTerminal::open().map_err(ClientError::Terminal)?;
+    run_session(ticket, &options, &remote, &mut terminal, &*clock, random).await
+}
+
+/// Runs a session between any terminal and any server until it ends.
+///
+/// The terminal's settings are back in place when this returns, and everything that the session printed was written.
+pub async fn run_session<R: Remote, T: Terminal>(
+    ticket: &SessionTicket,
+    options: &ClientOptions,
+    remote: &R,
+    terminal: &mut T,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<SessionEnd, ClientError> {
+    if options.mode == Mode::Plugin {
+        terminal.write(Channel::Output, texts::starting(&ticket.session_id).into());
+    }
+    let ending = Conversation::new(ticket, options, remote, terminal, clock, random)
+        .run()
+        .await;
+    if matches!(ending, Ok(Ending::Over(_))) {
+        drained(terminal).await;
+    }
+    terminal.leave_raw();
+    let end = conclude(ticket, options, remote, terminal, ending).await?;
+    if let Some(text) = texts::ended(&ticket.session_id, &end) {
+        let channel = if options.mode == Mode::Plugin {
+            Channel::Output
+        } else {
+            Channel::Notice
+        };
+        terminal.write(channel, Bytes::from(text));
+    }
+    drained(terminal).await;
+    Ok(end)
+}
+
+/// Does what is left to do after the loop, above all end a session that nobody will use any more.
+async fn conclude<R: Remote, T: Terminal>(
+    ticket: &SessionTicket,
+    options: &ClientOptions,
+    remote: &R,
+    terminal: &mut T,
+    ending: Result<Ending, ClientError>,
+) -> Result<SessionEnd, ClientError> {
+    let session_id = &ticket.session_id;
+    match ending {
+        Ok(Ending::Over(end)) => Ok(end),
+        Ok(Ending::Leave) if options.mode == Mode::Watch => Ok(SessionEnd::Detached),
+        Ok(Ending::Leave) => {
+            let terminated = goodbye(options, remote).await;
+            terminal.notice(&match &terminated {
+                Ok(()) => format!("session {session_id} was ended"),
+                Err(reason) => format!("session {session_id} may still be running: {reason}"),
+            });
+            Ok(SessionEnd::Left {
+                terminated: terminated.is_ok(),
+            })
+        }
+        Ok(Ending::Detach) => {
+            terminal.notice(&format!(
+                "session {session_id} runs on\nhint: `drawbridge sessions attach {session_id}` takes it up again"
+            ));
+            Ok(SessionEnd::Detached)
+        }
+        Ok(Ending::Signal(signal)) => {
+            if options.mode.owns_session() {
+                // Nobody is left to be told, on a terminal that has hung up.
+                let _ = goodbye(options, remote).await;
+            }
+            Ok(SessionEnd::Signalled(signal))
+        }
+        Err(error @ (ClientError::UnsupportedSessionType(_) | ClientError::Output(_))) => {
+            if options.mode.owns_session() {
+                let _ = goodbye(options, remote).await;
+            }
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Ends the session at the server, or says why that is not sure.
+async fn goodbye<R: Remote>(options: &ClientOptions, remote: &R) -> Result<(), String> {
+    match timeout(options.patience.goodbye, remote.terminate()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(chain(&error)),
+        Err(_) => Err(format!(
+            "the server did not answer within {} s",
+            options.patience.goodbye.as_secs()
+        )),
+    }
+}
+
+/// Waits until what was printed is written; a person or a signal may decide not to wait for a stopped terminal.
+async fn drained<T: Terminal>(terminal: &mut T) {
+    while terminal.backlog() > 0 {
+        match terminal.next(false).await {
+            crate::terminal::Occurrence::Signal(Signal::Interrupt | Signal::Terminate | Signal::Hangup)
+            | crate::terminal::Occurrence::OutputFailed(_) => return,
+            _ => {}
+        }
+    }
+}
+
+fn chain(error: &ApiError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,154 @@
+//! The process's own standard streams and signals as a [`Terminal`].
+
+use std::future::pending;
+use std::io::{self, IsTerminal, stderr, stdin, stdout};
+use std::os::fd::AsFd;
+
+use bytes::Bytes;
+use drawbridge_protocol::payload::Size;
+use rustix::process::{getpgrp, getpid, getsid, kill_current_process_group};
+
+use super::input::InputReader;
+use super::output::OutputWriter;
+use super::signals::Signals;
+use super::size::window_size;
+use super::{Channel, Occurrence, RawMode, Terminal};
+
+/// Standard input, output and error, and the signals of this process.
+///
+/// Nothing is read from standard input before the first [`Terminal::next`] that wants input, so that what is typed
+/// ahead is neither lost nor taken from a program that runs later. Dropping it restores the terminal.
+#[derive(Debug)]
+pub struct SystemTerminal {
+    interactive: bool,
+    raw: Option<RawMode>,
+    input: Input,
+    output: OutputWriter,
+    output_failed: bool,
+    signals: Signals,
+}
+
+#[derive(Debug)]
+enum Input {
+    Unread,
+    Open(InputReader),
+    Ended,
+}
+
+impl SystemTerminal {
+    /// Takes over the standard streams and the signals of this process.
+    ///
+    /// Must be called within a runtime whose I/O is enabled. Errors: a stream is closed, or no thread can be started.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self {
+            interactive: stdin().is_terminal(),
+            raw: None,
+            input: Input::Unread,
+            output: OutputWriter::spawn(
+                stdout().as_fd().try_clone_to_owned()?,
+                stderr().as_fd().try_clone_to_owned()?,
+            )?,
+            output_failed: false,
+            signals: Signals::install()?,
+        })
+    }
+
+    async fn next_input(input: &mut Input, want_input: bool) -> Occurrence {
+        match input {
+            Input::Open(reader) if want_input => match reader.next().await {
+                Some(bytes) => Occurrence::Input(bytes),
+                None => {
+                    *input = Input::Ended;
+                    Occurrence::EndOfInput
+                }
+            },
+            Input::Unread | Input::Open(_) | Input::Ended => pending().await,
+        }
+    }
+
+    async fn next_output(output: &OutputWriter, failed: &mut bool) -> Occurrence {
+        if *failed {
+            pending::<()>().await;
+        }
+        output.progress().await;
+        match output.failure() {
+            Some(error) => {
+                *failed = true;
+                Occurrence::OutputFailed(error)
+            }
+            None => Occurrence::Written,
+        }
+    }
+}
+
+impl Terminal for SystemTerminal {
+    fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    fn enter_raw(&mut self) -> io::Result<()> {
+        if self.interactive && self.raw.is_none() {
+            self.raw = Some(RawMode::enter(stdin())?);
+        }
+        Ok(())
+    }
+
+    fn leave_raw(&mut self) {
+        self.raw = None;
+    }
+
+    fn stop(&mut self) -> bool {
+        // The whole job, as the AWS CLI waits for us and would not notice that we alone have stopped. A job that the
+        // session's leader is part of (`xterm -e`, a container's first process) has no shell to bring it back.
+        let leads_session = getsid(None).is_ok_and(|session| session == getpgrp());
+        if leads_session || getpid().is_init() {
+            return false;
+        }
+        kill_current_process_group(rustix::process::Signal::STOP).is_ok()
+    }
+
+    fn size(&self) -> Size {
+        window_size(stdout())
+    }
+
+    fn write(&mut self, channel: Channel, bytes: Bytes) {
+        self.output.write(channel, bytes);
+    }
+
+    fn notice(&mut self, sentence: &str) {
+        // In raw mode a newline alone does not return to the first column, and the cursor may be anywhere.
+        let text = match self.raw {
+            Some(_) => format!("\r\n{}\r\n", sentence.replace('\n', "\r\n")),
+            None => format!("{sentence}\n"),
+        };
+        self.output.write(Channel::Notice, text.into());
+    }
+
+    fn backlog(&self) -> usize {
+        self.output.backlog()
+    }
+
+    async fn next(&mut self, want_input: bool) -> Occurrence {
+        if want_input && matches!(self.input, Input::Unread) {
+            let reader = stdin().as_fd().try_clone_to_owned().and_then(InputReader::spawn);
+            // Without a standard input there is nothing to read, which is what its end means.
+            match reader {
+                Ok(reader) => self.input = Input::Open(reader),
+                Err(_) => {
+                    self.input = Input::Ended;
+                    return Occurrence::EndOfInput;
+                }
+            }
+        }
+        tokio::select! {
+            biased;
+            signal = self.signals.next() => Occurrence::Signal(signal),
+            occurrence = Self::next_output(&self.output, &mut self.output_failed) => occurrence,
+            occurrence = Self::next_input(&mut self.input, want_input) => occurrence,
+        }
+    }
+
+    async fn drained(&mut self) {
+        self.output.drained().await;
+    }
+}

@@ -1,0 +1,48 @@
+//! The texts on standard output that scripts read; byte for byte those of AWS's plugin.
+
+use crate::client::SessionEnd;
+
+/// Said before the data channel is opened.
+pub fn starting(session_id: &str) -> String {
+    format!("\nStarting session with SessionId: {session_id}\n")
+}
+
+/// Said when the session is over; `None` where this client left and the session's end is not what happened.
+pub fn ended(session_id: &str, end: &SessionEnd) -> Option<String> {
+    match end {
+        SessionEnd::Closed { output, .. } if output.is_empty() => {
+            Some(format!("\n\nExiting session with sessionId: {session_id}.\n\n"))
+        }
+        SessionEnd::Closed { output, .. } => Some(format!("\n\nSessionId: {session_id} : {output}\n\n")),
+        SessionEnd::TimedOut => Some(format!("Session: {session_id} timed out.\n")),
+        SessionEnd::Left { .. } | SessionEnd::Detached | SessionEnd::Signalled(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_those_that_scripts_depend_on() {
+        let closed = |output: &str| SessionEnd::Closed {
+            output: output.into(),
+            exit_code: None,
+            failed: false,
+        };
+        assert_eq!(starting("a-1"), "\nStarting session with SessionId: a-1\n");
+        assert_eq!(
+            ended("a-1", &closed("")).unwrap(),
+            "\n\nExiting session with sessionId: a-1.\n\n"
+        );
+        assert_eq!(
+            ended("a-1", &closed("node lost")).unwrap(),
+            "\n\nSessionId: a-1 : node lost\n\n"
+        );
+        assert_eq!(
+            ended("a-1", &SessionEnd::TimedOut).unwrap(),
+            "Session: a-1 timed out.\n"
+        );
+        assert_eq!(ended("a-1", &SessionEnd::Detached), None);
+    }
+}
