@@ -8,7 +8,11 @@ use crate::run::{run, succeeds};
 
 /// Makes sure that every one of `packages` is installed.
 pub(crate) fn ensure(packages: &[&str]) -> Result<()> {
-    let missing: Vec<&str> = packages.iter().copied().filter(|package| !installed(package)).collect();
+    let missing: Vec<&str> = packages
+        .iter()
+        .copied()
+        .filter(|package| !installed(package))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -28,7 +32,9 @@ pub(crate) fn ensure(packages: &[&str]) -> Result<()> {
         command
     };
     run(apt().args(["update", "-q"]))?;
-    run(apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(&missing))
+    run(apt()
+        .args(["install", "-q", "-y", "--no-install-recommends"])
+        .args(&missing))
 }
 
 fn installed(package: &str) -> bool {

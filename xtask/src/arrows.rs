@@ -15,8 +15,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("server/store", &["session"]),
     ("server/relay", &["protocol", "session", "server/store"]),
     ("services/ssm", &["aws/dialects", "session", "server/store"]),
-    ("services/ssmmessages", &["aws/dialects", "session", "server/store"]),
-    ("services/ec2messages", &["aws/dialects", "session", "server/store"]),
+    (
+        "services/ssmmessages",
+        &["aws/dialects", "session", "server/store"],
+    ),
+    (
+        "services/ec2messages",
+        &["aws/dialects", "session", "server/store"],
+    ),
     ("services/sts", &["aws/dialects", "session", "server/store"]),
     (
         "server/gateway",
@@ -36,7 +42,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin", &["protocol", "session", "aws/client"]),
     (
         "bin/server",
-        &["session", "aws/client", "server/store", "server/relay", "server/gateway", "plugin"],
+        &[
+            "session",
+            "aws/client",
+            "server/store",
+            "server/relay",
+            "server/gateway",
+            "plugin",
+        ],
     ),
     ("bin/agent", &["agent", "session"]),
     ("bin/plugin", &["plugin", "session"]),
@@ -48,7 +61,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
 pub(crate) fn check(root: &Path) -> Result<()> {
     let workspace = manifest(&root.join("Cargo.toml"))?;
     let folders = folders_by_crate(&workspace)?;
-    let members = workspace["workspace"]["members"].as_array().context("no workspace members")?;
+    let members = workspace["workspace"]["members"]
+        .as_array()
+        .context("no workspace members")?;
     let mut wrong = Vec::new();
     for member in members.iter().filter_map(toml::Value::as_str) {
         let Some((_, allowed)) = ALLOWED.iter().find(|(folder, _)| *folder == member) else {
@@ -70,15 +85,22 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         }
     }
     if !wrong.is_empty() {
-        bail!("the arrows of ARCHITECTURE.md do not hold:\n  {}", wrong.join("\n  "));
+        bail!(
+            "the arrows of ARCHITECTURE.md do not hold:\n  {}",
+            wrong.join("\n  ")
+        );
     }
-    eprintln!("arrows: {} crates, all as ARCHITECTURE.md draws them", members.len());
+    eprintln!(
+        "arrows: {} crates, all as ARCHITECTURE.md draws them",
+        members.len()
+    );
     Ok(())
 }
 
 fn folders_by_crate(workspace: &toml::Value) -> Result<BTreeMap<String, String>> {
-    let dependencies =
-        workspace["workspace"]["dependencies"].as_table().context("no workspace dependencies")?;
+    let dependencies = workspace["workspace"]["dependencies"]
+        .as_table()
+        .context("no workspace dependencies")?;
     Ok(dependencies
         .iter()
         .filter_map(|(name, value)| Some((name.clone(), value.get("path")?.as_str()?.to_owned())))

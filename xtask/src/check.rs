@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::arrows;
 use crate::run::{cargo, run as run_command, succeeds};
+use crate::{arrows, banned};
 
 /// Runs every static check; the first failure ends it.
 pub(crate) fn run(root: &Path) -> Result<()> {
     run_command(cargo(root).args(["fmt", "--all", "--check"]))?;
     arrows::check(root)?;
+    banned::check(root)?;
     run_command(cargo(root).args([
         "clippy",
         "--workspace",
@@ -21,7 +22,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         "warnings",
     ]))?;
     run_command(
-        cargo(root).args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "--deny warnings"),
+        cargo(root)
+            .args(["doc", "--workspace", "--no-deps", "--locked"])
+            .env("RUSTDOCFLAGS", "--deny warnings"),
     )?;
     if succeeds(cargo(root).args(["deny", "--version"])) {
         run_command(cargo(root).args(["deny", "check", "licenses", "bans", "sources"]))?;

@@ -8,8 +8,11 @@ use anyhow::Result;
 use crate::run::{cargo, run as run_command, target_folder};
 
 /// The programs a demonstration needs beside each other.
-pub(crate) const PROGRAMS: [&str; 3] =
-    ["drawbridge-bin-server", "drawbridge-bin-agent", "drawbridge-bin-plugin"];
+pub(crate) const PROGRAMS: [&str; 3] = [
+    "drawbridge-bin-server",
+    "drawbridge-bin-agent",
+    "drawbridge-bin-plugin",
+];
 
 /// Builds the three programs with the release profile and runs `drawbridge dev`.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
@@ -19,5 +22,9 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
         build.args(["--package", program]);
     }
     run_command(&mut build)?;
-    run_command(Command::new(target_folder(root).join("release/drawbridge")).arg("dev").args(arguments))
+    run_command(
+        Command::new(target_folder(root).join("release/drawbridge"))
+            .arg("dev")
+            .args(arguments),
+    )
 }

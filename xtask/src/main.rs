@@ -2,6 +2,7 @@
 
 mod apt;
 mod arrows;
+mod banned;
 mod bench;
 mod check;
 mod demo;
