@@ -1,8 +1,11 @@
-//! One TLS stack and one crypto provider: what must never appear in `Cargo.lock`, even where cargo-deny is not installed.
+//! One TLS stack and one crypto provider: what must never be built in, checked even where cargo-deny is not installed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+
+use crate::run::cargo;
 
 /// Crates that bring a second stack, and why one is enough.
 const BANNED: [(&str, &str); 4] = [
@@ -18,29 +21,60 @@ const BANNED: [(&str, &str); 4] = [
 /// Crates of which two versions in one tree would be two stacks.
 const SINGLE: [&str; 5] = ["rustls", "aws-lc-rs", "tokio", "hyper", "tungstenite"];
 
-/// Fails for a banned crate and for two versions of a stack.
+/// Fails for a banned crate and for two versions of a stack in what is built for this machine.
+///
+/// `Cargo.lock` would not do: it also lists what no feature of ours turns on.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    let path = root.join("Cargo.lock");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let lock: toml::Value = toml::from_str(&text).context("cannot parse `Cargo.lock`")?;
-    let packages = lock["package"]
-        .as_array()
-        .context("`Cargo.lock` lists no packages")?;
-    let names: Vec<&str> = packages
-        .iter()
-        .filter_map(|package| package["name"].as_str())
+    let output = cargo(root)
+        .args([
+            "tree",
+            "--workspace",
+            "--locked",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .output()
+        .context("cannot start `cargo tree`")?;
+    if !output.status.success() {
+        bail!(
+            "`cargo tree` failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    let tree = String::from_utf8(output.stdout).context("`cargo tree` did not print text")?;
+    let packages: BTreeSet<(&str, &str)> = tree
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.next()?))
+        })
         .collect();
     for (banned, reason) in BANNED {
-        if names.contains(&banned) {
+        if packages.iter().any(|(name, _)| *name == banned) {
             bail!(
                 "`{banned}` is in the tree: {reason}\nhint: `cargo tree --invert {banned}` says who brought it"
             );
         }
     }
     for single in SINGLE {
-        if names.iter().filter(|name| **name == single).count() > 1 {
-            bail!("two versions of `{single}` are in the tree\nhint: `cargo tree --duplicates`");
+        let versions: Vec<&str> = packages
+            .iter()
+            .filter(|(name, _)| *name == single)
+            .map(|(_, version)| *version)
+            .collect();
+        if versions.len() > 1 {
+            bail!(
+                "several versions of `{single}` are in the tree: {versions:?}\nhint: `cargo tree --duplicates`"
+            );
         }
     }
+    eprintln!(
+        "crates: {} in the tree, one TLS stack, one crypto provider",
+        packages.len()
+    );
     Ok(())
 }
