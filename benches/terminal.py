@@ -198,6 +198,19 @@ def cat(contender, path):
         shell.close()
 
 
+def idle_nodes(dev, count):
+    """Resident KiB that each idle node costs the server."""
+    before = resident(dev.process.pid)
+    holder = subprocess.Popen([program("drawbridge-bench-idle"), str(count)], env=dev.env, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE)
+    said = holder.stdout.readline()
+    after = resident(dev.process.pid)
+    holder.stdin.close()
+    if holder.wait(60) != 0 or not said:
+        raise RuntimeError("the idle nodes did not stay connected")
+    return (after - before) * 1024 / count
+
+
 def row(name, ours, ssh, unit, aim):
     print(f"| {name} | {ours:.3g} {unit} | {ssh:.3g} {unit} | {ours / ssh:.2f} | {aim} |", flush=True)
 
@@ -210,10 +223,13 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         with Dev(folder / "dev") as dev:
+            count = 100 if quick else 1000
             ours, ssh = Ours(dev), Ssh(folder)
             agent = next(pid for pid in family([dev.process.pid]) if pid != dev.process.pid)
             print(f"idle agent: {resident(agent):.1f} MiB resident (aim: under 10)")
             print(f"idle server: {resident(dev.process.pid):.1f} MiB resident\n")
+            per_node = idle_nodes(dev, count)
+            print(f"idle node at the server: {per_node:.1f} KiB resident, over {count} nodes (aim: under 24)\n")
             print("| measurement | drawbridge | ssh | ratio | aim |\n| --- | --- | --- | --- | --- |")
             pairs = [(first_prompt(ours), first_prompt(ssh)) for _ in range(rounds)]
             row("first prompt, median", *[statistics.median(side) * 1e3 for side in zip(*pairs)], "ms", "<= 0.5")

@@ -54,6 +54,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bin/agent", &["agent", "session"]),
     ("bin/plugin", &["plugin", "session"]),
     ("tests/simulation", &["protocol"]),
+    ("benches/idle", &["protocol", "session", "aws/client"]),
     ("xtask", &[]),
 ];
 

@@ -16,6 +16,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     for program in PROGRAMS {
         build.args(["--package", program]);
     }
+    build.args(["--package", "drawbridge-bench-idle"]);
     run_command(&mut build)?;
     apt::ensure(&["openssh-client", "openssh-server", "python3", "python3-venv"])?;
     let python = test::virtual_environment(root)?;
