@@ -81,6 +81,20 @@ impl Config {
     }
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::new(),
+            listen: default_listen(),
+            account: default_account(),
+            region: default_region(),
+            public_host: None,
+            certificate_hosts: Vec::new(),
+            private_names: false,
+        }
+    }
+}
+
 fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }

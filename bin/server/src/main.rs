@@ -1,2 +1,76 @@
-//! Being built.
-fn main() {}
+//! `drawbridge`: the server, the laptop mode, and the people's command line.
+//!
+//! Thin: arguments, configuration, logging, signals and exit codes. See `docs/reference/exit-codes.md`.
+
+mod api;
+mod bundle;
+mod cli;
+mod clock;
+mod config;
+mod dev;
+mod environment;
+mod exit;
+mod node;
+mod people;
+mod serve;
+mod signals;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory as _, Parser as _};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Arguments, Command, Config as ConfigCommand};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => exit::report(&error),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.command {
+        Command::Dev(dev) => {
+            log_to_standard_error("info");
+            threaded()?.block_on(dev::run(dev))?;
+        }
+        Command::Serve(serve) => {
+            log_to_standard_error("info");
+            threaded()?.block_on(serve::run(serve))?;
+        }
+        Command::Config(ConfigCommand::Check { file }) => {
+            config::Config::load(&file)?;
+            println!("`{}` is right", file.display());
+        }
+        Command::Connect(connect) => {
+            log_to_standard_error("off");
+            return single()?.block_on(people::connect(connect));
+        }
+        Command::Sessions(sessions) => {
+            log_to_standard_error("off");
+            return single()?.block_on(people::sessions(sessions));
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "drawbridge", &mut std::io::stdout());
+        }
+        Command::Man => clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn threaded() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+fn single() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
+}
+
+/// Logs to standard error; `DRAWBRIDGE_LOG` chooses what, in the syntax of `tracing`'s filters.
+fn log_to_standard_error(default: &str) {
+    let filter = EnvFilter::try_from_env("DRAWBRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

@@ -1,0 +1,181 @@
+//! `drawbridge dev`: a server, an administrator and one managed node on this machine, with nothing else installed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use drawbridge_aws_client::{Auth, Client, Service};
+use drawbridge_gateway::{OpenError, Server};
+use serde_json::json;
+use tokio::process::Child;
+
+use crate::api::Administrator;
+use crate::cli::Dev;
+use crate::environment::Environment;
+use crate::exit::{Failure, NODE_FAILED};
+use crate::node::{NodeSetup, sibling};
+use crate::serve::{self, environment_of};
+use crate::{bundle, config::Config, signals};
+
+/// How long the node may take to connect before the start counts as failed.
+const NODE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long ended sessions may take to be gone before the programs stop anyway.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Runs until a signal, then ends the sessions of this machine and stops.
+pub(crate) async fn run(arguments: Dev) -> Result<()> {
+    let folder = arguments.data_dir.clone().map_or_else(default_folder, Ok)?;
+    let env_file = arguments.env_file.clone().unwrap_or_else(|| folder.join("env"));
+    let config = Config {
+        data_dir: folder.clone(),
+        listen: arguments.listen.clone(),
+        private_names: arguments.private_names,
+        ..Config::default()
+    };
+    let server = match Server::open(serve::server_config(&config)?).await {
+        Err(OpenError::Folder(drawbridge_store::FolderError::InUse { .. })) if arguments.print_env => {
+            return print_environment_of_running(&folder.join("env"));
+        }
+        opened => opened.map_err(|error| serve::explain(error, &config))?,
+    };
+    let authority = server.authority_file();
+    let certificate_bundle = folder.join("ca-bundle.pem");
+    bundle::write(&authority, &certificate_bundle)?;
+    let mut environment = environment_of(&server, &config, certificate_bundle)?;
+    let setup = NodeSetup {
+        agent: sibling("drawbridge-agent")?,
+        state: folder.join("node"),
+        authority,
+        endpoint: environment.endpoint.clone(),
+        region: config.region.clone(),
+        ssm_user: arguments.ssm_user,
+    };
+    let administrator = Administrator::of(&environment, &setup.authority)?;
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.serve(async {
+        let _ = stopped.await;
+    }));
+    let outcome = async {
+        let node = registered_node(&setup, &folder, &administrator).await?;
+        let mut agent = setup.start()?;
+        wait_until_connected(&administrator, &node, &mut agent).await?;
+        environment.node = Some(node.clone());
+        environment.write(&folder.join("env"))?;
+        environment.write(&env_file)?;
+        announce(&arguments, &environment, &env_file, &node);
+        keep_running(&setup, agent).await?;
+        end_sessions(&administrator.client, &administrator).await;
+        Ok(())
+    }
+    .await;
+    let _ = stop.send(());
+    serving.await.context("the server's task failed")?.context("the server stopped")?;
+    outcome
+}
+
+/// Keeps the agent running until a signal asks for the end.
+async fn keep_running(setup: &NodeSetup, mut agent: Child) -> Result<()> {
+    let mut restarts = 0_u32;
+    loop {
+        tokio::select! {
+            () = signals::asked_to_stop() => return Ok(()),
+            status = agent.wait() => {
+                let pause = Duration::from_millis(200 << restarts.min(6));
+                tracing::warn!(status = %shown(status), "the agent ended; starting it again");
+                tokio::time::sleep(pause).await;
+                restarts += 1;
+                agent = setup.start()?;
+            }
+        }
+    }
+}
+
+fn shown(status: std::io::Result<ExitStatus>) -> String {
+    status.map_or_else(|error| error.to_string(), |status| status.to_string())
+}
+
+/// The node's id, registering it first where the folder has none that this server knows.
+async fn registered_node(setup: &NodeSetup, folder: &Path, administrator: &Administrator) -> Result<String> {
+    let remembered = folder.join("node.id");
+    if let Ok(node) = std::fs::read_to_string(&remembered)
+        && setup.state.exists()
+        && administrator.knows_node(node.trim()).await?
+    {
+        return Ok(node.trim().to_owned());
+    }
+    let node = setup.register(&administrator.client, &administrator.credentials).await?;
+    crate::environment::write_private(&remembered, node.as_bytes())
+        .with_context(|| format!("cannot write `{}`", remembered.display()))?;
+    Ok(node)
+}
+
+async fn wait_until_connected(administrator: &Administrator, node: &str, agent: &mut Child) -> Result<()> {
+    let connected = async {
+        while !administrator.is_connected(node).await? {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        connected = connected => connected,
+        status = agent.wait() => {
+            Err(Failure::new(NODE_FAILED, format!("the managed node ended: {}", shown(status))).into())
+        }
+        () = tokio::time::sleep(NODE_PATIENCE) => {
+            let sentence = format!("the managed node did not connect within {} s", NODE_PATIENCE.as_secs());
+            Err(Failure::new(NODE_FAILED, sentence).hint("run again with DRAWBRIDGE_LOG=debug").into())
+        }
+    }
+}
+
+/// Ends every live session, since the only node goes away with this program.
+async fn end_sessions(client: &Client, administrator: &Administrator) {
+    let auth = || Auth::Credentials(&administrator.credentials);
+    let live = async || -> Option<Vec<String>> {
+        let input = json!({ "State": "Active" });
+        let answer = client.call_json(Service::SSM, "DescribeSessions", &input, auth()).await.ok()?;
+        let ids = answer["Sessions"].as_array()?.iter().filter_map(|one| one["SessionId"].as_str());
+        Some(ids.map(str::to_owned).collect())
+    };
+    let all = async {
+        for id in live().await.unwrap_or_default() {
+            let input = json!({ "SessionId": id });
+            let _ = client.call_json(Service::SSM, "TerminateSession", &input, auth()).await;
+        }
+        while live().await.is_some_and(|ids| !ids.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let _ = tokio::time::timeout(GOODBYE_PATIENCE, all).await;
+}
+
+fn announce(arguments: &Dev, environment: &Environment, env_file: &Path, node: &str) {
+    if arguments.print_env {
+        print!("{}", environment.export_lines());
+        return;
+    }
+    eprintln!("drawbridge is ready at {}", environment.endpoint);
+    eprintln!("managed node {node} (this machine)\n");
+    eprintln!("In another terminal, paste this (or `. {}`):\n", env_file.display());
+    println!("{}", environment.export_lines());
+    println!("aws ssm start-session --target {node}\n");
+    eprintln!("Ctrl-C stops the server and ends its sessions.");
+}
+
+fn print_environment_of_running(file: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the running server's environment `{}`", file.display()))?;
+    print!("{text}");
+    Ok(())
+}
+
+fn default_folder() -> Result<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("XDG_DATA_HOME")
+        .or_else(|| named("HOME").map(|home| home.join(".local/share")))
+        .map(|base| base.join("drawbridge"))
+        .context("neither XDG_DATA_HOME nor HOME is set; name a folder with `--data-dir`")
+}

@@ -1,0 +1,118 @@
+//! Commands that people type: they call the server's API as any other client does.
+
+mod table;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use drawbridge_aws_client::{Connector, Endpoint, Environment, Proxies, Tls};
+use drawbridge_plugin::SessionTicket;
+use drawbridge_plugin::api::{Api, ApiError, SessionListing, StartSession};
+use drawbridge_plugin::client::{self, ClientError, Mode};
+use drawbridge_session::{SystemClock, SystemRandom};
+
+use crate::cli::{Connect, ServerArguments, Sessions};
+use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
+
+/// `drawbridge connect`.
+pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {
+    let api = api(&arguments.server)?;
+    let target = node_id(&api, &arguments.node).await?;
+    let request = StartSession { target, reason: arguments.reason, ..StartSession::default() };
+    let ticket = api.start_session(&request).await.map_err(refused)?;
+    run(&api, &ticket, Mode::Connect).await
+}
+
+/// `drawbridge sessions …`.
+pub(crate) async fn sessions(arguments: Sessions) -> Result<ExitCode> {
+    match arguments {
+        Sessions::List { history, json, server } => {
+            let which = if history { SessionListing::History } else { SessionListing::Active };
+            let sessions = api(&server)?.describe_sessions(which).await.map_err(refused)?;
+            print!("{}", if json { table::json(&sessions)? } else { table::text(&sessions) });
+            Ok(ExitCode::SUCCESS)
+        }
+        Sessions::Terminate { session, server } => {
+            api(&server)?.terminate_session(&session).await.map_err(refused)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Sessions::Watch { session, server } => {
+            let api = api(&server)?;
+            let ticket = api.watch_session(&session).await.map_err(refused)?;
+            run(&api, &ticket, Mode::Watch).await
+        }
+        Sessions::Attach { session, server } => {
+            let api = api(&server)?;
+            let ticket = api.attach_session(&session).await.map_err(refused)?;
+            run(&api, &ticket, Mode::Attach).await
+        }
+    }
+}
+
+async fn run(api: &Api, ticket: &SessionTicket, mode: Mode) -> Result<ExitCode> {
+    let clock = Arc::new(SystemClock::default());
+    match client::run(api, ticket, mode, clock, &SystemRandom::default()).await {
+        Ok(end) => Ok(match end.exit_code() {
+            1 => ExitCode::from(SESSION_FAILED),
+            code => ExitCode::from(code),
+        }),
+        Err(error) => {
+            let hint = matches!(error, ClientError::ConnectionLost { .. })
+                .then(|| format!("`drawbridge sessions attach {}` takes it up again", ticket.session_id));
+            let mut failure = Failure::new(SESSION_FAILED, sentence(&error));
+            if let Some(hint) = hint {
+                failure = failure.hint(hint);
+            }
+            Err(failure.into())
+        }
+    }
+}
+
+/// The id of the node that a person named: as it is, or by a Name tag that exactly one node has.
+async fn node_id(api: &Api, named: &str) -> Result<String> {
+    if drawbridge_session::NodeId::parse(named).is_ok() {
+        return Ok(named.to_owned());
+    }
+    let found = api.nodes_named(named).await.map_err(refused)?;
+    match found.as_slice() {
+        [one] => Ok(one.instance_id.clone()),
+        [] => Err(Failure::new(SERVER_REFUSED, format!("no node has the id or Name `{named}`"))
+            .hint("`aws ssm describe-instance-information` lists the nodes")
+            .into()),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|node| node.instance_id.as_str()).collect();
+            let sentence = format!("{} nodes have the Name `{named}`", several.len());
+            Err(Failure::new(SERVER_REFUSED, sentence).hint(format!("name one by id: {}", ids.join(", "))).into())
+        }
+    }
+}
+
+fn api(server: &ServerArguments) -> Result<Api> {
+    let endpoint: Endpoint = server
+        .endpoint_url
+        .parse()
+        .with_context(|| format!("`{}` is not an endpoint address", server.endpoint_url))?;
+    let environment = Environment::of_process();
+    let tls = Tls::of_environment(&environment)?;
+    let proxies = Proxies::of_environment(&environment)?;
+    let clock = Arc::new(SystemClock::default());
+    let connector = Connector::new(tls, proxies);
+    Ok(Api::new(endpoint, &server.region, server.profile.clone(), environment, connector, clock))
+}
+
+fn refused(error: ApiError) -> anyhow::Error {
+    Failure::new(SERVER_REFUSED, sentence(&error)).into()
+}
+
+/// An error and its causes as one sentence.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        text.push_str(": ");
+        text.push_str(&one.to_string());
+        cause = one.source();
+    }
+    text
+}

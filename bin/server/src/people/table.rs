@@ -1,0 +1,93 @@
+//! Sessions as a person or a script reads them.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use drawbridge_plugin::api::SessionSummary;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+const HEADINGS: [&str; 6] = ["SESSION", "NODE", "STATUS", "STARTED", "OWNER", "REASON"];
+
+/// Aligned columns with a heading; a sentence when there is nothing.
+pub(super) fn text(sessions: &[SessionSummary]) -> String {
+    if sessions.is_empty() {
+        return "no sessions\n".to_owned();
+    }
+    let rows: Vec<[String; 6]> = sessions
+        .iter()
+        .map(|session| {
+            [
+                session.session_id.clone(),
+                session.target.clone(),
+                session.status.clone(),
+                local_time(session.start_date),
+                session.owner.clone(),
+                printable(&session.reason),
+            ]
+        })
+        .collect();
+    let widths: Vec<usize> = (0..HEADINGS.len())
+        .map(|column| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([HEADINGS[column].len()]).max().unwrap_or_default()
+        })
+        .collect();
+    let mut text = String::new();
+    let mut line = |cells: [&str; 6]| {
+        let padded: Vec<String> =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        writeln!(text, "{}", padded.join("  ").trim_end()).expect("writing to a String cannot fail");
+    };
+    line(HEADINGS);
+    for row in &rows {
+        line(row.each_ref().map(String::as_str));
+    }
+    text
+}
+
+/// One array with the field names of the API.
+pub(super) fn json(sessions: &[SessionSummary]) -> Result<String> {
+    Ok(serde_json::to_string_pretty(sessions)? + "\n")
+}
+
+fn local_time(seconds: Option<f64>) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "dates of sessions are far inside an i64")]
+    let stamp = seconds.and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
+    stamp.map_or_else(
+        || "-".to_owned(),
+        |stamp| stamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+/// `text` without what a terminal would obey: a reason is somebody else's words.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_control_characters_do_not_reach_the_terminal() {
+        let session = SessionSummary {
+            session_id: "alice-0123456789abcdef0".to_owned(),
+            target: "mi-0123456789abcdef0".to_owned(),
+            status: "Connected".to_owned(),
+            owner: "arn:aws:iam::123456789012:user/alice".to_owned(),
+            reason: "evil\u{1b}]0;title\u{7}\nnext".to_owned(),
+            ..SessionSummary::default()
+        };
+        let text = text(&[session]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0].find("NODE"), lines[1].find("mi-0123"));
+        assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn nothing_is_a_sentence() {
+        assert_eq!(text(&[]), "no sessions\n");
+    }
+}
