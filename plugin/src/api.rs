@@ -2,18 +2,19 @@
 
 mod nodes;
 mod sessions;
+mod setup;
 
 use std::sync::Arc;
 
 use drawbridge_aws_client::credentials::{self, CredentialsError};
-use drawbridge_aws_client::{
-    Auth, CallError, Client, Connector, Credentials, Endpoint, Environment, Service, WebSocket,
-};
+use drawbridge_aws_client::{Auth, CallError, Client, Connector, Credentials, Service, WebSocket};
 use drawbridge_session::Clock;
 use serde_json::Value;
 
+pub use drawbridge_aws_client::{Endpoint, Environment};
 pub use nodes::NodeSummary;
 pub use sessions::{SessionListing, SessionSummary, StartSession};
+pub use setup::SetupError;
 
 /// A person's access to one server: endpoint, region and where credentials come from.
 ///

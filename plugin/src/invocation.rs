@@ -13,6 +13,7 @@
 
 use std::ffi::OsString;
 
+use drawbridge_aws_client::Environment;
 use drawbridge_protocol::Token;
 use serde::Deserialize;
 
@@ -100,6 +101,16 @@ impl Invocation {
             }
         }
     }
+}
+
+/// Takes a snapshot of the environment for calls to come, without the answer that the CLI has put there.
+///
+/// What is started on the way, a `credential_process` for example, must not inherit the token.
+pub fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| !name.starts_with(RESPONSE_VARIABLE))
+        .collect()
 }
 
 /// The first argument is a name and not an answer if it starts with this.

@@ -123,6 +123,6 @@ mod tests {
         // The thread closes its end of the pipe when it ends: with `other` closed too, a write must fail.
         sink.write_all(b"not for us").unwrap();
         let mut buffer = [0; 32];
-        assert_eq!(rustix::io::read(&other, &mut buffer).unwrap(), 10);
+        assert_eq!(read(&other, &mut buffer).unwrap(), 10);
     }
 }

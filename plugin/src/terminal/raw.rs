@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_pipe_is_refused() {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let (reader, _writer) = std::io::pipe().unwrap();
+        let (reader, _writer) = io::pipe().unwrap();
         assert!(RawMode::enter(&reader).is_err());
     }
 }
