@@ -138,7 +138,11 @@ impl CallError {
     /// Whether the same call may succeed a little later: connection trouble, throttling and server faults.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Proxy { .. } | Self::Http(_) | Self::Timeout(_) => true,
+            Self::Connect { .. }
+            | Self::Proxy { .. }
+            | Self::Http(_)
+            | Self::Timeout(_)
+            | Self::Websocket(_) => true,
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
             Self::Aws { code, status, .. } => {
                 status.is_server_error()
@@ -150,10 +154,6 @@ impl CallError {
             Self::Status { status, .. } => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Websocket(error) => !matches!(
-                error.as_ref(),
-                tokio_tungstenite::tungstenite::Error::Http(response) if response.status().is_client_error()
-            ),
             Self::Url { .. } | Self::Sign(_) | Self::TooLarge { .. } | Self::Body { .. } => false,
         }
     }

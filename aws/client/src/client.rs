@@ -1,28 +1,65 @@
 //! Signed calls to one endpoint.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
-use http::StatusCode;
-use jiff::Timestamp;
+use drawbridge_aws_dialects::sigv4::{self, Payload, Signing};
+use drawbridge_aws_dialects::{json11, xml};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tokio::time::{Instant, timeout};
 
 use crate::auth::Auth;
 use crate::call::{CallError, Service};
 use crate::connect::Connector;
 use crate::endpoint::Endpoint;
-use crate::websocket::WebSocket;
+use crate::failure;
+use crate::websocket::{self, WebSocket};
 
 /// The clock that signatures are dated with.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The largest answer accepted, in bytes.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long an idle connection is worth reusing; servers and middle boxes drop older ones.
+const KEEP_IDLE: Duration = Duration::from_secs(15);
+
+/// A clock that is off by more than this is corrected by the server's (servers allow five minutes).
+const TOLERATED_SKEW: SignedDuration = SignedDuration::from_mins(4);
+
+const USER_AGENT: &str = concat!("drawbridge/", env!("CARGO_PKG_VERSION"));
 
 /// What a REST path answered.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// HTTP status.
     pub status: StatusCode,
+    /// The header fields.
+    pub headers: HeaderMap,
     /// The whole body, at most 4 MiB.
     pub body: Bytes,
+}
+
+impl Answer {
+    /// The text of the first XML element of that name, such as `TokenValue`.
+    pub fn xml_text(&self, name: &str) -> Option<String> {
+        xml::element_text(std::str::from_utf8(&self.body).ok()?, name)
+    }
+
+    /// Reads the answer as a failure: the service's code and message, or the bare status.
+    pub fn into_error(self) -> CallError {
+        failure::of_answer(self.status, &self.headers, &self.body)
+    }
 }
 
 /// Calls one endpoint, keeping one connection between calls.
@@ -31,6 +68,15 @@ pub struct Client {
     region: String,
     connector: Connector,
     now: Now,
+    /// What must be added to our clock to agree with the server's, in seconds.
+    skew_seconds: AtomicI64,
+    kept: Mutex<Option<Kept>>,
+}
+
+/// An open connection that nobody uses at the moment.
+struct Kept {
+    sender: SendRequest<Full<Bytes>>,
+    since: Instant,
 }
 
 impl Client {
@@ -41,6 +87,8 @@ impl Client {
             region: region.into(),
             connector,
             now,
+            skew_seconds: AtomicI64::new(0),
+            kept: Mutex::new(None),
         }
     }
 
@@ -56,6 +104,8 @@ impl Client {
 
     /// Calls a JSON 1.1 operation: `POST /` with `X-Amz-Target: <prefix>.<operation>`.
     ///
+    /// A clock that is wrong is corrected once by the server's `Date`, and the call made again.
+    ///
     /// # Errors
     /// [`CallError::Aws`] when the service says no; see [`CallError`] for the rest.
     pub async fn call_json(
@@ -65,9 +115,18 @@ impl Client {
         input: &Value,
         auth: Auth<'_>,
     ) -> Result<Value, CallError> {
-        let _ = (service, operation, input, auth, &self.connector, &self.now);
-        Err(CallError::Body {
-            reason: String::new(),
+        let target = format!("{}.{operation}", service.target_prefix);
+        let answer = self
+            .signed(service, "/", json11::CONTENT_TYPE, Some(&target), input, auth)
+            .await?;
+        if !answer.status.is_success() {
+            return Err(answer.into_error());
+        }
+        if answer.body.is_empty() {
+            return Ok(Value::Object(serde_json::Map::new()));
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| CallError::Body {
+            reason: error.to_string(),
         })
     }
 
@@ -82,10 +141,8 @@ impl Client {
         input: &Value,
         auth: Auth<'_>,
     ) -> Result<Answer, CallError> {
-        let _ = (service, path, input, auth);
-        Err(CallError::Body {
-            reason: String::new(),
-        })
+        self.signed(service, path, "application/json", None, input, auth)
+            .await
     }
 
     /// Opens a websocket to an absolute `wss://` (or `ws://`) URL, which may be on another host than the endpoint.
@@ -96,10 +153,201 @@ impl Client {
     /// # Errors
     /// See [`CallError`]; a refused upgrade is [`CallError::Aws`] or [`CallError::Status`].
     pub async fn open_websocket(&self, url: &str, auth: Auth<'_>) -> Result<WebSocket, CallError> {
-        let _ = (url, auth);
-        Err(CallError::Body {
-            reason: String::new(),
+        let bad = |reason| CallError::Url {
+            url: url.to_owned(),
+            reason,
+        };
+        let uri: Uri = url.parse().map_err(|_| bad("it is not a URL"))?;
+        let endpoint = Endpoint::of_uri(&uri).map_err(|error| bad(error.reason()))?;
+        let limit = self.connector.timeouts().call;
+        let open = async {
+            let mut corrected = false;
+            loop {
+                let mut request = websocket::upgrade(&uri, &endpoint)?;
+                request = self.sign(request, Service::SSMMESSAGES, &[], auth)?;
+                let stream = self.connector.connect(&endpoint).await?;
+                match websocket::open(request, stream).await {
+                    Err(refused) if !corrected && self.corrects_clock(&refused.headers, &refused.error) => {
+                        corrected = true;
+                    }
+                    outcome => return outcome.map_err(|refused| refused.error),
+                }
+            }
+        };
+        timeout(limit, open)
+            .await
+            .map_err(|_| CallError::Timeout(limit))?
+    }
+
+    async fn signed(
+        &self,
+        service: Service,
+        path: &str,
+        content_type: &'static str,
+        target: Option<&str>,
+        input: &Value,
+        auth: Auth<'_>,
+    ) -> Result<Answer, CallError> {
+        let limit = self.connector.timeouts().call;
+        let body = Bytes::from(input.to_string());
+        let call = async {
+            let mut corrected = false;
+            loop {
+                let mut request = Request::new(());
+                *request.method_mut() = Method::POST;
+                *request.uri_mut() = path.parse().map_err(|_| CallError::Url {
+                    url: path.to_owned(),
+                    reason: "it is not a path",
+                })?;
+                let headers = request.headers_mut();
+                headers.insert(header::HOST, value(&self.endpoint.authority())?);
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+                headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+                if let Some(target) = target {
+                    headers.insert("x-amz-target", value(target)?);
+                }
+                let request = self.sign(request, service, &body, auth)?;
+                let answer = self.exchange(request.map(|()| Full::new(body.clone()))).await?;
+                if answer.status.is_success() || corrected {
+                    return Ok(answer);
+                }
+                let error = failure::of_answer(answer.status, &answer.headers, &answer.body);
+                if !self.corrects_clock(&answer.headers, &error) {
+                    return Ok(answer);
+                }
+                corrected = true;
+            }
+        };
+        timeout(limit, call)
+            .await
+            .map_err(|_| CallError::Timeout(limit))?
+    }
+
+    fn sign(
+        &self,
+        request: Request<()>,
+        service: Service,
+        body: &[u8],
+        auth: Auth<'_>,
+    ) -> Result<Request<()>, CallError> {
+        let (mut parts, ()) = request.into_parts();
+        let signing = Signing {
+            region: &self.region,
+            service: service.signing_name,
+            now: self.corrected_now(),
+        };
+        match auth {
+            Auth::Unsigned => {}
+            Auth::Credentials(credentials) => {
+                sigv4::sign(&mut parts, Payload::Signed, &sha256(body), credentials, signing)?;
+            }
+            Auth::Node(signer) => sigv4::sign_rsa(&mut parts, &sha256(body), signer, signing)?,
+        }
+        hide(&mut parts);
+        Ok(Request::from_parts(parts, ()))
+    }
+
+    /// Sends a request over the kept connection, or a new one, and reads the whole answer.
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
+        let mut request = request;
+        if let Some(mut sender) = self.take_kept()
+            && sender.ready().await.is_ok()
+        {
+            match sender.try_send_request(request).await {
+                Ok(response) => return self.finish(sender, response).await,
+                Err(mut failed) => match failed.take_message() {
+                    // The connection died before a byte was sent: a new one may carry the same request.
+                    Some(unsent) => request = unsent,
+                    None => return Err(CallError::Http(failed.into_error())),
+                },
+            }
+        }
+        let stream = self.connector.connect(&self.endpoint).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(CallError::Http)?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+        });
+        let response = sender.send_request(request).await.map_err(CallError::Http)?;
+        self.finish(sender, response).await
+    }
+
+    async fn finish(
+        &self,
+        sender: SendRequest<Full<Bytes>>,
+        response: hyper::Response<Incoming>,
+    ) -> Result<Answer, CallError> {
+        let (head, body) = response.into_parts();
+        let body = match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Err(CallError::TooLarge {
+                    limit_bytes: MAX_ANSWER_BYTES,
+                });
+            }
+            Err(error) => {
+                return Err(match error.downcast::<hyper::Error>() {
+                    Ok(error) => CallError::Http(*error),
+                    Err(error) => CallError::Body {
+                        reason: error.to_string(),
+                    },
+                });
+            }
+        };
+        if !sender.is_closed() {
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept {
+                sender,
+                since: Instant::now(),
+            });
+        }
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
         })
+    }
+
+    fn take_kept(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        (kept.since.elapsed() < KEEP_IDLE && !kept.sender.is_closed()).then_some(kept.sender)
+    }
+
+    fn corrected_now(&self) -> Timestamp {
+        let now = (self.now)();
+        let skew = SignedDuration::from_secs(self.skew_seconds.load(Ordering::Relaxed));
+        now.saturating_add(skew).unwrap_or(now)
+    }
+
+    /// Whether the refusal is about time and the server's `Date` differs enough from ours to try again with it.
+    fn corrects_clock(&self, headers: &HeaderMap, error: &CallError) -> bool {
+        const ABOUT_TIME: [&str; 4] = [
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+            "RequestExpired",
+            "RequestTimeTooSkewed",
+        ];
+        if !error.code().is_some_and(|code| ABOUT_TIME.contains(&code)) {
+            return false;
+        }
+        let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) else {
+            return false;
+        };
+        let Ok(server) = jiff::fmt::rfc2822::parse(date) else {
+            return false;
+        };
+        if server.timestamp().duration_since(self.corrected_now()).abs() < TOLERATED_SKEW {
+            return false;
+        }
+        let skew = server.timestamp().duration_since((self.now)());
+        tracing::warn!(
+            skew_seconds = skew.as_secs(),
+            "this machine's clock is wrong; signing with the server's"
+        );
+        self.skew_seconds.store(skew.as_secs(), Ordering::Relaxed);
+        true
     }
 }
 
@@ -110,4 +358,26 @@ impl std::fmt::Debug for Client {
             .field("region", &self.region)
             .finish_non_exhaustive()
     }
+}
+
+/// Keeps signatures and tokens out of anything that prints headers.
+fn hide(parts: &mut Parts) {
+    for name in ["authorization", "x-amz-security-token"] {
+        if let Some(value) = parts.headers.get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
+}
+
+fn sha256(body: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref());
+    out
+}
+
+fn value(text: &str) -> Result<HeaderValue, CallError> {
+    HeaderValue::from_str(text).map_err(|_| CallError::Url {
+        url: text.to_owned(),
+        reason: "it cannot be sent in a header",
+    })
 }

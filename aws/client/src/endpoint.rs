@@ -22,6 +22,13 @@ pub struct EndpointError {
     reason: &'static str,
 }
 
+impl EndpointError {
+    /// What is wrong, without the text it is wrong in.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
 impl Endpoint {
     /// AWS's own endpoint of a service, used when nothing else is configured.
     pub fn aws(service: &str, region: &str) -> Self {

@@ -12,6 +12,7 @@ mod connect;
 pub mod credentials;
 mod endpoint;
 mod environment;
+mod failure;
 mod proxy;
 mod stream;
 mod tls;

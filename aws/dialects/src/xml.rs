@@ -1,4 +1,4 @@
-//! A small XML writer for answers: elements, text, escapes.
+//! A small XML writer for answers, and just enough reading to take one text out of an answer.
 
 /// Writes nested elements; [`Writer::finish`] closes what is still open.
 #[derive(Debug, Default)]
@@ -76,6 +76,136 @@ impl Writer {
                 c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => self.out.push('\u{FFFD}'),
                 c => self.out.push(c),
             }
+        }
+    }
+}
+
+/// The text of the first element of that name that holds text only; entities are decoded.
+///
+/// Meant for answers of known shape (`<TokenValue>…</TokenValue>`), not for documents.
+pub fn element_text(document: &str, name: &str) -> Option<String> {
+    let mut rest = document;
+    loop {
+        let (_, after) = rest.split_once('<')?;
+        rest = after;
+        let Some(tail) = after.strip_prefix(name) else {
+            continue;
+        };
+        // The name must end here: with `>`, or with white space before attributes.
+        let content = match tail.as_bytes().first()? {
+            b'>' => &tail[1..],
+            b' ' | b'\t' | b'\r' | b'\n' => tail.split_once('>')?.1,
+            _ => continue,
+        };
+        let (text, end) = content.split_once('<')?;
+        if end
+            .strip_prefix('/')?
+            .strip_prefix(name)?
+            .trim_start()
+            .starts_with('>')
+        {
+            return unescape(text);
+        }
+    }
+}
+
+/// The name of the outermost element.
+pub fn root_name(document: &str) -> Option<&str> {
+    let mut rest = document.trim_start();
+    while rest.starts_with("<?") || rest.starts_with("<!--") {
+        let end = if rest.starts_with("<?") { "?>" } else { "-->" };
+        rest = rest.split_once(end)?.1.trim_start();
+    }
+    let tag = rest.strip_prefix('<')?;
+    let end = tag.find(['>', ' ', '\t', '\r', '\n', '/'])?;
+    Some(&tag[..end]).filter(|name| !name.is_empty() && !name.starts_with('!'))
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        let (entity, tail) = after.split_once(';')?;
+        out.push(match entity {
+            "amp" => '&',
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            "apos" => '\'',
+            _ => {
+                let number = entity.strip_prefix('#')?;
+                let code = match number.strip_prefix('x') {
+                    Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                    None => number.parse().ok()?,
+                };
+                char::from_u32(code)?
+            }
+        });
+        rest = tail;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Writer, element_text, root_name};
+
+    #[test]
+    fn writes_nested_escaped_elements() {
+        let mut writer = Writer::new();
+        writer
+            .open_in("A", "urn:x")
+            .open("B")
+            .element("C", "<&>\"'\r\u{1}")
+            .close();
+        assert_eq!(
+            writer.finish(),
+            "<A xmlns=\"urn:x\"><B><C>&lt;&amp;&gt;&quot;&apos;&#13;\u{FFFD}</C></B></A>"
+        );
+    }
+
+    #[test]
+    fn reads_back_what_it_writes() {
+        for text in ["", "plain", "<&>\"'\r\n\t", "ü😀"] {
+            let mut writer = Writer::new();
+            writer
+                .open("Outer")
+                .element("TokenValueX", "no")
+                .element("TokenValue", text);
+            assert_eq!(
+                element_text(&writer.finish(), "TokenValue").as_deref(),
+                Some(text)
+            );
+        }
+    }
+
+    #[test]
+    fn missing_or_broken_elements_are_none() {
+        for document in [
+            "",
+            "<a>",
+            "<a>x",
+            "<a>x</b>",
+            "<a>&nope;</a>",
+            "<a>&#xD800;</a>",
+            "<b>x</b>",
+            "<a><c/></a>",
+        ] {
+            assert_eq!(element_text(document, "a"), None, "{document}");
+        }
+        assert_eq!(element_text("<a\n x='1'>t</a >", "a").as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn finds_the_outermost_name() {
+        assert_eq!(
+            root_name("<?xml version=\"1.0\"?>\n<!-- c --><Denied x='1'/>"),
+            Some("Denied")
+        );
+        for document in ["", "text", "<", "<>", "<!DOCTYPE x>", "<?xml"] {
+            assert_eq!(root_name(document), None, "{document}");
         }
     }
 }
