@@ -377,7 +377,7 @@ impl ClientEnd {
                     // A second answer would block AWS's agent for good.
                     return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
                 }
-                let request: HandshakeRequest = payload::parse(&frame.payload).map_err(unreadable)?;
+                let request = HandshakeRequest::parse(&frame.payload).map_err(unreadable)?;
                 self.answer_handshake(request);
             }
             PayloadType::HandshakeComplete => {

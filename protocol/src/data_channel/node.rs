@@ -439,7 +439,7 @@ impl NodeEnd {
             let Handshake::AwaitingResponse { since } = self.handshake else {
                 return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
             };
-            let response: HandshakeResponse = payload::parse(&frame.payload).map_err(unreadable)?;
+            let response = HandshakeResponse::parse(&frame.payload).map_err(unreadable)?;
             self.finish_handshake(response, now.monotonic.saturating_sub(since));
             return Ok(());
         }

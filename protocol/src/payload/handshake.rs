@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::payload::{PayloadError, parse};
 
 /// Asks the client to prepare: payload type 5, node to client.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -150,6 +153,44 @@ pub struct HandshakeComplete {
     pub handshake_time_to_complete: i64,
     /// Empty, or words for the person at the client.
     pub customer_message: String,
+}
+
+/// Length of the longest handshake document that is read.
+///
+/// Parsed JSON of free shape takes many times the memory of its text, so what a peer may send of it is kept small; real
+/// ones have well under 4 KiB.
+pub const MAX_HANDSHAKE_BYTES: usize = 64 * 1024;
+
+impl HandshakeRequest {
+    /// Reads the payload.
+    ///
+    /// # Errors
+    ///
+    /// It is longer than [`MAX_HANDSHAKE_BYTES`], or not JSON of this shape.
+    pub fn parse(payload: &[u8]) -> Result<HandshakeRequest, PayloadError> {
+        parse_bounded(payload)
+    }
+}
+
+impl HandshakeResponse {
+    /// Reads the payload.
+    ///
+    /// # Errors
+    ///
+    /// It is longer than [`MAX_HANDSHAKE_BYTES`], or not JSON of this shape.
+    pub fn parse(payload: &[u8]) -> Result<HandshakeResponse, PayloadError> {
+        parse_bounded(payload)
+    }
+}
+
+fn parse_bounded<T: DeserializeOwned>(payload: &[u8]) -> Result<T, PayloadError> {
+    if payload.len() > MAX_HANDSHAKE_BYTES {
+        return Err(PayloadError::Length {
+            expected: MAX_HANDSHAKE_BYTES,
+            actual: payload.len(),
+        });
+    }
+    parse(payload)
 }
 
 impl ClientAction {
