@@ -33,6 +33,8 @@ pub struct Node {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     credentials: Mutex<Option<RoleCredentials>>,
+    /// Held while new credentials are fetched, so that callers who need them at the same moment fetch them once.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 /// Why the node cannot call its server.
@@ -102,6 +104,7 @@ impl Node {
             clock,
             random,
             credentials: Mutex::new(None),
+            fetching: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -163,6 +166,10 @@ impl Node {
     ///
     /// When there are none that work and no new ones can be had.
     pub async fn credentials(&self) -> Result<Credentials, NodeError> {
+        if let Some(kept) = self.kept().filter(|kept| kept.is_fresh(self.clock.now())) {
+            return Ok(kept.signing());
+        }
+        let _fetching = self.fetching.lock().await;
         let now = self.clock.now();
         let known = match self.kept().filter(|kept| kept.is_fresh(now)) {
             Some(kept) => Some(kept),
@@ -240,7 +247,8 @@ impl Node {
         self.ssm.call_json(Service::SSM, operation, input, Auth::Node(&signer)).await
     }
 
-    fn forget_credentials(&self) {
+    /// Drops credentials that the server does not accept, so that the next call fetches new ones.
+    pub fn forget_credentials(&self) {
         self.keep(None);
         if let Err(error) = credentials::forget(&self.folder) {
             tracing::warn!(%error, "cannot remove refused credentials");

@@ -106,9 +106,14 @@ async fn tells_the_shell_its_size_and_every_new_one() {
 #[tokio::test]
 async fn control_c_interrupts_the_foreground_and_not_the_shell() {
     let mut running = Running::start(&own_account());
-    running.type_in("printf 'rea''dy'; exec 3</dev/null; sleep 1000\r").await;
+    running.type_in("PS1='pro''mpt> '\r").await;
+    running.until("prompt> ").await;
+    running.type_in("printf 'rea''dy'; sleep 1000\r").await;
     running.until("ready").await;
+    running.seen.clear();
     running.type_in("\x03").await;
+    // The shell throws away what it had read when it was interrupted, so it has to ask first.
+    running.until("prompt> ").await;
     assert_eq!(running.ask("echo alive").await, "alive");
 }
 

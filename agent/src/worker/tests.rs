@@ -1,0 +1,369 @@
+//! A worker's session against the client's end of the protocol, over websockets in memory.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawbridge_protocol::data_channel::client::{ClientConfig, ClientEnd, Event};
+use drawbridge_protocol::payload::{AgentSessionState, OpenDataChannel, SessionState, Size};
+use drawbridge_protocol::wire::{Frame, MessageType};
+use drawbridge_protocol::{MessageIds, NodeExtension, Time, Token, Transmit};
+use drawbridge_session::{Clock, NodeId, SeededRandom, SessionId, SystemClock};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::DuplexStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use uuid::Uuid;
+
+use super::session::{Settings, ShellSession};
+use crate::account::{Account, RunAs};
+use crate::gateway::GatewayError;
+use crate::line::{Dial, Dialled};
+use crate::pty::{Leftovers, shell_environment};
+use crate::sessions::{Outcome, ShellPlan};
+
+/// Long enough for a busy machine; no test waits this long when it passes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Socket = WebSocketStream<DuplexStream>;
+
+/// Connects to a [`Client`], or says that the session is over.
+struct MemoryDial {
+    accepted: mpsc::UnboundedSender<Socket>,
+    session_ended: Rc<RefCell<bool>>,
+}
+
+impl Dial for MemoryDial {
+    type Transport = Socket;
+
+    fn dial(&self) -> Dialled<Socket> {
+        let (accepted, session_ended) = (self.accepted.clone(), Rc::clone(&self.session_ended));
+        Box::pin(async move {
+            if *session_ended.borrow() {
+                return Err(GatewayError::SessionEnded);
+            }
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+            let near = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
+            // A client that is gone leaves the worker alone with a connection that breaks.
+            let _ = accepted.send(far);
+            Ok((Token::new("t0ken"), near))
+        })
+    }
+}
+
+/// The client's end, with what a relay does in between left out.
+struct Client {
+    end: ClientEnd,
+    connections: mpsc::UnboundedReceiver<Socket>,
+    socket: Option<Socket>,
+    clock: Arc<dyn Clock>,
+    output: Vec<u8>,
+    opened: Vec<OpenDataChannel>,
+    states: Vec<AgentSessionState>,
+    session_ended: Rc<RefCell<bool>>,
+}
+
+impl Client {
+    fn now(&self) -> Time {
+        Time::new(self.clock.monotonic(), self.clock.epoch_ms())
+    }
+
+    /// Exchanges messages until `done`, reconnecting whenever the worker does.
+    async fn until(&mut self, mut done: impl FnMut(&Self) -> bool) {
+        let exchange = async {
+            while !done(self) {
+                self.step().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.expect("it happens in time");
+    }
+
+    async fn until_seen(&mut self, mark: &str) {
+        self.until(|client| client.text().contains(mark)).await;
+    }
+
+    async fn step(&mut self) {
+        let now = self.now();
+        if let Some(socket) = &mut self.socket {
+            while let Some(transmit) = self.end.poll_transmit(now) {
+                let message = match transmit {
+                    Transmit::Binary(frame) => Message::Binary(frame),
+                    Transmit::Ping(payload) => Message::Ping(payload),
+                    // Meant for the relay.
+                    Transmit::Text(_) => continue,
+                };
+                // A worker that hung up is noticed by reading.
+                let _ = socket.feed(message).await;
+            }
+            let _ = socket.flush().await;
+        }
+        let wait = self.end.poll_timeout().map_or(PATIENCE, |deadline| deadline.saturating_sub(now.monotonic));
+        tokio::select! {
+            Some(socket) = self.connections.recv() => {
+                self.socket = Some(socket);
+                self.end.handle_connected(Token::new("t"), now);
+            }
+            message = next(&mut self.socket) => self.receive(message),
+            () = tokio::time::sleep(wait) => {}
+        }
+        let now = self.now();
+        self.end.handle_timeout(now);
+        while let Some(event) = self.end.poll_event() {
+            if let Event::Output { bytes, .. } = event {
+                self.output.extend_from_slice(&bytes);
+            }
+        }
+    }
+
+    fn receive(&mut self, message: Option<Message>) {
+        let now = self.now();
+        match message {
+            Some(Message::Text(text)) => self.opened.push(OpenDataChannel::parse(&text).expect("valid")),
+            Some(Message::Binary(bytes)) => {
+                let frame = Frame::decode(bytes.clone()).expect("a frame");
+                if frame.message_type == MessageType::AgentSessionState {
+                    self.states.push(serde_json::from_slice(&frame.payload).expect("a state"));
+                } else {
+                    self.end.handle_message(bytes, now).expect("well behaved");
+                }
+            }
+            Some(Message::Pong(_)) => self.end.handle_pong(now),
+            Some(_) => {}
+            None => self.cut(),
+        }
+    }
+
+    fn cut(&mut self) {
+        self.socket = None;
+        self.end.handle_disconnected(self.now());
+    }
+
+    fn type_in(&mut self, text: &str) {
+        self.end.send_input(Bytes::copy_from_slice(text.as_bytes()));
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
+    }
+
+    fn ended_with(&self) -> Option<&AgentSessionState> {
+        self.states.iter().find(|state| state.session_state == SessionState::Terminating)
+    }
+
+    async fn send(&mut self, message_type: MessageType, payload: &'static str) {
+        let frame = Frame::control(message_type, Uuid::nil(), Bytes::from_static(payload.as_bytes()), self.now());
+        let socket = self.socket.as_mut().expect("connected");
+        socket.send(Message::Binary(frame.encode())).await.expect("sent");
+    }
+}
+
+async fn next(socket: &mut Option<Socket>) -> Option<Message> {
+    match socket {
+        Some(socket) => socket.next().await.and_then(Result::ok),
+        None => std::future::pending().await,
+    }
+}
+
+struct Fixture {
+    client: Client,
+    session: Pin<Box<dyn Future<Output = Outcome>>>,
+    shell: i32,
+    stop: oneshot::Sender<()>,
+}
+
+fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let random = Arc::new(SeededRandom::new(1));
+    let account = Account {
+        shell: PathBuf::from("/bin/sh"),
+        ..Account::of_this_process().expect("an account")
+    };
+    let settings = Settings {
+        plan: ShellPlan {
+            session: SessionId::parse("alice-0a1b2c3d4e5f67890").expect("valid"),
+            run_as: RunAs::default(),
+            profile: profile.to_owned(),
+            extension,
+        },
+        node: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("valid"),
+        environment: shell_environment(&account, None),
+        account,
+        // The test program has other tests' children.
+        adopts_orphans: false,
+    };
+    let (accepted, connections) = mpsc::unbounded_channel();
+    let session_ended = Rc::new(RefCell::new(false));
+    let dial = MemoryDial { accepted, session_ended: Rc::clone(&session_ended) };
+    let session = ShellSession::start(settings, dial, Arc::clone(&clock), random).expect("started");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = Box::pin(async move {
+        if stopped.await.is_err() {
+            std::future::pending().await
+        }
+    });
+    Fixture {
+        shell: session.shell(),
+        session: Box::pin(session.run(stopped)),
+        stop,
+        client: Client {
+            end: ClientEnd::new(ClientConfig::new(Uuid::nil(), "1.2.764.0"), MessageIds::new([9; 16])),
+            connections,
+            socket: None,
+            clock,
+            output: Vec::new(),
+            opened: Vec::new(),
+            states: Vec::new(),
+            session_ended,
+        },
+    }
+}
+
+const OURS: Option<NodeExtension> = Some(NodeExtension { max_payload: 32 * 1024, cumulative_ack: true });
+
+/// Runs the session beside the client's script.
+async fn beside<T>(session: &mut Pin<Box<dyn Future<Output = Outcome>>>, script: impl Future<Output = T>) -> T {
+    tokio::select! {
+        done = script => done,
+        outcome = session => panic!("ended before the client was done: {outcome:?}"),
+    }
+}
+
+async fn outcome_of(session: Pin<Box<dyn Future<Output = Outcome>>>, client: &mut Client) -> Outcome {
+    let ended = async {
+        tokio::select! {
+            outcome = session => outcome,
+            () = async { loop { client.step().await } } => unreachable!("it steps for ever"),
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("the session ends")
+}
+
+#[tokio::test]
+async fn runs_a_shell_from_prompt_to_exit() {
+    for extension in [None, OURS] {
+        let Fixture { mut client, mut session, shell, stop: _stop } = fixture("", extension);
+        beside(&mut session, async {
+            client.until(|client| !client.output.is_empty()).await;
+            client.end.send_size(Size { cols: 132, rows: 50 });
+            client.type_in("printf '%s' '<''<'; stty size; printf '%s' '>''>'\r");
+            client.until_seen(">>").await;
+            assert!(client.text().contains("<<50 132"), "{}", client.text());
+            client.type_in("sleep 1000 & exit 3\r");
+        })
+        .await;
+        assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+
+        let [connected, terminating] = &client.states[..] else { panic!("two states: {:?}", client.states) };
+        assert_eq!(connected.session_state, SessionState::Connected);
+        assert_eq!(terminating.session_state, SessionState::Terminating);
+        assert_eq!(terminating.exit_code, extension.map(|_| 3));
+        let [opened] = &client.opened[..] else { panic!("one connection") };
+        assert_eq!(opened.token_value.expose(), "t0ken");
+        assert_eq!(opened.client_instance_id.as_deref(), Some("mi-0a1b2c3d4e5f67890"));
+        assert_eq!(opened.client_id, "");
+        assert_eq!(Leftovers { session: shell, ancestor: None }.find(), Vec::<i32>::new());
+    }
+}
+
+#[tokio::test]
+async fn loses_and_doubles_nothing_when_the_connection_is_cut_again_and_again() {
+    const LINES: usize = 200_000;
+    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    beside(&mut session, async {
+        client.until(|client| !client.output.is_empty()).await;
+        client.type_in(&format!("stty -echo -onlcr; printf '%s' '<''<'; seq {LINES}; printf '%s' '>''>'\r"));
+        client.until_seen("<<").await;
+        for _ in 0..10 {
+            let before = client.output.len();
+            client.until(|client| client.output.len() > before + 60_000 || client.text().ends_with(">>")).await;
+            client.cut();
+        }
+        client.until(|client| client.output.windows(2).any(|two| two == b">>")).await;
+    })
+    .await;
+    let text = client.text();
+    let (_, rest) = text.split_once("<<").expect("the first mark");
+    let (body, _) = rest.split_once(">>").expect("the second mark");
+    let expected: String = (1..=LINES).map(|line| format!("{line}\n")).collect();
+    assert!(body == expected, "{} bytes instead of {}", body.len(), expected.len());
+    assert!(client.opened.len() >= 10, "{}", client.opened.len());
+    client.type_in("exit\r");
+    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+}
+
+#[tokio::test]
+async fn delivers_what_was_written_before_the_exit_to_a_client_that_was_away() {
+    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    beside(&mut session, async {
+        client.until(|client| !client.output.is_empty()).await;
+        client.type_in("seq 50000; exit\r");
+        client.until(|client| client.end.is_drained()).await;
+        client.cut();
+    })
+    .await;
+    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    assert!(client.text().contains("\n50000\r\n"));
+    assert!(client.ended_with().is_some());
+}
+
+#[tokio::test]
+async fn ends_when_told_to_without_a_word() {
+    let Fixture { mut client, mut session, shell, stop } = fixture("", OURS);
+    beside(&mut session, client.until(|client| !client.output.is_empty())).await;
+    stop.send(()).expect("it listens");
+    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    assert_eq!(client.ended_with(), None);
+    assert_eq!(Leftovers { session: shell, ancestor: None }.find(), Vec::<i32>::new());
+}
+
+#[tokio::test]
+async fn ends_when_the_server_closes_the_channel() {
+    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    beside(&mut session, async {
+        client.until(|client| !client.output.is_empty()).await;
+        client.send(MessageType::ChannelClosed, r#"{"SessionId":"alice-0a1b2c3d4e5f67890"}"#).await;
+    })
+    .await;
+    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+}
+
+#[tokio::test]
+async fn ends_when_the_server_knows_the_session_no_more() {
+    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    beside(&mut session, client.until(|client| !client.output.is_empty())).await;
+    *client.session_ended.borrow_mut() = true;
+    client.cut();
+    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+}
+
+#[tokio::test]
+async fn a_paused_session_leaves_its_output_in_the_terminal() {
+    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    beside(&mut session, async {
+        client.until(|client| !client.output.is_empty()).await;
+        client.type_in("stty -echo; printf '%s' 'rea''dy'; read x; printf '%s' 'aft''er'\r");
+        client.until_seen("ready").await;
+        client.until(|client| client.end.is_drained()).await;
+        client.type_in("\r");
+        client.until(|client| client.text().contains("after")).await;
+        client.send(MessageType::PausePublication, "{}").await;
+        client.send(MessageType::StartPublication, "{}").await;
+        client.type_in("printf '%s' 'ag''ain'\r");
+        client.until_seen("again").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn types_the_profile_once_the_shell_is_there() {
+    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("printf '%s' 'from ''profile'", OURS);
+    beside(&mut session, client.until_seen("from profile")).await;
+}
