@@ -13,146 +13,340 @@
 //! An acknowledgement is a promise, so each leaves only when what it promises survives a crash of this server: towards the
 //! node when a recorded frame is durable (or, of a tunnel, when the client has it and that fact is durable), towards a client
 //! when the node has its input and that fact is durable. Data itself never waits for the disk.
+//!
+//! What arrives from a peer is checked before anything else; whatever breaks a rule is counted in [`Faults`], changes nothing
+//! and is not acknowledged.
 
+mod clients;
 mod config;
 mod effect;
+mod ending;
 mod faults;
+mod frames;
+mod input;
+mod intake;
 mod journal;
+mod link;
+mod node_link;
+mod nodes;
+mod owner;
+mod reader;
+mod recorder;
 mod sequence_set;
+mod settle;
+mod stage;
+mod store;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::payload::TaskComplete;
+use crate::payload::{Size, TaskComplete};
 use crate::{MessageIds, Time};
 
 pub use config::{Limits, RelayConfig, SessionKind, Timers};
 pub use effect::{
-    AttachKind, ClientAttachment, ConnectionId, Effect, EndCause, Outcome, Position, RelayState, WatcherAttachment,
+    AttachKind, ClientAttachment, ConnectionId, Effect, EndCause, Outcome, Position, RelayState,
+    WatcherAttachment,
 };
 pub use faults::Faults;
 pub use journal::{AppendId, Facts, JournalFrame, JournalRecord, Owner, Positions, Recovered};
 
+use clients::Watcher;
+use frames::FrameWriter;
+use input::Input;
+use intake::Intake;
+use node_link::NodeLink;
+use reader::Reader;
+use recorder::Recorder;
 use sequence_set::SequenceSet;
+use settle::Ledger;
+use stage::Stage;
+use store::OutputStore;
 
 /// Relays one session.
 #[derive(Debug)]
 pub struct RelayCore {
     config: RelayConfig,
-    ids: MessageIds,
+    frames: FrameWriter,
     faults: Faults,
+    effects: VecDeque<Effect>,
+    stage: Stage,
+    node: NodeLink,
+    intake: Intake,
+    store: OutputStore,
+    owner: owner::Owner,
+    watchers: BTreeMap<ConnectionId, Watcher>,
+    input: Input,
+    recorder: Recorder,
+    ledger: Ledger,
+    /// Number of the handshake answer that was passed on.
+    answer: Option<i64>,
+    last_size: Size,
+    last_activity: Duration,
+    state: RelayState,
+    now: Time,
 }
 
 impl RelayCore {
     /// Starts the relay of a session that has just been authorized.
     pub fn new(config: RelayConfig, ids: MessageIds, now: Time) -> RelayCore {
-        let _ = now;
-        RelayCore { config, ids, faults: Faults::default() }
+        let deadline = now.monotonic + config.timers.first_client_within;
+        let mut core = RelayCore {
+            frames: FrameWriter::new(ids),
+            faults: Faults::default(),
+            effects: VecDeque::new(),
+            stage: Stage::AwaitingClient { deadline },
+            node: NodeLink::default(),
+            intake: Intake::default(),
+            store: OutputStore::default(),
+            owner: owner::Owner::nobody(),
+            watchers: BTreeMap::new(),
+            input: Input::new(!config.kind.is_port()),
+            recorder: Recorder::default(),
+            ledger: Ledger::default(),
+            answer: None,
+            last_size: Size::WITHOUT_TERMINAL,
+            last_activity: now.monotonic,
+            state: RelayState::Connecting,
+            now,
+            config,
+        };
+        core.settle(now);
+        core
     }
 
-    /// Goes on with a session that another relay left behind.
+    /// Goes on with a session that another relay left behind, once all its durable records were absorbed.
     pub fn recover(config: RelayConfig, recovered: Recovered, ids: MessageIds, now: Time) -> RelayCore {
-        let _ = (recovered, now);
-        RelayCore { config, ids, faults: Faults::default() }
+        let mut core = RelayCore::new(config, ids, now);
+        core.effects.clear();
+        core.recorder = Recorder::default();
+        core.resume_from(recovered, now);
+        core.settle(now);
+        core
     }
 
     /// Takes a client whose token was accepted as the session's owner; an older connection is closed.
     pub fn handle_client_connected(&mut self, client: ClientAttachment, now: Time) {
-        let _ = (client, now);
+        if !self.stage.is_over() {
+            self.client_connected(client, now);
+            self.settle(now);
+        }
     }
 
     /// Takes a watcher whose token was accepted.
     pub fn handle_watcher_connected(&mut self, watcher: WatcherAttachment, now: Time) {
-        let _ = (watcher, now);
+        if !self.stage.is_over() {
+            self.watcher_connected(&watcher, now);
+            self.settle(now);
+        }
     }
 
     /// Takes a binary message from a client or watcher.
     pub fn handle_client_message(&mut self, conn: ConnectionId, message: Bytes, now: Time) {
-        let _ = (conn, message, now);
+        if !self.stage.is_over() {
+            self.client_message(conn, message, now);
+            self.settle(now);
+        }
     }
 
     /// Takes a pong from a client or watcher.
     pub fn handle_client_pong(&mut self, conn: ConnectionId, payload: Bytes, now: Time) {
-        let _ = (conn, payload, now);
+        if !self.stage.is_over() {
+            self.client_pong(conn, &payload, now);
+            self.settle(now);
+        }
     }
 
     /// Notes that the connection of a client or watcher is gone.
     pub fn handle_client_disconnected(&mut self, conn: ConnectionId, now: Time) {
-        let _ = (conn, now);
+        if !self.stage.is_over() {
+            self.client_disconnected(conn, now);
+            self.settle(now);
+        }
     }
 
     /// Takes a data channel that the node has opened; an older one is closed.
     pub fn handle_node_connected(&mut self, conn: ConnectionId, now: Time) {
-        let _ = (conn, now);
+        if !self.stage.is_over() {
+            self.node_connected(conn, now);
+            self.settle(now);
+        }
     }
 
     /// Takes a binary message from the node's data channel.
     pub fn handle_node_message(&mut self, conn: ConnectionId, message: Bytes, now: Time) {
-        let _ = (conn, message, now);
+        if !self.stage.is_over() {
+            self.node_message(conn, message, now);
+            self.settle(now);
+        }
     }
 
     /// Notes that the node's data channel is gone.
     pub fn handle_node_disconnected(&mut self, conn: ConnectionId, now: Time) {
-        let _ = (conn, now);
+        if self.node.conn() == Some(conn) && !self.stage.is_over() {
+            self.node.disconnected(now.monotonic);
+            self.settle(now);
+        }
     }
 
     /// Takes the node's report, over its control channel, that the session is over there.
     pub fn handle_task_complete(&mut self, complete: &TaskComplete, now: Time) {
-        let _ = (complete, now);
+        if !self.stage.is_over() {
+            self.task_completed(complete, now);
+            self.settle(now);
+        }
     }
 
     /// Notes that every append up to and including `through` survives a crash.
     pub fn handle_durable(&mut self, through: AppendId, now: Time) {
-        let _ = (through, now);
+        if self.stage.is_over() {
+            return;
+        }
+        while let Some(promise) = self.recorder.durable(through) {
+            self.keep_promise(promise, now);
+        }
+        self.settle(now);
     }
 
     /// Takes the answer to [`Effect::ReadJournal`]: frames in order of sequence number from the one asked for on.
     ///
-    /// Frames that were appended but are not durable may be left out. An empty answer means that the journal has lost them.
+    /// Frames that were appended but are not durable may be left out. An answer without the frame asked for means that the
+    /// journal has lost it, and ends the session for that reader.
     pub fn handle_journal_read(&mut self, reader: ConnectionId, frames: Vec<JournalFrame>, now: Time) {
-        let _ = (reader, frames, now);
+        if !self.stage.is_over() {
+            self.journal_read(reader, frames, now);
+            self.settle(now);
+        }
     }
 
     /// Notes that the journal cannot be written any more, because of `reason`.
     ///
     /// Ends the session, or goes on without recording where its configuration says so.
     pub fn handle_journal_failed(&mut self, reason: &str, now: Time) {
-        let _ = (reason, now);
+        if !self.stage.is_over() {
+            self.journal_failed(reason, now);
+            self.settle(now);
+        }
     }
 
     /// Ends the session from this side; clients are shown `output`.
     pub fn terminate(&mut self, cause: EndCause, output: &str, now: Time) {
-        let _ = (cause, output, now);
+        if !self.stage.is_over() {
+            self.begin_end(cause, output.to_owned(), None, now);
+            self.settle(now);
+        }
     }
 
     /// Does whatever is due.
     pub fn handle_timeout(&mut self, now: Time) {
-        let _ = now;
+        if !self.stage.is_over() {
+            self.settle(now);
+        }
     }
 
     /// Returns the next thing to do.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        None
+        self.effects.pop_front()
     }
 
     /// Returns when [`RelayCore::handle_timeout`] wants to be called, on the monotonic clock.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        None
+        self.next_deadline()
     }
 
     /// Says whether the owner's socket should not be read for now: the node is behind with its input.
+    ///
+    /// Never while the node is held back, because it may be waiting for acknowledgements that stand behind that input.
     pub fn client_input_paused(&self) -> bool {
-        false
+        self.input.bytes() > self.config.limits.input_bytes && !self.node.is_paused()
     }
 
     /// Says whether the node's socket should not be read for now: the journal is behind.
     pub fn node_output_paused(&self) -> bool {
-        false
+        self.recorder.unsynced_bytes() > self.config.limits.unsynced_bytes
+    }
+
+    /// Returns the bytes of frames held in memory; sent and unconfirmed ones not counted.
+    pub fn held_bytes(&self) -> usize {
+        self.store.bytes() + self.input.bytes()
     }
 
     /// Returns what peers did wrong so far.
     pub fn faults(&self) -> Faults {
         self.faults
+    }
+
+    /// Takes over what the journal says of a session.
+    fn resume_from(&mut self, recovered: Recovered, now: Time) {
+        let positions = recovered.positions;
+        let recorded = self.config.kind.is_recorded();
+        let arrived = if recorded {
+            recovered.output.clone()
+        } else {
+            SequenceSet::below(positions.cursor)
+        };
+        let cursor = positions.cursor.min(arrived.next());
+        let unconfirmed = if recorded {
+            recovered.unconfirmed_bytes()
+        } else {
+            0
+        };
+        self.intake = Intake::recovered(arrived, recovered.total_bytes());
+        let output_base = recovered.owner.as_ref().map_or(0, |owner| owner.output_base);
+        let input_base = recovered.owner.as_ref().map_or(0, |owner| owner.input_base);
+        self.owner.reader =
+            Reader::recovered(output_base, cursor, unconfirmed, positions.facts.handler_ready);
+        self.owner.identity = recovered.owner;
+        self.owner.presence = owner::Presence::Gone { since: Some(now) };
+        self.last_size = recovered.last_size.unwrap_or(self.last_size);
+        self.answer = positions.answer;
+        let reserved = if self.config.kind.is_port() {
+            i64::MAX
+        } else {
+            positions.input_reserved
+        };
+        self.input = Input::recovered(positions.input, reserved, false);
+        // Input of an earlier owner that nobody will send again.
+        self.fill_input(positions.input..input_base, now);
+        self.ledger = Ledger::recovered(positions);
+        if positions.facts.node_seen {
+            self.stage = Stage::Running { since: now.monotonic };
+            self.node.gone_since = Some(now.monotonic);
+            self.state = RelayState::Disconnected;
+            self.effects.push_back(Effect::StateChanged(self.state));
+        } else if positions.facts.start_requested {
+            self.stage = self.starting(now);
+        }
+    }
+
+    /// Puts harmless frames in the place of input that is lost or must not arrive.
+    fn fill_input(&mut self, numbers: std::ops::Range<i64>, now: Time) {
+        for sequence in numbers {
+            let bytes = self.frames.filler(sequence, self.last_size, now);
+            self.input.fill(
+                frames::Acknowledged {
+                    sequence,
+                    message_id: uuid::Uuid::nil(),
+                },
+                bytes,
+            );
+        }
+    }
+
+    fn starting(&self, now: Time) -> Stage {
+        Stage::Starting {
+            deadline: now.monotonic + self.config.timers.start_within,
+            ask_again_at: now.monotonic + self.config.timers.start_again_every,
+        }
+    }
+
+    /// Says whether the node may forget a frame once a client has it, and not before.
+    fn acknowledges_on_delivery(&self) -> bool {
+        !self.config.kind.is_recorded() || self.recorder.has_failed()
     }
 }

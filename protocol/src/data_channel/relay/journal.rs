@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::frames::payload_type_of;
 use crate::payload::Size;
 use crate::wire::{Frame, PayloadType};
 
@@ -54,6 +55,10 @@ pub struct Positions {
     pub cursor: i64,
     /// First input frame that the node has not acknowledged.
     pub input: i64,
+    /// No input frame from this number on was ever sent to the node.
+    pub input_reserved: i64,
+    /// Number of the `HandshakeResponse` that was passed on; a second one would block AWS's agent for good.
+    pub answer: Option<i64>,
     /// Facts that survive a crash.
     pub facts: Facts,
 }
@@ -69,8 +74,7 @@ pub struct Facts {
     pub handler_ready: bool,
     /// The node has sent `HandshakeRequest`.
     pub handshake_requested: bool,
-    /// The client's `HandshakeResponse` was passed on; a second one would block AWS's agent for good.
-    pub handshake_answered: bool,
+
     /// The node has sent `HandshakeComplete`.
     pub handshake_complete: bool,
 }
@@ -90,19 +94,12 @@ pub struct JournalFrame {
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
     pub(super) output: super::SequenceSet,
-    /// Lengths of recorded frames at or after the cursor cannot be known before the last `Positions`, so all are kept as
-    /// one running sum per stretch of sequence numbers.
-    pub(super) sizes: Vec<SizeSpan>,
+    /// Sum of frame lengths per span of sequence numbers: where the cursor stands is only known at the last record.
+    span_bytes: Vec<u64>,
     pub(super) owner: Option<Owner>,
     pub(super) positions: Positions,
     pub(super) last_size: Option<Size>,
 }
-
-/// Sums the lengths of the frames that start a stretch of [`SPAN_FRAMES`] sequence numbers.
-pub(super) type SizeSpan = u64;
-
-/// Sequence numbers whose lengths are summed together during recovery.
-pub(super) const SPAN_FRAMES: i64 = 256;
 
 impl Recovered {
     /// Takes the next durable record into account.
@@ -110,7 +107,7 @@ impl Recovered {
         match record {
             JournalRecord::Output { sequence, frame } => self.absorb_output(*sequence, frame),
             JournalRecord::Client { frame, .. } => self.absorb_client(frame),
-            JournalRecord::Owner(owner) => self.owner = Some(owner.clone()),
+            JournalRecord::Owner(owner) => self.absorb_owner(owner),
             JournalRecord::Positions(positions) => self.positions = *positions,
         }
     }
@@ -125,29 +122,54 @@ impl Recovered {
         self.positions
     }
 
+    /// A change of owner moves the cursor at once; the positions that say so are recorded after it.
+    fn absorb_owner(&mut self, owner: &Owner) {
+        self.positions.cursor = owner.output_base;
+        self.positions.input_reserved = self.positions.input_reserved.max(owner.input_base);
+        self.positions.facts.handler_ready = false;
+        self.owner = Some(owner.clone());
+    }
+
+    /// Sums the lengths of recorded frames from the cursor on, rounded up to whole spans.
+    pub(super) fn unconfirmed_bytes(&self) -> u64 {
+        let first = usize::try_from(self.positions.cursor / SPAN_FRAMES).unwrap_or(usize::MAX);
+        self.span_bytes.iter().skip(first).sum()
+    }
+
+    /// Sums the lengths of all recorded frames.
+    pub(super) fn total_bytes(&self) -> u64 {
+        self.span_bytes.iter().sum()
+    }
+
     fn absorb_output(&mut self, sequence: i64, frame: &Bytes) {
         if sequence < 0 || !self.output.insert(sequence) {
             return;
         }
         let span = usize::try_from(sequence / SPAN_FRAMES).unwrap_or(usize::MAX);
-        if span >= self.sizes.len() && span < MOST_SPANS {
-            self.sizes.resize(span + 1, 0);
+        if span >= self.span_bytes.len() && span < MOST_SPANS {
+            self.span_bytes.resize(span + 1, 0);
         }
-        if let Some(sum) = self.sizes.get_mut(span) {
+        if let Some(sum) = self.span_bytes.get_mut(span) {
             *sum += frame.len() as u64;
         }
+        self.positions.facts.note_output(payload_type_of(frame));
     }
 
     fn absorb_client(&mut self, frame: &Bytes) {
-        let Ok(frame) = Frame::decode(frame.clone()) else { return };
+        let Ok(frame) = Frame::decode(frame.clone()) else {
+            return;
+        };
         if frame.payload_type == PayloadType::Size {
-            self.last_size = serde_json::from_slice(&frame.payload).ok().or(self.last_size);
+            self.last_size = Size::parse(&frame.payload).ok().or(self.last_size);
         }
     }
 }
 
-/// Spans beyond this many frames (4 billion) are not counted towards the lag.
-const MOST_SPANS: usize = 1 << 24;
+/// Sequence numbers whose frame lengths are summed together during recovery.
+const SPAN_FRAMES: i64 = 256;
+
+/// Spans that are kept, for 16 million frames; frames beyond do not count towards the lag.
+const MOST_SPANS: usize = 1 << 16;
 
 impl JournalRecord {
     /// Writes the record: one byte that names its kind, then its fields, integers big-endian.
@@ -166,6 +188,8 @@ impl JournalRecord {
                 out.put_u8(KIND_POSITIONS);
                 out.put_i64(positions.cursor);
                 out.put_i64(positions.input);
+                out.put_i64(positions.input_reserved);
+                out.put_i64(positions.answer.unwrap_or(NO_ANSWER));
                 out.put_u8(positions.facts.to_bits());
             }
         }
@@ -177,18 +201,32 @@ impl JournalRecord {
         let kind = *bytes.first()?;
         let first = i64_at(&bytes, 1)?;
         match kind {
-            KIND_OUTPUT => Some(JournalRecord::Output { sequence: first, frame: bytes.split_off(9) }),
-            KIND_CLIENT => Some(JournalRecord::Client { sequence: first, frame: bytes.split_off(9) }),
+            KIND_OUTPUT => Some(JournalRecord::Output {
+                sequence: first,
+                frame: bytes.split_off(9),
+            }),
+            KIND_CLIENT => Some(JournalRecord::Client {
+                sequence: first,
+                frame: bytes.split_off(9),
+            }),
             KIND_OWNER => {
                 let output_base = i64_at(&bytes, 9)?;
                 let client_id = str::from_utf8(&bytes[17..]).ok()?.to_owned();
-                Some(JournalRecord::Owner(Owner { client_id, input_base: first, output_base }))
+                Some(JournalRecord::Owner(Owner {
+                    client_id,
+                    input_base: first,
+                    output_base,
+                }))
             }
             KIND_POSITIONS => {
-                let input = i64_at(&bytes, 9)?;
-                let [bits] = bytes[17..] else { return None };
-                let facts = Facts::from_bits(bits);
-                Some(JournalRecord::Positions(Positions { cursor: first, input, facts }))
+                let [bits] = *bytes.get(33..)? else { return None };
+                Some(JournalRecord::Positions(Positions {
+                    cursor: first,
+                    input: i64_at(&bytes, 9)?,
+                    input_reserved: i64_at(&bytes, 17)?,
+                    answer: i64_at(&bytes, 25).filter(|answer| *answer != NO_ANSWER),
+                    facts: Facts::from_bits(bits),
+                }))
             }
             _ => None,
         }
@@ -196,13 +234,19 @@ impl JournalRecord {
 }
 
 impl Facts {
+    /// Learns from an output frame that arrived.
+    pub(super) fn note_output(&mut self, payload_type: PayloadType) {
+        self.node_seen = true;
+        self.handshake_requested |= payload_type == PayloadType::HandshakeRequest;
+        self.handshake_complete |= payload_type == PayloadType::HandshakeComplete;
+    }
+
     fn to_bits(self) -> u8 {
         u8::from(self.start_requested)
             | u8::from(self.node_seen) << 1
             | u8::from(self.handler_ready) << 2
             | u8::from(self.handshake_requested) << 3
-            | u8::from(self.handshake_answered) << 4
-            | u8::from(self.handshake_complete) << 5
+            | u8::from(self.handshake_complete) << 4
     }
 
     fn from_bits(bits: u8) -> Facts {
@@ -212,8 +256,7 @@ impl Facts {
             node_seen: bit(1),
             handler_ready: bit(2),
             handshake_requested: bit(3),
-            handshake_answered: bit(4),
-            handshake_complete: bit(5),
+            handshake_complete: bit(4),
         }
     }
 }
@@ -226,10 +269,107 @@ fn put_frame(out: &mut BytesMut, kind: u8, sequence: i64, frame: &Bytes) {
 }
 
 fn i64_at(bytes: &[u8], offset: usize) -> Option<i64> {
-    bytes.get(offset..)?.first_chunk().copied().map(i64::from_be_bytes)
+    bytes
+        .get(offset..)?
+        .first_chunk()
+        .copied()
+        .map(i64::from_be_bytes)
 }
+
+/// Stands for the absence of an answer; sequence numbers are not negative.
+const NO_ANSWER: i64 = -1;
 
 const KIND_OUTPUT: u8 = 1;
 const KIND_CLIENT: u8 = 2;
 const KIND_OWNER: u8 = 3;
 const KIND_POSITIONS: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{Facts, JournalRecord, Owner, Positions, Recovered};
+
+    fn samples() -> Vec<JournalRecord> {
+        let facts = Facts {
+            start_requested: true,
+            handshake_complete: true,
+            ..Facts::default()
+        };
+        let positions = Positions {
+            cursor: 3,
+            input: 5,
+            input_reserved: 256,
+            answer: Some(0),
+            facts,
+        };
+        vec![
+            JournalRecord::Output {
+                sequence: 7,
+                frame: Bytes::from_static(b"frame"),
+            },
+            JournalRecord::Client {
+                sequence: 8,
+                frame: Bytes::from_static(b""),
+            },
+            JournalRecord::Owner(Owner {
+                client_id: "c-\u{e9}".into(),
+                input_base: 4,
+                output_base: 2,
+            }),
+            JournalRecord::Positions(positions),
+            JournalRecord::Positions(Positions {
+                answer: None,
+                ..positions
+            }),
+        ]
+    }
+
+    #[test]
+    fn every_record_reads_back() {
+        for record in samples() {
+            assert_eq!(JournalRecord::decode(record.encode()), Some(record));
+        }
+    }
+
+    #[test]
+    fn cut_records_never_panic() {
+        for record in samples() {
+            let whole = record.encode();
+            for length in 0..whole.len() {
+                let cut = JournalRecord::decode(whole.slice(..length));
+                assert_ne!(cut, Some(record.clone()));
+            }
+        }
+        assert_eq!(JournalRecord::decode(Bytes::from_static(&[9; 40])), None);
+    }
+
+    #[test]
+    fn layout_is_frozen() {
+        let positions = JournalRecord::Positions(Positions {
+            cursor: 1,
+            input: 2,
+            ..Positions::default()
+        });
+        let expected = "0400000000000000010000000000000002\
+                        0000000000000000ffffffffffffffff00";
+        assert_eq!(hex::encode(positions.encode()), expected);
+    }
+
+    #[test]
+    fn a_change_of_owner_moves_the_cursor() {
+        let mut recovered = Recovered::default();
+        for record in samples() {
+            recovered.absorb(&record);
+        }
+        let owner = Owner {
+            client_id: "next".into(),
+            input_base: 300,
+            output_base: 0,
+        };
+        recovered.absorb(&JournalRecord::Owner(owner));
+        assert_eq!(recovered.positions().cursor, 0);
+        assert_eq!(recovered.positions().input_reserved, 300);
+        assert!(!recovered.positions().facts.handler_ready);
+    }
+}

@@ -1,0 +1,459 @@
+//! What clients and watchers do.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::frames::Acknowledged;
+use super::input::{Arrival, is_ordinary};
+use super::link::ClientLink;
+use super::owner::Presence;
+use super::reader::Reader;
+use super::recorder::Promise;
+use super::stage::Stage;
+use super::{
+    AttachKind, ClientAttachment, ConnectionId, Effect, EndCause, JournalFrame, JournalRecord, Owner,
+    Position, RelayCore, SessionKind, WatcherAttachment,
+};
+use crate::payload::{Acknowledge, Size};
+use crate::wire::{DecodeError, Frame, MessageType, PayloadType, with_sequence};
+use crate::{Capabilities, DEFAULT_MAX_PAYLOAD, Hello, Role, Time};
+
+/// Is a client that only looks.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    pub(super) link: ClientLink,
+    pub(super) reader: Reader,
+}
+
+impl RelayCore {
+    pub(super) fn client_connected(&mut self, client: ClientAttachment, now: Time) {
+        if let Stage::Lingering { outcome, .. } = &self.stage {
+            let output = outcome.output.clone();
+            self.turn_away(client.conn, &output, now);
+            return;
+        }
+        let known = self
+            .owner
+            .identity
+            .as_ref()
+            .map(|owner| owner.client_id == client.client_id);
+        match (client.kind, known) {
+            (_, Some(true)) => self.owner_returns(client, now),
+            (AttachKind::Start | AttachKind::Resume, None) => self.first_owner(client, now),
+            (AttachKind::Start | AttachKind::Resume, Some(false)) => {
+                self.turn_away(client.conn, "The session was taken over by another client.", now);
+            }
+            (AttachKind::Attach { .. }, _) if self.config.kind.is_port() => {
+                self.turn_away(client.conn, "A tunnel cannot be taken over.", now);
+            }
+            (AttachKind::Attach { .. }, _) if !self.stage.is_live() => {
+                self.turn_away(client.conn, "The session is ending.", now);
+            }
+            (AttachKind::Attach { from }, _) => self.take_over(client, from, now),
+        }
+    }
+
+    pub(super) fn watcher_connected(&mut self, watcher: &WatcherAttachment, now: Time) {
+        if self.config.kind.is_port() {
+            return self.turn_away(watcher.conn, "A tunnel cannot be watched.", now);
+        }
+        if self.watchers.len() >= self.config.limits.watchers {
+            return self.turn_away(watcher.conn, "Too many clients watch this session.", now);
+        }
+        if matches!(self.stage, Stage::Lingering { .. }) {
+            return self.turn_away(watcher.conn, "", now);
+        }
+        let base = self.place(watcher.from);
+        let mut reader = Reader::new(base, 0);
+        reader.connected(watcher.capabilities.is_some());
+        let link = ClientLink::new(
+            watcher.conn,
+            watcher.capabilities,
+            self.assume_handler_at(now),
+            now,
+        );
+        self.greet(&link, Role::Watcher, now);
+        self.watchers.insert(watcher.conn, Watcher { link, reader });
+    }
+
+    pub(super) fn client_message(&mut self, conn: ConnectionId, message: Bytes, now: Time) {
+        if self.watchers.contains_key(&conn) {
+            return self.watcher_message(conn, message, now);
+        }
+        match &mut self.owner.presence {
+            Presence::Here(link) if link.conn == conn => {
+                link.heard(now);
+                self.owner_message(message, now);
+            }
+            Presence::Waiting { link, messages } if link.conn == conn => {
+                link.heard(now);
+                if messages.len() < MOST_WAITING {
+                    messages.push_back(message);
+                }
+            }
+            Presence::Here(_) | Presence::Waiting { .. } | Presence::Gone { .. } => {
+                self.faults.stale_connection += 1;
+            }
+        }
+    }
+
+    pub(super) fn client_pong(&mut self, conn: ConnectionId, payload: &[u8], now: Time) {
+        if let Some(watcher) = self.watchers.get_mut(&conn) {
+            watcher.link.ponged(&mut watcher.reader, payload, now);
+        } else if let Presence::Here(link) = &mut self.owner.presence
+            && link.conn == conn
+        {
+            link.ponged(&mut self.owner.reader, payload, now);
+        }
+    }
+
+    pub(super) fn client_disconnected(&mut self, conn: ConnectionId, now: Time) {
+        if self.watchers.remove(&conn).is_none()
+            && self.owner.any_link().is_some_and(|link| link.conn == conn)
+        {
+            self.owner.leave(now);
+        }
+    }
+
+    pub(super) fn journal_read(&mut self, reader: ConnectionId, frames: Vec<JournalFrame>, now: Time) {
+        if let Some(watcher) = self.watchers.get_mut(&reader) {
+            if !watcher.reader.read_back(frames) {
+                self.drop_watcher(reader, "The recording of this session cannot be read.", now);
+            }
+        } else if self.owner.link().is_some_and(|link| link.conn == reader)
+            && !self.owner.reader.read_back(frames)
+        {
+            self.output_lost(now);
+        }
+    }
+
+    /// Lets a new owner begin, now that a crash would not confuse it with the one before.
+    pub(super) fn owner_is_durable(&mut self, now: Time) {
+        let gone = Presence::Gone { since: Some(now) };
+        match std::mem::replace(&mut self.owner.presence, gone) {
+            Presence::Waiting { link, messages } => {
+                self.welcome(link, now);
+                for message in messages {
+                    self.owner_message(message, now);
+                }
+            }
+            other => self.owner.presence = other,
+        }
+    }
+
+    pub(super) fn drop_watcher(&mut self, conn: ConnectionId, output: &str, now: Time) {
+        if self.watchers.remove(&conn).is_some() {
+            self.turn_away(conn, output, now);
+        }
+    }
+
+    /// Tells a client that the session is over for it. Only a `channel_closed` ends AWS's plugin in good order.
+    pub(super) fn turn_away(&mut self, conn: ConnectionId, output: &str, now: Time) {
+        self.close_client(conn, output, None, now);
+    }
+
+    pub(super) fn close_client(
+        &mut self,
+        conn: ConnectionId,
+        output: &str,
+        exit_code: Option<i32>,
+        now: Time,
+    ) {
+        let client = self.owner.identity.as_ref().map_or("", |owner| &owner.client_id);
+        let bytes = self
+            .frames
+            .channel_closed(client, &self.config.session_id, output, exit_code, now);
+        self.effects.push_back(Effect::ToClient { conn, bytes });
+        self.effects.push_back(Effect::CloseClient { conn });
+    }
+
+    fn first_owner(&mut self, client: ClientAttachment, now: Time) {
+        let identity = Owner {
+            client_id: client.client_id.clone(),
+            input_base: 0,
+            output_base: 0,
+        };
+        self.owner.identity = Some(identity.clone());
+        // Nothing waits for this record: without it, whoever comes after a crash counts as the node counts, as this one does.
+        self.append(JournalRecord::Owner(identity), Promise::Nothing, now);
+        self.owner_returns(client, now);
+    }
+
+    fn owner_returns(&mut self, client: ClientAttachment, now: Time) {
+        let link = ClientLink::new(client.conn, client.capabilities, self.assume_handler_at(now), now);
+        if let Some(old) = self.owner.any_link() {
+            self.effects.push_back(Effect::CloseClient { conn: old.conn });
+        }
+        if let Presence::Waiting {
+            link: waiting,
+            messages,
+        } = &mut self.owner.presence
+        {
+            // Its numbering is still not durable.
+            *waiting = link;
+            messages.clear();
+            return;
+        }
+        self.welcome(link, now);
+    }
+
+    fn take_over(&mut self, client: ClientAttachment, from: Position, now: Time) {
+        if let Some(old) = self.owner.leave(now) {
+            self.turn_away(old.conn, "The session was taken over by another client.", now);
+        }
+        let numbers = self.input.take_over();
+        let identity = Owner {
+            client_id: client.client_id,
+            input_base: numbers.end,
+            output_base: self.place(from),
+        };
+        self.fill_input(numbers, now);
+        let unconfirmed = match from {
+            Position::Start => self.intake.total_bytes(),
+            Position::Unconfirmed => self.owner.reader.unconfirmed(),
+            Position::Live => 0,
+        };
+        self.owner.reader = Reader::new(identity.output_base, unconfirmed);
+        self.owner.identity = Some(identity.clone());
+        let link = ClientLink::new(client.conn, client.capabilities, self.assume_handler_at(now), now);
+        self.owner.presence = Presence::Waiting {
+            link,
+            messages: VecDeque::new(),
+        };
+        self.append(JournalRecord::Owner(identity), Promise::Owner, now);
+    }
+
+    fn place(&self, position: Position) -> i64 {
+        match position {
+            // Without a journal there is nothing to begin with but what the owner has not seen.
+            Position::Start if !self.recorder.has_failed() => 0,
+            Position::Start | Position::Unconfirmed => self.owner.reader.cursor(),
+            Position::Live => self.intake.next(),
+        }
+    }
+
+    /// Starts delivery on a fresh connection of the owner.
+    fn welcome(&mut self, mut link: ClientLink, now: Time) {
+        self.owner.reader.connected(!link.is_plain());
+        self.greet(&link, Role::Owner, now);
+        let setting_up = self.ledger.facts.handshake_complete && !self.owner.reader.is_handler_ready();
+        if self.config.kind.is_multiplexed() && link.is_plain() && setting_up {
+            link.keep_quiet(now.monotonic + self.config.timers.quiet_after_handshake);
+        }
+        self.owner.presence = Presence::Here(link);
+        if let Stage::AwaitingClient { .. } = self.stage {
+            self.request_start(now);
+        }
+    }
+
+    /// Sends our hello, first on the connection, to a client that can read it.
+    fn greet(&mut self, link: &ClientLink, role: Role, now: Time) {
+        if link.is_plain() {
+            return;
+        }
+        let node = self.config.node;
+        let input_sequence = match role {
+            Role::Owner => (self.input.released() - self.owner.input_base()).max(0),
+            Role::Watcher => 0,
+        };
+        let max_payload = node.map_or(DEFAULT_MAX_PAYLOAD, |node| node.max_payload());
+        let hello = Hello {
+            capabilities: Capabilities {
+                exit_code: self.config.server.exit_code && node.is_some_and(|node| node.exit_code),
+                ..self.config.server
+            },
+            input_sequence,
+            role,
+            max_payload: u32::try_from(max_payload).unwrap_or(u32::MAX),
+        };
+        let bytes = self.frames.hello(&hello, now);
+        self.effects.push_back(Effect::ToClient {
+            conn: link.conn,
+            bytes,
+        });
+    }
+
+    fn request_start(&mut self, now: Time) {
+        self.stage = self.starting(now);
+        self.ledger.facts.start_requested = true;
+        self.effects.push_back(Effect::StartOnNode);
+    }
+
+    /// Returns when a plain client's handler counts as ready although it has said nothing: never where the client may
+    /// refuse output for as long as it likes, because nobody has connected to its end of the tunnel.
+    fn assume_handler_at(&self, now: Time) -> Option<std::time::Duration> {
+        let may_refuse = self.config.kind == SessionKind::Port { multiplexed: false };
+        (!may_refuse).then(|| now.monotonic + self.config.timers.handler_patience)
+    }
+
+    fn owner_message(&mut self, message: Bytes, now: Time) {
+        let Some(frame) = self.read_frame(&message) else {
+            return;
+        };
+        match frame.message_type {
+            MessageType::InputStreamData => self.owner_input(&frame, message, now),
+            MessageType::Acknowledge => {
+                let Ok(acknowledge) = Acknowledge::parse(&frame.payload) else {
+                    self.faults.bad_payload += 1;
+                    return;
+                };
+                let (sequence, cumulative) = (acknowledge.sequence, acknowledge.cumulative);
+                if !self
+                    .owner
+                    .reader
+                    .acknowledged(sequence, cumulative, now.monotonic)
+                {
+                    self.faults.unknown_acknowledgement += 1;
+                }
+            }
+            MessageType::ChannelClosed if self.owner.link().is_some_and(|link| !link.is_plain()) => {
+                self.begin_end(EndCause::ClientLeft, String::new(), None, now);
+            }
+            other => self.count_unexpected(other),
+        }
+    }
+
+    fn owner_input(&mut self, frame: &Frame, message: Bytes, now: Time) {
+        let base = self.owner.input_base();
+        let Some(sequence) = frame
+            .sequence
+            .checked_add(base)
+            .filter(|sequence| *sequence >= base)
+        else {
+            self.faults.out_of_range += 1;
+            return;
+        };
+        if is_ordinary(&message) {
+            self.owner.reader.handler_is_ready();
+            if let Presence::Here(link) = &mut self.owner.presence {
+                link.end_quiet();
+            }
+        }
+        if !self.stage.is_live() {
+            return;
+        }
+        let bytes = self.input_for_node(frame, sequence, message, now);
+        let place = Acknowledged {
+            sequence,
+            message_id: frame.message_id,
+        };
+        // Beyond the soft bound the shell stops reading, so only what was already on its way needs this room.
+        let most_bytes = self.config.limits.input_bytes * 2;
+        match self.input.receive(place, bytes.clone(), most_bytes) {
+            Arrival::Taken => {
+                self.last_activity = now.monotonic;
+                self.record_input(frame, sequence, bytes, now);
+            }
+            Arrival::Released => {
+                if let Presence::Here(link) = &mut self.owner.presence {
+                    link.acknowledge(Acknowledged {
+                        sequence: frame.sequence,
+                        message_id: frame.message_id,
+                    });
+                }
+            }
+            Arrival::Pending => {}
+            Arrival::OutOfRange => self.faults.out_of_range += 1,
+            Arrival::NoRoom => self.faults.no_room += 1,
+        }
+    }
+
+    /// Returns what the node is sent for a frame of the owner: the same bytes, unless they would do harm.
+    fn input_for_node(&mut self, frame: &Frame, sequence: i64, message: Bytes, now: Time) -> Bytes {
+        if frame.payload_type == PayloadType::HandshakeResponse {
+            let asked = self.ledger.facts.handshake_requested;
+            if !asked || self.answer.is_some_and(|answer| answer != sequence) {
+                self.faults.unasked_answer += 1;
+                return self.frames.filler(sequence, self.last_size, now);
+            }
+            self.answer = Some(sequence);
+        }
+        with_sequence(message, sequence)
+    }
+
+    /// Records what is kept of input: sizes and handshake answers, which carry the wrapped data key.
+    fn record_input(&mut self, frame: &Frame, sequence: i64, bytes: Bytes, now: Time) {
+        if frame.payload_type == PayloadType::Size {
+            self.last_size = Size::parse(&frame.payload).unwrap_or(self.last_size);
+        }
+        let kept = matches!(
+            frame.payload_type,
+            PayloadType::Size | PayloadType::HandshakeResponse | PayloadType::EncChallengeResponse
+        );
+        if kept && self.config.kind.is_recorded() {
+            self.append(
+                JournalRecord::Client {
+                    sequence,
+                    frame: bytes,
+                },
+                Promise::Nothing,
+                now,
+            );
+        }
+    }
+
+    fn watcher_message(&mut self, conn: ConnectionId, message: Bytes, now: Time) {
+        let Some(frame) = self.read_frame(&message) else {
+            return;
+        };
+        let Some(watcher) = self.watchers.get_mut(&conn) else {
+            return;
+        };
+        watcher.link.heard(now);
+        match frame.message_type {
+            MessageType::Acknowledge => {
+                let known = Acknowledge::parse(&frame.payload).is_ok_and(|acknowledge| {
+                    watcher
+                        .reader
+                        .acknowledged(acknowledge.sequence, acknowledge.cumulative, now.monotonic)
+                });
+                if !known {
+                    self.faults.unknown_acknowledgement += 1;
+                }
+            }
+            MessageType::ChannelClosed => {
+                self.watchers.remove(&conn);
+                self.effects.push_back(Effect::CloseClient { conn });
+            }
+            MessageType::InputStreamData if watcher.link.is_plain() => {
+                // Left unacknowledged, AWS's plugin would send it again for five minutes and then terminate the session.
+                let place = Acknowledged {
+                    sequence: frame.sequence,
+                    message_id: frame.message_id,
+                };
+                watcher.link.acknowledge(place);
+                watcher.reader.handler_is_ready();
+                self.faults.watcher_input += 1;
+            }
+            _ => self.faults.watcher_input += 1,
+        }
+    }
+
+    /// Reads a message, or counts what is wrong with it.
+    pub(super) fn read_frame(&mut self, message: &Bytes) -> Option<Frame> {
+        match Frame::decode(message.clone()) {
+            Ok(frame) => return Some(frame),
+            Err(DecodeError::TooLong { .. }) => self.faults.oversized += 1,
+            Err(DecodeError::Digest) => self.faults.bad_digest += 1,
+            Err(_) => self.faults.undecodable += 1,
+        }
+        None
+    }
+
+    pub(super) fn count_unexpected(&mut self, message_type: MessageType) {
+        match message_type {
+            MessageType::Unknown(_) => self.faults.unknown_type += 1,
+            _ => self.faults.wrong_direction += 1,
+        }
+    }
+
+    pub(super) fn append(&mut self, record: JournalRecord, promise: Promise, now: Time) {
+        if let Some(promise) = self.recorder.append(record, promise, now, &mut self.effects) {
+            self.keep_promise(promise, now);
+        }
+    }
+}
+
+/// Messages kept while a new owner's numbering is not durable; a client sends the rest again.
+const MOST_WAITING: usize = 256;

@@ -1,0 +1,169 @@
+//! How a session ends.
+
+use super::owner::Presence;
+use super::stage::{Draining, Stage};
+use super::{ConnectionId, Effect, EndCause, Outcome, RelayCore};
+use crate::Time;
+
+impl RelayCore {
+    /// Begins to end the session, unless it has begun already: the first cause counts.
+    pub(super) fn begin_end(&mut self, cause: EndCause, output: String, exit_code: Option<i32>, now: Time) {
+        if !self.stage.is_live() {
+            return;
+        }
+        let ended_by_node = matches!(cause, EndCause::Finished | EndCause::Failed);
+        if !ended_by_node {
+            self.tell_node(now);
+        }
+        let timers = &self.config.timers;
+        self.stage = Stage::Draining(Draining {
+            outcome: Outcome {
+                cause,
+                output,
+                exit_code,
+            },
+            end: (!ended_by_node).then(|| self.intake.next()),
+            patience_until: now.monotonic + timers.drain_within,
+            deadline: now.monotonic + timers.drain_within * MOST_PATIENCE,
+            cursor: self.owner.reader.cursor(),
+        });
+    }
+
+    /// Notes that the node will send nothing more.
+    pub(super) fn node_has_finished(&mut self) {
+        let end = self.intake.next();
+        if let Stage::Draining(draining) = &mut self.stage {
+            draining.end.get_or_insert(end);
+        }
+    }
+
+    pub(super) fn output_lost(&mut self, now: Time) {
+        let output = "The recording of this session cannot be read, so it was ended.";
+        self.begin_end(EndCause::JournalFailed, output.to_owned(), None, now);
+        self.give_up_draining(now);
+    }
+
+    pub(super) fn journal_failed(&mut self, reason: &str, now: Time) {
+        let broken = self.recorder.fail();
+        for promise in broken {
+            self.break_promise(promise, now);
+        }
+        if !self.config.fail_open {
+            let output = format!("The session cannot be recorded, so it was ended: {reason}");
+            self.begin_end(EndCause::JournalFailed, output, None, now);
+        }
+    }
+
+    /// Goes on with an end that has begun.
+    pub(super) fn advance_end(&mut self, now: Time) {
+        self.renew_patience(now);
+        match &self.stage {
+            Stage::Draining(draining) if self.is_drained(draining, now) => self.close_clients(now),
+            Stage::Lingering { deadline, .. } if now.monotonic >= *deadline => self.over(),
+            _ => {}
+        }
+        if matches!(self.stage, Stage::Lingering { .. }) && self.node.conn().is_none() {
+            self.over();
+        }
+    }
+
+    /// Ends everything.
+    pub(super) fn over(&mut self) {
+        if let Some(conn) = self.node.conn() {
+            self.effects.push_back(Effect::CloseNode { conn });
+        }
+        if let Stage::Lingering { outcome, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
+            self.effects.push_back(Effect::Ended { outcome });
+        }
+    }
+
+    fn tell_node(&mut self, now: Time) {
+        if !self.ledger.facts.start_requested {
+            return;
+        }
+        self.effects.push_back(Effect::TerminateOnNode);
+        if let Some(conn) = self.node.conn() {
+            let (node, session) = (&self.config.node_id, &self.config.session_id);
+            let bytes = self.frames.channel_closed(node, session, "", None, now);
+            self.effects.push_back(Effect::ToNode { conn, bytes });
+        }
+    }
+
+    /// A client that keeps confirming, however slowly, gets everything.
+    fn renew_patience(&mut self, now: Time) {
+        let cursor = self.owner.reader.cursor();
+        if let Stage::Draining(draining) = &mut self.stage
+            && cursor > draining.cursor
+        {
+            draining.cursor = cursor;
+            draining.patience_until = now.monotonic + self.config.timers.drain_within;
+        }
+    }
+
+    fn is_drained(&self, draining: &Draining, now: Time) -> bool {
+        if self.owner.link().is_some_and(|link| link.is_quiet(now)) {
+            // Even the good-bye would kill AWS's plugin at this moment.
+            return false;
+        }
+        if now.monotonic >= draining.patience_until.min(draining.deadline) {
+            return true;
+        }
+        let node_may_send_more =
+            draining.end.is_none() && self.intake.has_gaps() && self.node.conn().is_some();
+        let end = draining.end.unwrap_or_else(|| self.intake.next());
+        let owner_has_all = match &self.owner.presence {
+            Presence::Here(_) => self.owner.reader.cursor() >= end,
+            Presence::Waiting { .. } | Presence::Gone { since: None } => true,
+            Presence::Gone { since: Some(since) } => {
+                // It may be about to resume, and would be told that there is nothing left.
+                let away = now.monotonic.saturating_sub(since.monotonic);
+                self.owner.reader.cursor() >= end || away >= self.config.timers.drain_within
+            }
+        };
+        let watchers_have_all = self
+            .watchers
+            .values()
+            .all(|watcher| watcher.reader.cursor() >= end);
+        let recorded = self.recorder.is_synced() || self.recorder.has_failed();
+        owner_has_all && watchers_have_all && recorded && !node_may_send_more
+    }
+
+    fn give_up_draining(&mut self, now: Time) {
+        if let Stage::Draining(draining) = &mut self.stage {
+            draining.deadline = now.monotonic;
+        }
+    }
+
+    fn close_clients(&mut self, now: Time) {
+        let Stage::Draining(draining) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return;
+        };
+        let outcome = draining.outcome;
+        let owner = self.owner.leave(now);
+        let exit_code = |understood: bool| outcome.exit_code.filter(|_| understood);
+        if let Some(link) = owner {
+            let understood = link
+                .capabilities
+                .is_some_and(|capabilities| capabilities.exit_code);
+            self.close_client(link.conn, &outcome.output, exit_code(understood), now);
+        }
+        for (conn, watcher) in std::mem::take(&mut self.watchers) {
+            let understood = watcher
+                .link
+                .capabilities
+                .is_some_and(|capabilities| capabilities.exit_code);
+            self.close_client(conn, &outcome.output, exit_code(understood), now);
+        }
+        let deadline = now.monotonic + self.config.timers.linger;
+        self.stage = Stage::Lingering { outcome, deadline };
+    }
+
+    /// Returns who is connected as a client, for tests and for shutting down.
+    pub fn client_connections(&self) -> Vec<ConnectionId> {
+        let owner = self.owner.any_link().map(|link| link.conn);
+        owner.into_iter().chain(self.watchers.keys().copied()).collect()
+    }
+}
+
+/// Times the patience without progress after which even a client that confirms is given up.
+const MOST_PATIENCE: u32 = 24;
