@@ -28,6 +28,12 @@ impl Service {
         self.operations.get(name)
     }
 
+    /// Reads a model written in a test.
+    #[cfg(test)]
+    pub(crate) fn of_json(text: &str) -> Self {
+        built_in(&[text])
+    }
+
     /// All operations, by name.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.operations.values()
@@ -59,6 +65,11 @@ impl Operation {
     /// The shape of the output; `None` answers nothing.
     pub fn output(&self) -> Option<&Shape> {
         self.output.map(|id| self.shape(id))
+    }
+
+    /// The element that the query dialect puts around the output.
+    pub(crate) fn result_wrapper(&self) -> Option<&str> {
+        self.result_wrapper.as_deref()
     }
 
     /// The shape a member or element refers to.

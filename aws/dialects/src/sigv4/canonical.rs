@@ -132,8 +132,11 @@ fn query(raw: &str) -> Result<String, Malformed> {
         .join("&"))
 }
 
+/// A decoded name and value.
+pub(super) type Parameter = (Vec<u8>, Vec<u8>);
+
 /// A query's parameters, decoded, in order; `+` is a space, as in every form parser.
-pub(super) fn parameters(raw: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Malformed> {
+pub(super) fn parameters(raw: &str) -> Result<Vec<Parameter>, Malformed> {
     raw.split('&')
         .filter(|piece| !piece.is_empty())
         .map(|piece| {
