@@ -8,33 +8,25 @@ use crate::Time;
 impl RelayCore {
     /// Begins to end the session, unless it has begun already: the first cause counts.
     pub(super) fn begin_end(&mut self, cause: EndCause, output: String, exit_code: Option<i32>, now: Time) {
-        if !self.stage.is_live() {
-            return;
-        }
-        let ended_by_node = matches!(cause, EndCause::Finished | EndCause::Failed);
-        if !ended_by_node {
-            self.tell_node(now);
-        }
-        let timers = &self.config.timers;
-        self.stage = Stage::Draining(Draining {
-            outcome: Outcome {
+        self.begin_draining(
+            Outcome {
                 cause,
                 output,
                 exit_code,
             },
-            end: (!ended_by_node).then(|| self.intake.next()),
-            patience_until: now.monotonic + timers.drain_within,
-            deadline: now.monotonic + timers.drain_within * MOST_PATIENCE,
-            cursor: self.owner.reader.cursor(),
-        });
+            false,
+            now,
+        );
     }
 
-    /// Notes that the node will send nothing more.
-    pub(super) fn node_has_finished(&mut self) {
-        let end = self.intake.next();
-        if let Stage::Draining(draining) = &mut self.stage {
-            draining.end.get_or_insert(end);
-        }
+    /// Begins to end the session because the node said so behind its last output.
+    pub(super) fn begin_end_in_order(&mut self, exit_code: Option<i32>, now: Time) {
+        let outcome = Outcome {
+            cause: EndCause::Finished,
+            output: String::new(),
+            exit_code,
+        };
+        self.begin_draining(outcome, true, now);
     }
 
     pub(super) fn output_lost(&mut self, now: Time) {
@@ -52,6 +44,25 @@ impl RelayCore {
             let output = format!("The session cannot be recorded, so it was ended: {reason}");
             self.begin_end(EndCause::JournalFailed, output, None, now);
         }
+    }
+
+    fn begin_draining(&mut self, outcome: Outcome, in_order: bool, now: Time) {
+        if !self.stage.is_live() {
+            return;
+        }
+        let ended_by_node = matches!(outcome.cause, EndCause::Finished | EndCause::Failed);
+        if !ended_by_node {
+            self.tell_node(now);
+        }
+        let timers = &self.config.timers;
+        self.stage = Stage::Draining(Draining {
+            outcome,
+            in_order,
+            end: (!ended_by_node).then(|| self.intake.next()),
+            patience_until: now.monotonic + timers.drain_within,
+            deadline: now.monotonic + timers.drain_within * MOST_PATIENCE,
+            cursor: self.owner.reader.cursor(),
+        });
     }
 
     /// Goes on with an end that has begun.
@@ -108,8 +119,11 @@ impl RelayCore {
         if now.monotonic >= draining.patience_until.min(draining.deadline) {
             return true;
         }
-        let node_may_send_more =
-            draining.end.is_none() && self.intake.has_gaps() && self.node.conn().is_some();
+        // The report of an end takes another way than the output before it, unless it came in order. A node that has hung up
+        // has been read to its last byte.
+        let node_may_send_more = draining.end.is_none()
+            && self.node.conn().is_some()
+            && (!draining.in_order || self.intake.has_gaps());
         let end = draining.end.unwrap_or_else(|| self.intake.next());
         let owner_has_all = match &self.owner.presence {
             Presence::Here(_) => self.owner.reader.cursor() >= end,

@@ -48,7 +48,7 @@ impl RelayCore {
             }
             MessageType::AgentSessionState => match payload::parse::<AgentSessionState>(&frame.payload) {
                 Ok(report) if report.session_state == SessionState::Terminating => {
-                    self.begin_end(EndCause::Finished, String::new(), report.exit_code, now);
+                    self.begin_end_in_order(report.exit_code, now);
                 }
                 Ok(_) => {}
                 Err(_) => self.faults.bad_payload += 1,
@@ -58,17 +58,14 @@ impl RelayCore {
     }
 
     pub(super) fn task_completed(&mut self, complete: &TaskComplete, now: Time) {
+        let output = complete.output.clone();
         match (&self.stage, &complete.final_task_status) {
             (Stage::Lingering { .. }, _) => self.over(),
-            // The second report of a failed session, or the first one after `Terminating`: nothing more will come.
-            (Stage::Draining(_), _) => self.node_has_finished(),
             (_, TaskStatus::Success | TaskStatus::Cancelled) => {
-                self.begin_end(EndCause::Finished, complete.output.clone(), None, now);
-                self.node_has_finished();
+                self.begin_end(EndCause::Finished, output, None, now);
             }
             (_, TaskStatus::Failed | TaskStatus::TimedOut | TaskStatus::Unknown(_)) => {
-                self.begin_end(EndCause::Failed, complete.output.clone(), None, now);
-                self.node_has_finished();
+                self.begin_end(EndCause::Failed, output, None, now);
             }
         }
     }

@@ -38,6 +38,8 @@ pub(super) struct Draining {
     pub(super) outcome: Outcome,
     /// First output frame that need not be delivered; `None` while the node may send more.
     pub(super) end: Option<i64>,
+    /// Whether the node said so behind its output, so that nothing is still on its way.
+    pub(super) in_order: bool,
     /// Gives up at this time unless there is progress.
     pub(super) patience_until: Duration,
     /// Gives up at this time whatever happens.
