@@ -1,7 +1,7 @@
 //! Where things are: which segments there are and whose records they hold, and where each live session's
 //! frames stand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -137,11 +137,14 @@ impl Index {
         self.sessions.contains_key(session)
     }
 
-    pub(crate) fn segments_of(&self, session: &SessionDigest) -> Vec<u32> {
-        let holding = self
-            .segments
-            .iter()
-            .filter(|(_, segment)| segment.holders.contains_key(session));
+    /// The segments that hold anything of any of these sessions, oldest first.
+    pub(crate) fn segments_of(&self, sessions: &HashSet<SessionDigest>) -> Vec<u32> {
+        let holds_any = |segment: &Segment| {
+            sessions
+                .iter()
+                .any(|session| segment.holders.contains_key(session))
+        };
+        let holding = self.segments.iter().filter(|(_, segment)| holds_any(segment));
         holding.map(|(number, _)| *number).collect()
     }
 

@@ -26,6 +26,7 @@ mod segment;
 mod tests;
 mod writer;
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -178,7 +179,7 @@ pub enum JournalError {
 /// The journal of one server; cheap to clone.
 #[derive(Clone)]
 pub struct Journal {
-    queue: mpsc::Sender<Append>,
+    queue: mpsc::Sender<Entry>,
     shared: Arc<Shared>,
 }
 
@@ -202,15 +203,28 @@ impl std::fmt::Debug for Journal {
     }
 }
 
-/// The writer thread; joined by [`JournalWriter::wait`] once every [`Journal`] handle is gone.
+/// What the writer finds in its queue.
+pub(crate) enum Entry {
+    Append(Append),
+    Close,
+}
+
+/// The writer thread.
 #[derive(Debug)]
-pub struct JournalWriter(JoinHandle<()>);
+pub struct JournalWriter {
+    thread: JoinHandle<()>,
+    queue: mpsc::Sender<Entry>,
+}
 
 impl JournalWriter {
-    /// Waits until everything queued is durable and the last segment is closed. Blocks; every clone of
-    /// the [`Journal`] must have been dropped.
-    pub fn wait(self) {
-        if self.0.join().is_err() {
+    /// Waits until everything queued before is durable and the last segment is closed. Appends after it fail
+    /// with [`JournalError::Closed`].
+    pub async fn close(self) {
+        let JournalWriter { thread, queue } = self;
+        // A writer that is gone already has nothing left to close.
+        let _ = queue.send(Entry::Close).await;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the journal's writer thread panicked");
         }
     }
@@ -241,13 +255,21 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || writer.run(appends))
             .map_err(JournalError::Write)?;
-        Ok((Journal { queue, shared }, JournalWriter(thread)))
+        Ok((
+            Journal {
+                queue: queue.clone(),
+                shared,
+            },
+            JournalWriter { thread, queue },
+        ))
     }
 
     /// Queues a record, waiting while the queue is full. Its fate comes as a [`Completion`].
     pub async fn append(&self, append: Append) {
-        if let Err(refused) = self.queue.send(append).await {
-            let Append { ticket, done, .. } = refused.0;
+        if let Err(refused) = self.queue.send(Entry::Append(append)).await {
+            let Entry::Append(Append { ticket, done, .. }) = refused.0 else {
+                return;
+            };
             // The session that asked may be gone itself; then nobody is left to tell.
             let _ = done.send(Completion {
                 ticket,
@@ -266,19 +288,21 @@ impl Journal {
         self.shared.index().forget(session);
     }
 
-    /// Reads every record of a session from the files, in the order they were written, and indexes its
-    /// frames. Blocks on the disk.
+    /// Reads every record of some sessions from the files, each session's in the order they were written, and
+    /// indexes their frames. One pass over the segments that hold any of them. Blocks on the disk.
     ///
     /// # Errors
     ///
     /// When a segment cannot be read.
     pub fn recover(
         &self,
-        session: SessionDigest,
-        mut visit: impl FnMut(Recorded),
+        sessions: &HashSet<SessionDigest>,
+        mut visit: impl FnMut(SessionDigest, Recorded),
     ) -> Result<(), JournalError> {
-        self.track(session);
-        let segments = self.shared.index().segments_of(&session);
+        for session in sessions {
+            self.track(*session);
+        }
+        let segments = self.shared.index().segments_of(sessions);
         for number in segments {
             let Some((file, key)) = self.shared.segment(number)? else {
                 continue;
@@ -287,24 +311,28 @@ impl Journal {
             scan(
                 file.as_ref(),
                 &key,
-                &Wanted::Session(session),
+                &Wanted::Sessions(sessions),
                 |header, offset, body| {
                     let (Some(kind), Some(body)) = (RecordKind::from_code(header.kind), body) else {
                         return;
                     };
                     if kind == RecordKind::Frame {
-                        places.push((header.sequence, offset));
+                        places.push((header.session, header.sequence, offset));
                     }
-                    visit(Recorded {
-                        kind,
-                        sequence: header.sequence,
-                        written_ms: header.written_ms,
-                        body,
-                    });
+                    let (sequence, written_ms) = (header.sequence, header.written_ms);
+                    visit(
+                        header.session,
+                        Recorded {
+                            kind,
+                            sequence,
+                            written_ms,
+                            body,
+                        },
+                    );
                 },
             )?;
             let mut index = self.shared.index();
-            for (sequence, offset) in places {
+            for (session, sequence, offset) in places {
                 index.place(session, sequence, Place::new(number, offset));
             }
         }

@@ -13,6 +13,8 @@
 //! The salt is random, so that a record counter that starts at 0 never meets the same key twice: not
 //! after a restart, not when a file number is used again.
 
+use std::collections::HashSet;
+
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use bytes::Bytes;
@@ -100,18 +102,18 @@ pub(crate) struct FoundRecord {
 }
 
 /// Which records a scan opens; the others are stepped over by their length alone.
-pub(crate) enum Wanted {
+pub(crate) enum Wanted<'a> {
     /// None: only what the headers say.
     HeadersOnly,
-    /// Those of one session.
-    Session(SessionDigest),
+    /// Those of some sessions.
+    Sessions(&'a HashSet<SessionDigest>),
 }
 
-impl Wanted {
+impl Wanted<'_> {
     fn includes(&self, session: &SessionDigest) -> bool {
         match self {
             Wanted::HeadersOnly => false,
-            Wanted::Session(wanted) => wanted == session,
+            Wanted::Sessions(wanted) => wanted.contains(session),
         }
     }
 }
@@ -127,7 +129,7 @@ impl Wanted {
 pub(crate) fn scan(
     file: &dyn SegmentFile,
     key: &LessSafeKey,
-    wanted: &Wanted,
+    wanted: &Wanted<'_>,
     mut visit: impl FnMut(RecordHeader, u32, Option<Bytes>),
 ) -> Result<u64, JournalError> {
     let length = file.length().map_err(JournalError::Read)?;

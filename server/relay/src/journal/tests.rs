@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -69,7 +70,7 @@ async fn recovers_frames_and_notes_after_a_restart() {
         .append(session, RecordKind::Note(3), 0, b"cursor")
         .await
         .expect("durable");
-    journal.close();
+    journal.close().await;
 
     let reopened = Opened::on(folder);
     reopened
@@ -79,7 +80,7 @@ async fn recovers_frames_and_notes_after_a_restart() {
     let mut found = Vec::new();
     reopened
         .handle
-        .recover(session, |record| found.push((record.kind, record.body)))
+        .recover(&only(session), |_, record| found.push((record.kind, record.body)))
         .expect("readable");
 
     let frame = |body: &'static [u8]| (RecordKind::Frame, Bytes::from_static(body));
@@ -133,13 +134,13 @@ async fn another_root_key_opens_nothing() {
         .append(session, RecordKind::Frame, 0, b"secret")
         .await
         .expect("durable");
-    journal.close();
+    journal.close().await;
 
     let stranger = Opened::with(folder, JournalKey::new([9; 32]), JournalConfig::default());
     let mut found = 0;
     stranger
         .handle
-        .recover(session, |_| found += 1)
+        .recover(&only(session), |_, _| found += 1)
         .expect("readable");
     assert_eq!(found, 0);
 }
@@ -257,12 +258,12 @@ async fn a_closed_segment_is_known_by_its_footer() {
         .append(session, RecordKind::Frame, 0, b"body")
         .await
         .expect("durable");
-    journal.close();
+    journal.close().await;
     // A damaged first record would end a scan before it began; the footer still says who is in here.
     folder.damage(45, 0xff);
 
     let reopened = Opened::on(folder);
-    assert_eq!(reopened.handle.shared.index().segments_of(&session), [1]);
+    assert_eq!(reopened.handle.shared.index().segments_of(&only(session)), [1]);
 }
 
 #[tokio::test]
@@ -282,7 +283,7 @@ async fn works_on_a_real_folder_and_keeps_its_files_private() {
         .await
         .expect("durable");
     journal.handle.track(session);
-    journal.close();
+    journal.close().await;
 
     let mode =
         |path: &std::path::Path| std::fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
@@ -363,7 +364,7 @@ proptest! {
         folder.damage(offset.index(folder.bytes()), mask);
         let journal = Opened::on(folder);
         let mut found = Vec::new();
-        journal.handle.recover(session, |record| found.push(record)).expect("readable");
+        journal.handle.recover(&only(session), |_, record| found.push(record)).expect("readable");
         // Whatever is found is genuine and in order; a record that the damage hid leaves a gap, which shows.
         assert!(found.is_sorted_by(|a, b| a.sequence < b.sequence));
         for record in found {
@@ -377,9 +378,13 @@ fn recovered_sequences(folder: FaultyFolder, session: SessionDigest) -> Vec<i64>
     let mut sequences = Vec::new();
     journal
         .handle
-        .recover(session, |record| sequences.push(record.sequence))
+        .recover(&only(session), |_, record| sequences.push(record.sequence))
         .expect("readable");
     sequences
+}
+
+fn only(session: SessionDigest) -> HashSet<SessionDigest> {
+    HashSet::from([session])
 }
 
 fn digest(id: &str) -> SessionDigest {
@@ -443,9 +448,8 @@ impl Opened {
         completion.result
     }
 
-    fn close(self) {
-        drop(self.handle);
-        self.writer.wait();
+    async fn close(self) {
+        self.writer.close().await;
     }
 }
 

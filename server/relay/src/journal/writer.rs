@@ -10,7 +10,7 @@ use super::files::SegmentFile;
 use super::index::{Holders, Place};
 use super::record::{HEADER_BYTES, MAX_BODY_BYTES, RecordHeader, TAG_BYTES, seal_into};
 use super::segment::{SegmentHeader, encode_footer};
-use super::{Append, Completion, JournalConfig, JournalError, RecordKind, Shared};
+use super::{Append, Completion, Entry, JournalConfig, JournalError, RecordKind, Shared};
 
 /// A group is committed once it is this large, even when more is waiting.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
@@ -57,19 +57,35 @@ impl Writer {
         }
     }
 
-    /// Commits groups until every sender is gone, then closes the segment.
-    pub(crate) fn run(mut self, mut appends: mpsc::Receiver<Append>) {
-        while let Some(first) = appends.blocking_recv() {
-            let mut bytes = first.body.len();
-            let mut group = vec![first];
-            while bytes < GROUP_BYTES {
-                let Ok(next) = appends.try_recv() else { break };
-                bytes += next.body.len();
-                group.push(next);
+    /// Commits groups until it is told to close, then closes the segment.
+    pub(crate) fn run(mut self, mut entries: mpsc::Receiver<Entry>) {
+        let mut open = true;
+        while open && let Some(first) = entries.blocking_recv() {
+            let mut bytes = 0;
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            while let Some(entry) = next {
+                let Entry::Append(append) = entry else {
+                    open = false;
+                    break;
+                };
+                bytes += append.body.len();
+                group.push(append);
+                next = if bytes < GROUP_BYTES {
+                    entries.try_recv().ok()
+                } else {
+                    None
+                };
             }
-            self.commit(group);
+            if !group.is_empty() {
+                self.commit(group);
+            }
         }
         self.close_segment();
+        entries.close();
+        while let Ok(Entry::Append(late)) = entries.try_recv() {
+            complete([late], Err(Arc::new(JournalError::Closed)));
+        }
     }
 
     fn commit(&mut self, group: Vec<Append>) {

@@ -1,0 +1,56 @@
+//! How the end of a session reads in its record.
+
+use drawbridge_protocol::data_channel::relay::{EndCause, Outcome, RelayState};
+use drawbridge_session::{Ending, SessionState};
+use jiff::Timestamp;
+
+/// The stored state of a stage.
+pub(crate) fn stored_state(state: RelayState) -> SessionState {
+    match state {
+        RelayState::Connecting => SessionState::Connecting,
+        RelayState::Connected => SessionState::Connected,
+        RelayState::Disconnected => SessionState::Disconnected,
+        RelayState::Terminating => SessionState::Terminating,
+    }
+}
+
+/// The stored state of an end.
+pub(crate) fn stored_end(outcome: Outcome, at: Timestamp) -> SessionState {
+    let ending = Ending {
+        at,
+        details: details(&outcome),
+        exit_code: outcome.exit_code,
+    };
+    match outcome.cause {
+        EndCause::Failed | EndCause::StartTimeout | EndCause::NodeLost | EndCause::JournalFailed => {
+            SessionState::Failed(ending)
+        }
+        EndCause::Finished
+        | EndCause::Terminated
+        | EndCause::NoClient
+        | EndCause::ClientLost
+        | EndCause::ClientLeft
+        | EndCause::Idle
+        | EndCause::MaxDuration => SessionState::Terminated(ending),
+    }
+}
+
+fn details(outcome: &Outcome) -> String {
+    let why = match outcome.cause {
+        EndCause::Finished => "what ran on the node ended",
+        EndCause::Failed => "the node reports a failure",
+        EndCause::Terminated => "terminated on request",
+        EndCause::NoClient => "no client connected in time",
+        EndCause::StartTimeout => "the node did not start the session in time",
+        EndCause::NodeLost => "the node was gone for too long",
+        EndCause::ClientLost => "the client was gone for too long",
+        EndCause::ClientLeft => "the client left",
+        EndCause::Idle => "idle for too long",
+        EndCause::MaxDuration => "the longest duration was reached",
+        EndCause::JournalFailed => "the session could not be recorded",
+    };
+    match outcome.output.trim() {
+        "" => why.to_owned(),
+        output => format!("{why}: {output}"),
+    }
+}

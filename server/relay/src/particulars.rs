@@ -1,0 +1,81 @@
+//! From a session's record to what its relay must know.
+
+use std::time::Duration;
+
+use drawbridge_protocol::data_channel::relay::{RelayConfig, SessionKind, Timers};
+use drawbridge_protocol::payload::InteractiveShell;
+use drawbridge_protocol::{Capabilities, NodeExtension};
+use drawbridge_session::document::SessionType;
+use drawbridge_session::{AuthorizedSession, SessionDocument, SessionStart};
+use serde_json::json;
+
+use crate::live::Particulars;
+
+/// Minutes without input or output after which a session ends when its document does not say.
+const DEFAULT_IDLE_MINUTES: u64 = 20;
+
+/// Puts together what the relay of a session must know.
+pub(crate) fn particulars(
+    authorized: AuthorizedSession,
+    start: SessionStart,
+    node: Option<Capabilities>,
+    timers: Timers,
+) -> Particulars {
+    let inputs = &start.document.inputs;
+    let idle = minutes(&inputs.idle_session_timeout).unwrap_or(DEFAULT_IDLE_MINUTES);
+    let config = RelayConfig {
+        node_id: authorized.node().to_string(),
+        node,
+        timers: Timers {
+            idle: Some(Duration::from_secs(60 * idle)),
+            max_duration: minutes(&inputs.max_session_duration)
+                .map(|minutes| Duration::from_secs(60 * minutes)),
+            ..timers
+        },
+        ..RelayConfig::new(authorized.session().to_string(), kind(&start.document))
+    };
+    Particulars {
+        authorized,
+        start,
+        config,
+    }
+}
+
+/// The message that makes the node start.
+pub(crate) fn start_order(particulars: &Particulars) -> InteractiveShell {
+    let Particulars {
+        authorized,
+        start,
+        config,
+    } = particulars;
+    let mut content = start.interactive_shell(authorized);
+    if let (Some(node), Some(content)) = (&config.node, content.as_object_mut()) {
+        let max_payload = node.max_payload().min(config.server.max_payload());
+        let extension = NodeExtension {
+            max_payload: u32::try_from(max_payload).unwrap_or(0),
+            cumulative_ack: config.server.cumulative_ack,
+        };
+        content.insert("Drawbridge".to_owned(), json!(extension));
+    }
+    InteractiveShell {
+        content: content.to_string(),
+        task_id: authorized.session().to_string(),
+        topic: "interactive_shell".to_owned(),
+        schema_version: 1,
+    }
+}
+
+fn kind(document: &SessionDocument) -> SessionKind {
+    match document.session_type {
+        SessionType::StandardStream | SessionType::InteractiveCommands => SessionKind::Shell,
+        SessionType::NonInteractiveCommands => SessionKind::Command,
+        SessionType::Port => {
+            let multiplexed = document.properties["type"] == "LocalPortForwarding";
+            SessionKind::Port { multiplexed }
+        }
+    }
+}
+
+fn minutes(text: &str) -> Option<u64> {
+    text.trim().parse().ok().filter(|minutes| *minutes > 0)
+}

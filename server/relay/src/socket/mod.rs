@@ -1,0 +1,239 @@
+//! One websocket, whatever carries it, and the task that moves messages between it and a session.
+//!
+//! Both directions of a socket live in one task and never wait for each other: a peer that stops reading is
+//! still read from. Every queue is bounded. What a full one means:
+//!
+//! - towards the session: the socket is not read until there is room (back-pressure by TCP);
+//! - towards the peer: the connection is closed. The relay's windows bound what a healthy peer is sent, so
+//!   that a full queue is a peer that no longer reads; it comes back and resumes.
+
+mod memory;
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawbridge_protocol::data_channel::relay::ConnectionId;
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+pub use memory::MemorySocket;
+
+/// Messages that may wait to be written to one peer.
+const OUTGOING_MESSAGES: usize = 16 * 1024;
+
+/// Bytes written between two flushes, so that one session does not keep a worker thread to itself.
+const TURN_BYTES: usize = 64 * 1024;
+
+/// A peer that takes no byte for this long is gone.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a peer that was told goodbye is still read from, so that its kernel does not answer what is in
+/// flight with a reset, which would take the goodbye with it.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A websocket message as the relay sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// A text message; only ever the first message of a connection, from the peer.
+    Text(String),
+    /// One frame.
+    Binary(Bytes),
+    /// Answered by whatever carries the socket, as soon as it is read.
+    Ping(Bytes),
+    /// The answer to a ping of ours.
+    Pong(Bytes),
+    /// The peer leaves.
+    Close,
+}
+
+/// Why a socket ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the websocket failed")]
+pub struct SocketError(#[source] Box<dyn Error + Send + Sync>);
+
+impl SocketError {
+    /// Wraps the carrier's own error.
+    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> SocketError {
+        SocketError(source.into())
+    }
+}
+
+/// Anything that carries websocket messages both ways.
+pub trait Socket:
+    Stream<Item = Result<Message, SocketError>> + Sink<Message, Error = SocketError> + Send + Unpin
+{
+}
+
+impl<S> Socket for S where
+    S: Stream<Item = Result<Message, SocketError>> + Sink<Message, Error = SocketError> + Send + Unpin
+{
+}
+
+/// What a session asks to be written.
+#[derive(Debug)]
+pub(crate) enum Transmission {
+    Message(Message),
+    /// Say goodbye once everything before is written.
+    Close,
+}
+
+/// A session's end of a connection's queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    queue: mpsc::Sender<Transmission>,
+    cut: CancellationToken,
+}
+
+impl Outgoing {
+    /// A queue, and what [`carry`] takes of it.
+    pub(crate) fn channel() -> (Outgoing, OutgoingQueue) {
+        let (queue, messages) = mpsc::channel(OUTGOING_MESSAGES);
+        let cut = CancellationToken::new();
+        (
+            Outgoing {
+                queue,
+                cut: cut.clone(),
+            },
+            OutgoingQueue { messages, cut },
+        )
+    }
+
+    pub(crate) fn send(&self, message: Message) {
+        self.transmit(Transmission::Message(message));
+    }
+
+    pub(crate) fn close(&self) {
+        self.transmit(Transmission::Close);
+    }
+
+    fn transmit(&self, transmission: Transmission) {
+        match self.queue.try_send(transmission) {
+            // A peer that is gone is reported by its reader.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => self.cut.cancel(),
+        }
+    }
+}
+
+/// The connection's end of its queue.
+#[derive(Debug)]
+pub(crate) struct OutgoingQueue {
+    messages: mpsc::Receiver<Transmission>,
+    cut: CancellationToken,
+}
+
+/// Something that happened on a connection.
+#[derive(Debug)]
+pub(crate) struct FromPeer {
+    pub(crate) conn: ConnectionId,
+    pub(crate) event: PeerEvent,
+}
+
+/// What it was.
+#[derive(Debug)]
+pub(crate) enum PeerEvent {
+    Message(Bytes),
+    Pong(Bytes),
+    Gone,
+}
+
+/// Moves messages between a socket and its session until either is done with the other, then reports the
+/// connection gone.
+///
+/// `silence` is how long the peer may say nothing at all.
+pub(crate) async fn carry<S: Socket>(
+    conn: ConnectionId,
+    socket: S,
+    queue: OutgoingQueue,
+    incoming: &mpsc::Sender<FromPeer>,
+    silence: Duration,
+) {
+    let (mut sink, mut stream) = socket.split();
+    let OutgoingQueue { mut messages, cut } = queue;
+    let said_goodbye = tokio::select! {
+        () = read(conn, &mut stream, incoming, silence) => false,
+        goodbye = write(&mut sink, &mut messages) => goodbye,
+        () = cut.cancelled() => {
+            tracing::warn!(connection = conn.0, "closed a connection whose peer reads too slowly");
+            false
+        }
+    };
+    // The session must not wait for the goodbye to be heard.
+    let gone = FromPeer {
+        conn,
+        event: PeerEvent::Gone,
+    };
+    let _session_is_over = incoming.send(gone).await;
+    if said_goodbye {
+        let discard = async { while let Some(Ok(_)) = stream.next().await {} };
+        let _unheard = timeout(GOODBYE_PATIENCE, discard).await;
+    }
+}
+
+/// Reads until the peer leaves, breaks a rule of the carrier, sends text, or is silent for too long.
+async fn read<S>(conn: ConnectionId, stream: &mut S, incoming: &mpsc::Sender<FromPeer>, silence: Duration)
+where
+    S: Stream<Item = Result<Message, SocketError>> + Unpin,
+{
+    while let Ok(Some(Ok(message))) = timeout(silence, stream.next()).await {
+        let event = match message {
+            Message::Binary(bytes) => PeerEvent::Message(bytes),
+            Message::Pong(payload) => PeerEvent::Pong(payload),
+            Message::Ping(_) => continue,
+            Message::Text(_) => {
+                tracing::debug!(
+                    connection = conn.0,
+                    "closed a connection that sent a second text message"
+                );
+                return;
+            }
+            Message::Close => return,
+        };
+        if incoming.send(FromPeer { conn, event }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes until the session closes the connection (`true`), forgets it, or the peer takes no more.
+async fn write<S>(sink: &mut S, messages: &mut mpsc::Receiver<Transmission>) -> bool
+where
+    S: Sink<Message, Error = SocketError> + Unpin,
+{
+    while let Some(first) = messages.recv().await {
+        let mut next = Some(first);
+        let mut bytes = 0;
+        while let Some(transmission) = next {
+            let Transmission::Message(message) = transmission else {
+                return matches!(timeout(GOODBYE_PATIENCE, sink.close()).await, Ok(Ok(())));
+            };
+            bytes += length(&message);
+            if !matches!(timeout(WRITE_PATIENCE, sink.feed(message)).await, Ok(Ok(()))) {
+                return false;
+            }
+            next = if bytes < TURN_BYTES {
+                messages.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        if !matches!(timeout(WRITE_PATIENCE, sink.flush()).await, Ok(Ok(()))) {
+            return false;
+        }
+        if bytes >= TURN_BYTES {
+            tokio::task::yield_now().await;
+        }
+    }
+    false
+}
+
+fn length(message: &Message) -> usize {
+    match message {
+        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
+        Message::Text(text) => text.len(),
+        Message::Close => 0,
+    }
+}
