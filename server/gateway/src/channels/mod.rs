@@ -1,0 +1,248 @@
+//! Websockets: the upgrade, the first text frame, and then the relay's.
+//!
+//! A client whose upgrade is refused dials again and again and then hangs for good, and text frames kill AWS's
+//! programs. So every data channel is upgraded, and whoever may not have it is told so by a `channel_closed` frame.
+
+mod opening;
+mod websocket;
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::{AwsError, Family};
+use drawbridge_aws_dialects::sigv4::{self, SignatureError};
+use drawbridge_protocol::payload::{OpenControlChannel, OpenDataChannel};
+use drawbridge_relay::{AcceptedClient, ClientRole, SessionOver};
+use drawbridge_service_ssmmessages::{DataChannelClaim, OpenedEnd};
+use drawbridge_session::{NodeId, Principal, SessionId};
+use drawbridge_store::ChannelEnd;
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::connection::Peer;
+use crate::http::{Answer, Gateway, authenticate, path_segment};
+use opening::{first_text, refuse};
+use websocket::{Buffers, WebSocket};
+
+/// Whether a request asks for a websocket.
+pub(crate) fn is_upgrade(parts: &Parts) -> bool {
+    let asks_for = |name: header::HeaderName, token: &str| {
+        let values = parts
+            .headers
+            .get_all(name)
+            .into_iter()
+            .filter_map(|value| value.to_str().ok());
+        values
+            .flat_map(|value| value.split(','))
+            .any(|value| value.trim().eq_ignore_ascii_case(token))
+    };
+    parts.method == Method::GET
+        && asks_for(header::CONNECTION, "upgrade")
+        && asks_for(header::UPGRADE, "websocket")
+}
+
+/// Opens a node's control channel: signed by that node's role, and the token presented inside.
+pub(crate) async fn open_control_channel(
+    gateway: &Arc<Gateway>,
+    mut parts: Parts,
+    peer: Peer,
+    node: &str,
+) -> Answer {
+    let signer = match signer(gateway, &parts).await {
+        Ok(Some(signer)) => signer,
+        Ok(None) => return Answer::rest_error(&SignatureError::Missing.to_error(Family::Rest)),
+        Err(error) => return Answer::rest_error(&error.to_error(Family::Rest)),
+    };
+    let node = path_segment(node).and_then(|node| NodeId::parse(&node).ok());
+    let Some(node) = node.filter(|node| signer.node() == Some(node)) else {
+        let text = format!("{} may open its own control channel only", signer.arn());
+        let error = AwsError::new("AccessDeniedException", text).with_status(StatusCode::FORBIDDEN);
+        return Answer::rest_error(&error);
+    };
+    upgrade(
+        gateway,
+        &mut parts,
+        peer,
+        Buffers::Control,
+        move |gateway, socket| async move {
+            serve_control(&gateway, socket, &node, &signer).await;
+        },
+    )
+}
+
+/// Opens either end of a session's data channel: the token inside decides which.
+pub(crate) async fn open_data_channel(
+    gateway: &Arc<Gateway>,
+    mut parts: Parts,
+    peer: Peer,
+    session: &str,
+) -> Answer {
+    let signer = signer(gateway, &parts).await;
+    let session = path_segment(session).and_then(|session| SessionId::parse(&session).ok());
+    upgrade(
+        gateway,
+        &mut parts,
+        peer,
+        Buffers::Data,
+        move |gateway, socket| async move {
+            serve_data(&gateway, socket, session.as_ref(), signer).await;
+        },
+    )
+}
+
+/// Who signed the upgrade. A key that nobody here has, or credentials that ran out while their session goes on,
+/// count as no signature; a signature that is wrong does not.
+async fn signer(gateway: &Gateway, parts: &Parts) -> Result<Option<Principal>, SignatureError> {
+    use crate::http::AuthenticationError::{Signature, Store};
+    if !sigv4::is_signed(parts) {
+        return Ok(None);
+    }
+    match authenticate(gateway, parts, b"", "ssmmessages").await {
+        Ok(identity) => Ok(Some(identity.principal)),
+        Err(Signature(SignatureError::UnknownAccessKey | SignatureError::ExpiredSessionToken)) => Ok(None),
+        Err(Signature(error)) => Err(error),
+        Err(Store(error)) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "cannot check a signature"
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Consents to the upgrade and serves the socket in a task of its own.
+fn upgrade<F, S>(gateway: &Arc<Gateway>, parts: &mut Parts, peer: Peer, buffers: Buffers, serve: S) -> Answer
+where
+    F: Future<Output = ()> + Send,
+    S: FnOnce(Arc<Gateway>, WebSocket) -> F + Send + 'static,
+{
+    let version = parts
+        .headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .map(HeaderValue::as_bytes);
+    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY);
+    let on_upgrade = parts.extensions.remove::<OnUpgrade>();
+    let (Some(b"13"), Some(key), Some(on_upgrade)) = (version, key, on_upgrade) else {
+        return Answer::text(StatusCode::BAD_REQUEST, "not a websocket upgrade of version 13\n");
+    };
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).expect("base64 is a header value");
+    let (gateway, stop) = (Arc::clone(gateway), gateway.stop.clone());
+    let tracker = gateway.channels.clone();
+    let task = async move {
+        let Ok(upgraded) = on_upgrade.await else { return };
+        let Some((io, read_already)) = (peer.unwrap)(upgraded) else {
+            return;
+        };
+        let socket = WebSocket::new(io, read_already, buffers).await;
+        serve(gateway, socket).await;
+        // The connection counts until here.
+        drop(peer);
+    };
+    tracker.spawn(async move { stop.run_until_cancelled_owned(task).await });
+    Answer::switching_protocols(accept)
+}
+
+async fn serve_control(gateway: &Gateway, mut socket: WebSocket, node: &NodeId, signer: &Principal) {
+    let Some(text) = first_text(&mut socket, &gateway.limits).await else {
+        return;
+    };
+    let Ok(open) = OpenControlChannel::parse(&text) else {
+        return;
+    };
+    let token = open.token_value.expose();
+    match gateway
+        .services
+        .ssmmessages
+        .open_control_channel(node, token, Some(signer))
+        .await
+    {
+        Ok(()) => {
+            gateway
+                .services
+                .relay
+                .serve_control(node, &text, &open, socket)
+                .await
+        }
+        Err(error) => {
+            tracing::info!(node.id = %node, error = &error as &dyn std::error::Error, "refused a control channel");
+        }
+    }
+}
+
+async fn serve_data(
+    gateway: &Gateway,
+    mut socket: WebSocket,
+    session: Option<&SessionId>,
+    signer: Result<Option<Principal>, SignatureError>,
+) {
+    let Some(text) = first_text(&mut socket, &gateway.limits).await else {
+        return;
+    };
+    let (socket, refusal) = match admit(gateway, session, &text, signer).await {
+        Ok(admitted) => match serve_end(gateway, socket, admitted).await {
+            Ok(()) => return,
+            Err((over, socket)) => (socket, over.to_string()),
+        },
+        Err(refusal) => (socket, refusal),
+    };
+    let session = session.map(SessionId::to_string).unwrap_or_default();
+    tracing::info!(session.id = session, refusal, "refused a data channel");
+    refuse(gateway, socket, &session, &refusal).await;
+}
+
+/// An end whose token was accepted.
+struct Admitted<'a> {
+    session: &'a SessionId,
+    end: OpenedEnd,
+    open: OpenDataChannel,
+}
+
+/// Which end the first text frame opens, or why it opens none, as the person at the other end will read it.
+async fn admit<'a>(
+    gateway: &Gateway,
+    session: Option<&'a SessionId>,
+    text: &str,
+    signer: Result<Option<Principal>, SignatureError>,
+) -> Result<Admitted<'a>, String> {
+    let session = session.ok_or("the address names no session")?;
+    let open = OpenDataChannel::parse(text).map_err(|_| "the first message cannot be read".to_owned())?;
+    let signer = signer.map_err(|error| error.to_error(Family::Rest).message().to_owned())?;
+    let claim = DataChannelClaim {
+        token: open.token_value.expose(),
+        client_instance_id: open.client_instance_id.as_deref(),
+        signer: signer.as_ref(),
+    };
+    let opened = gateway
+        .services
+        .ssmmessages
+        .open_data_channel(session, claim)
+        .await;
+    let end = opened.map_err(|error| error.to_string())?;
+    Ok(Admitted { session, end, open })
+}
+
+async fn serve_end(
+    gateway: &Gateway,
+    socket: WebSocket,
+    admitted: Admitted<'_>,
+) -> Result<(), (SessionOver, WebSocket)> {
+    let Admitted { session, end, open } = admitted;
+    let relay = &gateway.services.relay;
+    let role = match end {
+        OpenedEnd::Node(node) => return relay.serve_node(session, &node, socket).await,
+        OpenedEnd::Client(ChannelEnd::ClientStart) => ClientRole::Start,
+        OpenedEnd::Client(ChannelEnd::ClientResume) => ClientRole::Resume,
+        OpenedEnd::Client(ChannelEnd::ClientAttach) => ClientRole::Attach,
+        OpenedEnd::Client(ChannelEnd::Watcher) => ClientRole::Watch,
+        // Nodes were answered above; a token of theirs opens no client's end.
+        OpenedEnd::Client(ChannelEnd::Node) => return Err((SessionOver, socket)),
+    };
+    let client = AcceptedClient {
+        role,
+        client_id: open.client_id,
+        capabilities: open.capabilities,
+    };
+    relay.serve_client(session, client, socket).await
+}

@@ -1,0 +1,98 @@
+//! Who signed a request.
+//!
+//! The order is fixed: read the signature, find the key, check the signature over the body, and only then look at
+//! what is asked. Whatever is wrong is answered in the caller's dialect, in AWS's words.
+
+use aws_lc_rs::digest;
+use drawbridge_aws_dialects::sigv4::{self, Payload, SignatureError, SignedRequest};
+use drawbridge_session::{Principal, Region, SignedWith};
+use drawbridge_store::{Credential, CredentialError, StoreError, credentials};
+use http::request::Parts;
+use secrecy::ExposeSecret;
+
+use super::Gateway;
+
+/// Who signed, how, and for which service and region.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) principal: Principal,
+    pub(crate) signed_with: SignedWith,
+    pub(crate) region: Region,
+}
+
+/// Why nobody is believed to have signed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthenticationError {
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    #[error("cannot look up the access key")]
+    Store(#[source] StoreError),
+}
+
+/// Checks a request's signature for `service`. A request without one is nobody's: [`SignatureError::Missing`].
+pub(crate) async fn authenticate(
+    gateway: &Gateway,
+    parts: &Parts,
+    body: &[u8],
+    service: &'static str,
+) -> Result<Identity, AuthenticationError> {
+    let signed = sigv4::parse(parts)?;
+    let scope = signed.scope();
+    if scope.service != service {
+        return Err(SignatureError::WrongService { expected: service }.into());
+    }
+    let region = Region::parse(&scope.region).map_err(|_| SignatureError::WrongRegion)?;
+    let credential = find_credential(gateway, &signed, &region).await?;
+    let now = gateway.clock.now();
+    let digest = payload_digest(&signed, body);
+    let (principal, signed_with) = match credential {
+        Credential::Secret { secret, principal } => {
+            let _verified = signed.verify(secret.expose(), &digest, now)?;
+            (principal, SignedWith::AccessKey)
+        }
+        Credential::NodeKey {
+            public_key,
+            principal,
+        } => {
+            let _verified = signed.verify_rsa(&public_key, &digest, now)?;
+            (principal, SignedWith::NodeKey)
+        }
+    };
+    Ok(Identity {
+        principal,
+        signed_with,
+        region,
+    })
+}
+
+async fn find_credential(
+    gateway: &Gateway,
+    signed: &SignedRequest,
+    region: &Region,
+) -> Result<Credential, AuthenticationError> {
+    let session_token = signed.session_token().map(|token| token.expose_secret());
+    let found = credentials::credential(
+        gateway.store.as_ref(),
+        &gateway.root,
+        signed.access_key_id(),
+        session_token,
+        region,
+        gateway.clock.now(),
+    );
+    found.await.map_err(|error| match error {
+        CredentialError::Unknown => SignatureError::UnknownAccessKey.into(),
+        CredentialError::InvalidToken => SignatureError::InvalidSessionToken.into(),
+        CredentialError::Expired => SignatureError::ExpiredSessionToken.into(),
+        CredentialError::Store(error) => AuthenticationError::Store(error),
+    })
+}
+
+/// The digest of the body, where the signature covers it.
+fn payload_digest(signed: &SignedRequest, body: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    match signed.payload() {
+        Payload::Signed => digest.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref()),
+        Payload::Unsigned | Payload::StreamingUnsignedTrailer => {}
+    }
+    digest
+}

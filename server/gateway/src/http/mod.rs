@@ -1,0 +1,189 @@
+//! Requests: who asks, which service is meant, and the answer in that service's dialect.
+
+mod answer;
+mod authenticate;
+mod body;
+mod json;
+mod query;
+mod rest;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use drawbridge_aws_dialects::error::{AwsError, Family};
+use drawbridge_relay::SessionRelay;
+use drawbridge_service_ec2messages::Ec2Messages;
+use drawbridge_service_ssm::Ssm;
+use drawbridge_service_ssmmessages::SsmMessages;
+use drawbridge_service_sts::Sts;
+use drawbridge_session::{AccountId, Caller, Clock, Random, Region};
+use drawbridge_store::{RootKey, Store};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+pub(crate) use answer::Answer;
+pub(crate) use authenticate::{AuthenticationError, Identity, authenticate};
+pub(crate) use rest::path_segment;
+
+use crate::channels;
+use crate::connection::Peer;
+use crate::limits::Limits;
+
+/// The paths of the message gateway.
+const CONTROL_CHANNELS: &str = "/v1/control-channel/";
+const DATA_CHANNELS: &str = "/v1/data-channel/";
+
+/// Everything a request may need.
+pub(crate) struct Gateway {
+    pub(crate) services: Services,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) root: Arc<RootKey>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+    pub(crate) limits: Limits,
+    /// Websockets, which outlive the requests that opened them.
+    pub(crate) channels: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+/// The services behind the gateway.
+pub(crate) struct Services {
+    pub(crate) ssm: Arc<Ssm>,
+    pub(crate) ssmmessages: Arc<SsmMessages>,
+    pub(crate) ec2messages: Arc<Ec2Messages>,
+    pub(crate) sts: Arc<Sts>,
+    pub(crate) relay: SessionRelay,
+}
+
+/// What a request is for, by its path and headers alone.
+enum Route<'a> {
+    Health,
+    ControlChannel { node: &'a str },
+    DataChannel { session: &'a str },
+    Json,
+    Query,
+    Unknown,
+}
+
+impl Gateway {
+    /// Answers a request, whatever it is. Every answer carries its request's id.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<Full<Bytes>> {
+        let id = self.random.uuid();
+        let within = self.limits.answer_within;
+        let answer = match timeout(within, self.route(request, peer, id)).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => {
+                tracing::error!(request.id = %id, "a request took longer than {} s", within.as_secs());
+                Answer::json_error(&AwsError::internal("InternalServerError"))
+            }
+        };
+        answer.into_response(id)
+    }
+
+    async fn route(self: &Arc<Self>, request: Request<Incoming>, peer: Peer, id: Uuid) -> Answer {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        match Route::of(&parts, &path) {
+            Route::Health if parts.method == Method::GET => Answer::text(StatusCode::OK, "ok\n"),
+            Route::ControlChannel { node } if channels::is_upgrade(&parts) => {
+                channels::open_control_channel(self, parts, peer, node).await
+            }
+            Route::DataChannel { session } if channels::is_upgrade(&parts) => {
+                channels::open_data_channel(self, parts, peer, session).await
+            }
+            Route::ControlChannel { node } if parts.method == Method::POST => {
+                rest::create_control_channel(self, parts, body, &peer, id, node).await
+            }
+            Route::DataChannel { session } if parts.method == Method::POST => {
+                rest::create_data_channel(self, parts, body, &peer, id, session).await
+            }
+            Route::Json => json::answer(self, parts, body, &peer, id).await,
+            Route::Query => query::answer(self, parts, body, &peer, id).await,
+            Route::ControlChannel { .. } | Route::DataChannel { .. } => {
+                let error = AwsError::new(
+                    "UnknownOperationException",
+                    "no operation of a channel has this form",
+                );
+                Answer::rest_error(&error)
+            }
+            Route::Health | Route::Unknown => {
+                Answer::json_error(&AwsError::unknown_operation().with_status(StatusCode::NOT_FOUND))
+            }
+        }
+    }
+
+    /// What an operation is told of its caller.
+    fn caller(&self, identity: Identity, parts: &Parts, peer: &Peer, request_id: Uuid) -> Caller {
+        let account = identity.principal.account().clone();
+        Caller {
+            principal: identity.principal,
+            signed_with: identity.signed_with,
+            account,
+            region: identity.region,
+            source_ip: peer.address.ip(),
+            request_id,
+            host: host(parts).to_owned(),
+        }
+    }
+}
+
+impl<'a> Route<'a> {
+    fn of(parts: &Parts, path: &'a str) -> Route<'a> {
+        if let Some(node) = path.strip_prefix(CONTROL_CHANNELS) {
+            return Route::ControlChannel { node };
+        }
+        if let Some(session) = path.strip_prefix(DATA_CHANNELS) {
+            return Route::DataChannel { session };
+        }
+        match (path, &parts.method) {
+            ("/health", _) => Route::Health,
+            ("/", &Method::POST) if has_form_body(parts) => Route::Query,
+            ("/", &Method::POST) => Route::Json,
+            ("/", &Method::GET) if parts.uri.query().is_some() => Route::Query,
+            _ => Route::Unknown,
+        }
+    }
+}
+
+fn has_form_body(parts: &Parts) -> bool {
+    let content_type = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|content_type| {
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    })
+}
+
+/// The host that the caller used, with its port: `Host`, or `:authority` in HTTP/2.
+fn host(parts: &Parts) -> &str {
+    let header = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok());
+    header
+        .or_else(|| parts.uri.authority().map(|authority| authority.as_str()))
+        .unwrap_or_default()
+}
+
+/// The wire family's word for a fault of the server.
+fn internal(family: Family) -> AwsError {
+    match family {
+        Family::Json => AwsError::internal("InternalServerError"),
+        Family::Query => AwsError::internal("InternalFailure"),
+        Family::Rest => AwsError::internal("InternalServerException"),
+    }
+}

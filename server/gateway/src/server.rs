@@ -1,0 +1,326 @@
+//! The whole server, put together in one place.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawbridge_protocol::data_channel::relay::Timers;
+use drawbridge_relay::journal::{
+    DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
+};
+use drawbridge_relay::{RecoveryError, SessionRelay};
+use drawbridge_service_ec2messages::Ec2Messages;
+use drawbridge_service_ssm::{Settings, Ssm};
+use drawbridge_service_ssmmessages::SsmMessages;
+use drawbridge_service_sts::Sts;
+use drawbridge_session::{AccountId, Clock, Random, Region, SystemClock, SystemRandom};
+use drawbridge_store::{
+    AccessKey, DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError,
+};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::administrator::administrator;
+use crate::ca::{AuthorityError, CERTIFICATE_FILE, CertificateAuthority, LeafCertificates, PrivateNames};
+use crate::connection;
+use crate::http::{Gateway, Services};
+use crate::limits::Limits;
+use crate::listener::{Listen, accept_until_stopped};
+use crate::{housekeeping, tls};
+
+/// The folder of the journal, inside the data folder.
+const JOURNAL_FOLDER: &str = "journal";
+
+/// The store's file, inside the data folder.
+const STORE_FILE: &str = "drawbridge.sqlite";
+
+/// How long websockets may take to let go of their sessions once the server stops.
+const CHANNELS_STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a server needs to know.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// `HOST:PORT`; port 0 takes a free one.
+    pub listen: String,
+    /// The account it serves.
+    pub account: AccountId,
+    /// The region of unsigned requests; signed ones name their own.
+    pub region: Region,
+    /// `HOST[:PORT]` by which clients reach it, for stream URLs where a request does not say.
+    pub public_host: Option<String>,
+    /// Further names and addresses for the certificate.
+    pub certificate_hosts: Vec<String>,
+    /// Whether it also answers for AWS's names of `region`.
+    pub private_names: bool,
+}
+
+/// Why a server cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data folder is in use, or cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on `{address}`")]
+    Address {
+        /// The configured address.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The root key cannot be read or made.
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Store(#[from] StoreError),
+    /// The certificate authority cannot be loaded or made.
+    #[error("cannot use the certificate authority")]
+    Authority(#[from] AuthorityError),
+    /// The journal cannot be opened.
+    #[error("cannot open the journal")]
+    Journal(#[from] JournalError),
+    /// The sessions of the last server cannot be taken up.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+}
+
+/// A server that listens and does not answer yet.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    gateway: Arc<Gateway>,
+    tls: TlsAcceptor,
+    store: Sqlite,
+    journal: JournalWriter,
+    housekeeping: JoinHandle<()>,
+    administrator: AccessKey,
+    /// Held to the end: the lock on the folder is the right to write to it.
+    folder: DataFolder,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Opens the data folder, takes up the sessions in it, and listens.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub async fn open(config: ServerConfig) -> Result<Server, OpenError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let folder = DataFolder::open(&config.data_dir)?;
+        // Before anything is taken up: a second server on this port must fail without touching a session.
+        let (listener, address) = listen(&config.listen).await?;
+
+        let root = Arc::new(RootKey::load_or_create(folder.path(), random.as_ref())?);
+        let sqlite = Sqlite::open(&folder.path().join(STORE_FILE), Arc::clone(&root)).await?;
+        let store: Arc<dyn Store> = Arc::new(sqlite.clone());
+        let administrator = administrator(store.as_ref(), &config.account, &clock, random.as_ref()).await?;
+
+        let (journal, writer) = open_journal(folder.path(), &root, &clock, &random)?;
+        let relay = SessionRelay::open(
+            Arc::clone(&store),
+            journal.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+            Timers::default(),
+        )
+        .await?;
+        let housekeeping = housekeeping::start(journal, Arc::clone(&store), Arc::clone(&clock));
+
+        let private = config
+            .private_names
+            .then(|| PrivateNames::of_region(config.region.as_str()));
+        let authority = CertificateAuthority::load_or_create(folder.path(), Arc::clone(&clock))?;
+        let hosts = certificate_hosts(&config, address);
+        let certificates = Arc::new(LeafCertificates::new(authority, hosts, private)?);
+
+        let settings = Settings {
+            private_names: config.private_names,
+            ..Settings::new(config.public_host.clone().unwrap_or_else(|| address.to_string()))
+        };
+        let ssm = Ssm::new(
+            Arc::clone(&store),
+            Arc::clone(&root),
+            Arc::new(relay.clone()),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+            settings,
+        );
+        let ssmmessages = SsmMessages::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
+        let services = Services {
+            ssm: Arc::new(ssm),
+            ssmmessages: Arc::new(ssmmessages),
+            ec2messages: Arc::new(Ec2Messages::default()),
+            sts: Arc::new(Sts::default()),
+            relay,
+        };
+        let gateway = Arc::new(Gateway {
+            services,
+            store,
+            root,
+            clock,
+            random,
+            account: config.account,
+            region: config.region,
+            limits: Limits::default(),
+            channels: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        let tls = tls::acceptor(certificates);
+        Ok(Server {
+            listener,
+            address,
+            gateway,
+            tls,
+            store: sqlite,
+            journal: writer,
+            housekeeping,
+            administrator,
+            folder,
+        })
+    }
+
+    /// The address it listens on, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The administrator's access key.
+    pub fn administrator(&self) -> &AccessKey {
+        &self.administrator
+    }
+
+    /// The certificate of its authority, PEM.
+    pub fn authority_file(&self) -> PathBuf {
+        self.folder.path().join(CERTIFICATE_FILE)
+    }
+
+    /// Serves until `stop` is ready, then answers what is under way and lets go of every session without ending
+    /// it: they go on with the next server on this folder.
+    ///
+    /// # Errors
+    ///
+    /// None today; the accept loop survives what it meets.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> io::Result<()> {
+        let Server {
+            listener,
+            gateway,
+            tls,
+            store,
+            journal,
+            housekeeping,
+            folder,
+            ..
+        } = self;
+        let stopping = gateway.stop.clone();
+        let serving = serve(Arc::clone(&gateway), tls, listener);
+        let until_told = async {
+            stop.await;
+            stopping.cancel();
+        };
+        tokio::join!(serving, until_told);
+        gateway.services.relay.stop().await;
+        housekeeping.abort();
+        journal.close().await;
+        store.close().await;
+        drop(folder);
+        Ok(())
+    }
+}
+
+/// Serves connections until the gateway stops, and what is under way for a little longer.
+pub(crate) async fn serve<L: Listen>(gateway: Arc<Gateway>, tls: TlsAcceptor, listener: L) {
+    let connections = TaskTracker::new();
+    let (limit, stop) = (gateway.limits.connections, gateway.stop.clone());
+    accept_until_stopped(listener, limit, &stop, |io, peer, place| {
+        let served = connection::serve(Arc::clone(&gateway), tls.clone(), io, peer, place, stop.clone());
+        connections.spawn(served);
+    })
+    .await;
+    connections.close();
+    connections.wait().await;
+    gateway.channels.close();
+    if tokio::time::timeout(CHANNELS_STOP_WITHIN, gateway.channels.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some websockets did not close in time");
+    }
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), OpenError> {
+    let failed = |source| OpenError::Address {
+        address: address.to_owned(),
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn open_journal(
+    folder: &Path,
+    root: &RootKey,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+) -> Result<(Journal, JournalWriter), OpenError> {
+    let segments = DiskFolder::open(&folder.join(JOURNAL_FOLDER)).map_err(JournalError::List)?;
+    let key = JournalKey::new(*root.derive("journal 1"));
+    let opened = Journal::open(
+        JournalConfig::default(),
+        Arc::new(segments),
+        key,
+        Arc::clone(clock),
+        Arc::clone(random),
+    );
+    Ok(opened?)
+}
+
+/// What the certificate names: this machine by every name it may be called, and what the operator adds.
+fn certificate_hosts(config: &ServerConfig, address: SocketAddr) -> Vec<String> {
+    let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    if !address.ip().is_unspecified() {
+        hosts.push(address.ip().to_string());
+    }
+    hosts.extend(hostname());
+    hosts.extend(config.public_host.as_deref().map(without_port));
+    hosts.extend(config.certificate_hosts.iter().cloned());
+    let mut seen = std::collections::HashSet::new();
+    hosts.retain(|host| !host.is_empty() && seen.insert(host.clone()));
+    hosts
+}
+
+fn hostname() -> Option<String> {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_str().ok()?;
+    // A name that a certificate cannot carry must not keep the server from starting.
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    plain.then(|| name.to_owned())
+}
+
+fn without_port(host: &str) -> String {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            name.trim_start_matches('[').trim_end_matches(']').to_owned()
+        }
+        _ => host.to_owned(),
+    }
+}
