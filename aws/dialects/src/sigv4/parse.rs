@@ -155,7 +155,7 @@ fn of_header(parts: &Parts, authorization: &str) -> Result<Claim, SignatureError
         )));
     }
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-    for piece in rest.split(',') {
+    for piece in rest.split(',').filter(|piece| !piece.trim().is_empty()) {
         // Neither half of the alphabet of an RSA signature's base64 contains a comma; its `=` stay in the value.
         let (name, value) = piece.trim().split_once('=').unwrap_or((piece.trim(), ""));
         let slot = match name {
