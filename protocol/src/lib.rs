@@ -22,6 +22,7 @@ pub mod stream;
 pub mod wire;
 
 mod capabilities;
+mod connection;
 mod keepalive;
 mod message_ids;
 mod misbehaviour;

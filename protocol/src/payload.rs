@@ -16,7 +16,8 @@ pub use acknowledge::Acknowledge;
 pub use channel_closed::ChannelClosed;
 pub use handshake::{
     ActionStatus, ActionType, ClientAction, EncChallenge, HandshakeComplete, HandshakeRequest,
-    HandshakeResponse, KmsParameters, KmsResult, ProcessedAction, SessionType, SessionTypeParameters,
+    HandshakeResponse, KmsParameters, KmsResult, MAX_HANDSHAKE_BYTES, ProcessedAction, SessionType,
+    SessionTypeParameters,
 };
 pub use open::{MAX_OPEN_BYTES, OpenControlChannel, OpenDataChannel};
 pub use session_state::{AgentSessionState, SessionState};

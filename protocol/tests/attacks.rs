@@ -2,6 +2,8 @@
 //!
 //! Attacks on the layers below a frame (fragments, masks, slow handshakes) are the gateway's, those on tokens the store's.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod ends;
 
 use bytes::Bytes;
@@ -32,7 +34,7 @@ fn a_wrong_header_length_is_refused_and_the_session_lives() {
         u32::MAX,
     ] {
         let attack = changed(&input(0, "x"), |bytes| {
-            bytes[..4].copy_from_slice(&announced.to_be_bytes())
+            bytes[..4].copy_from_slice(&announced.to_be_bytes());
         });
         let result = node.handle_message(attack, at(0));
         assert!(matches!(
@@ -49,7 +51,7 @@ fn a_wrong_payload_length_is_refused_and_the_session_lives() {
     let mut node = node();
     for announced in [0, 2, 16 << 20, 1 << 30, u32::MAX] {
         let attack = changed(&input(0, "x"), |bytes| {
-            bytes[116..120].copy_from_slice(&announced.to_be_bytes())
+            bytes[116..120].copy_from_slice(&announced.to_be_bytes());
         });
         let result = node.handle_message(attack, at(0));
         assert!(matches!(

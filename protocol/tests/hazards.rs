@@ -12,12 +12,15 @@
 //! | 28 (versions to report) | `bin/agent`, `bin/plugin` |
 //! | 39 (smux) | with port forwarding |
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod ends;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use drawbridge_protocol::PeerMisbehaved;
+use drawbridge_protocol::control_channel::ServerControl;
 use drawbridge_protocol::control_channel::node as node_control_events;
 use drawbridge_protocol::control_channel::server as server_control_events;
 use drawbridge_protocol::data_channel::client::Event as ClientEvent;
@@ -27,7 +30,7 @@ use drawbridge_protocol::payload::{
     TaskComplete, TaskStatus,
 };
 use drawbridge_protocol::wire::{DecodeError, Frame, MessageType, PayloadType};
-use drawbridge_protocol::{Token, Transmit};
+use drawbridge_protocol::{MessageIds, Token, Transmit};
 use serde_json::{Value, json};
 
 use ends::*;
@@ -427,10 +430,7 @@ fn hazard_21_a_node_drops_nothing_while_paused_or_disconnected() {
 /// Hazard 25, the core's part: the text frame is bounded, read once, and a ping may come before it.
 #[test]
 fn hazard_25_a_ping_may_come_first_and_the_text_frame_only_once() {
-    let mut server = drawbridge_protocol::control_channel::ServerControl::new(
-        drawbridge_protocol::MessageIds::new([9; 16]),
-        at(0),
-    );
+    let mut server = ServerControl::new(MessageIds::new([9; 16]), at(0));
     server.handle_ping(at(0));
     let endless = format!(r#"{{"TokenValue":"{}"}}"#, "a".repeat(1 << 20));
     assert!(matches!(
@@ -463,7 +463,7 @@ fn hazard_29_only_the_string_schema_version_is_accepted() {
     ] {
         let mut content = shell_content(SESSION);
         content.document_content["schemaVersion"] = version.clone();
-        let shell = drawbridge_protocol::payload::InteractiveShell::new(&content);
+        let shell = payload::InteractiveShell::new(&content);
         assert_eq!(
             shell.parse_content().is_ok(),
             version == json!("1.0"),
@@ -685,8 +685,7 @@ fn hazard_41_a_resend_is_the_same_bytes_within_the_public_timing() {
 #[test]
 fn a_request_to_encrypt_is_refused_in_words() {
     let mut client = client();
-    let shell =
-        drawbridge_protocol::payload::ClientAction::session_type(SessionType::StandardStream, Value::Null);
+    let shell = payload::ClientAction::session_type(SessionType::StandardStream, Value::Null);
     client
         .handle_message(handshake_request(0, vec![shell, kms_action()]), at(0))
         .unwrap();

@@ -1,5 +1,7 @@
 //! Holds the bytes on the wire against the committed vectors, in both directions.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use bytes::Bytes;
 use drawbridge_protocol::payload::{
     self, Acknowledge, ActionStatus, ActionType, AgentSessionState, ChannelClosed, ClientAction,

@@ -1,12 +1,5 @@
 //! The node's end of a control channel.
 //!
-//! ```text
-//!        handle_connected        first poll_transmit
-//!  Down ──────────────────▶ Opening ──────────────────▶ Up
-//!   ▲                          │                         │
-//!   └──────────────────────────┴── handle_disconnected ──┘
-//! ```
-//!
 //! A report of a session's end goes out up to three times, a second apart, under one message id, until it is
 //! acknowledged. One that never was is kept and goes out again on the next connection, which AWS's agent does not do.
 
@@ -16,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::keepalive::Due;
+use crate::connection::{Connection, Unresponsive};
 use crate::payload::{
     self, ChannelClosed, InteractiveShell, OpenControlChannel, ShellContent, TaskAcknowledge, TaskComplete,
 };
@@ -70,20 +63,10 @@ pub enum Event {
 pub struct NodeControl {
     config: NodeControlConfig,
     ids: MessageIds,
-    link: Link,
+    connection: Connection,
     reports: VecDeque<Report>,
-    keepalive: Keepalive,
     events: VecDeque<Event>,
-    ping_is_due: bool,
     ignored: u64,
-}
-
-#[derive(Debug)]
-enum Link {
-    Down,
-    /// Connected, with the first text frame still to send.
-    Opening(String),
-    Up,
 }
 
 #[derive(Debug)]
@@ -101,11 +84,9 @@ impl NodeControl {
     pub fn new(config: NodeControlConfig, ids: MessageIds) -> NodeControl {
         NodeControl {
             ids,
-            link: Link::Down,
+            connection: Connection::new(config.keepalive.clone()),
             reports: VecDeque::new(),
-            keepalive: config.keepalive.clone(),
             events: VecDeque::new(),
-            ping_is_due: false,
             ignored: 0,
             config,
         }
@@ -122,9 +103,7 @@ impl NodeControl {
             platform_type: self.config.platform_type.clone(),
             capabilities: self.config.capabilities,
         };
-        self.link = Link::Opening(payload::to_text(&open));
-        self.keepalive.connected(now.monotonic);
-        self.ping_is_due = false;
+        self.connection.open(payload::to_text(&open), now);
         for report in &mut self.reports {
             (report.sent, report.due) = (0, Some(now.monotonic));
         }
@@ -132,8 +111,7 @@ impl NodeControl {
 
     /// Notes that the websocket is gone.
     pub fn handle_disconnected(&mut self, _now: Time) {
-        self.link = Link::Down;
-        self.keepalive.disconnected();
+        self.connection.close();
     }
 
     /// Takes one binary message.
@@ -143,7 +121,7 @@ impl NodeControl {
     /// The server broke a rule; the offending message changed nothing. An order to start that cannot be read is one of
     /// these: there is no way to tell the server, whose start timeout notices.
     pub fn handle_message(&mut self, message: Bytes, now: Time) -> Result<(), PeerMisbehaved> {
-        self.keepalive.heard(now.monotonic);
+        self.connection.heard(now);
         let frame = Frame::decode(message)?;
         let message_type = frame.message_type;
         let unreadable = |source| PeerMisbehaved::Payload { message_type, source };
@@ -187,15 +165,13 @@ impl NodeControl {
 
     /// Notes that a ping was answered.
     pub fn handle_pong(&mut self, now: Time) {
-        self.keepalive.pong(now.monotonic);
+        self.connection.pong(now);
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Time) {
-        match self.keepalive.elapse(now.monotonic) {
-            Some(Due::Ping) => self.ping_is_due = true,
-            Some(Due::Unresponsive) => self.events.push_back(Event::Unresponsive),
-            None => {}
+        if let Some(Unresponsive) = self.connection.handle_timeout(now) {
+            self.events.push_back(Event::Unresponsive);
         }
     }
 
@@ -222,16 +198,11 @@ impl NodeControl {
 
     /// Returns the next message to send at `now`; nothing while disconnected.
     pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
-        match std::mem::replace(&mut self.link, Link::Up) {
-            Link::Up => {}
-            Link::Down => {
-                self.link = Link::Down;
-                return None;
-            }
-            Link::Opening(text) => return Some(Transmit::Text(text)),
+        if let Some(transmit) = self.connection.poll_transmit() {
+            return Some(transmit);
         }
-        if std::mem::take(&mut self.ping_is_due) {
-            return Some(Transmit::Ping(Bytes::from_static(Keepalive::PAYLOAD)));
+        if !self.connection.is_up() {
+            return None;
         }
         let report = self
             .reports
@@ -252,11 +223,16 @@ impl NodeControl {
 
     /// Returns when to call [`handle_timeout`](NodeControl::handle_timeout) and to poll next, as a monotonic time.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        if matches!(self.link, Link::Down) {
-            return None;
-        }
-        let report = self.reports.iter().filter_map(|report| report.due).min();
-        [report, self.keepalive.deadline()].into_iter().flatten().min()
+        let report = self
+            .reports
+            .iter()
+            .filter_map(|report| report.due)
+            .min()
+            .filter(|_| self.connection.is_up());
+        [report, self.connection.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Returns how many messages were ignored because this end has no use for their kind.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::keepalive::Due;
+use crate::connection::{Connection, Unresponsive};
 use crate::payload::{
     self, ChannelClosed, InteractiveShell, OpenControlChannel, TaskAcknowledge, TaskComplete,
 };
@@ -42,11 +42,10 @@ pub enum Event {
 pub struct ServerControl {
     ids: MessageIds,
     phase: Phase,
-    keepalive: Keepalive,
+    connection: Connection,
     orders: VecDeque<Order>,
     acknowledgements: VecDeque<TaskAcknowledge>,
     events: VecDeque<Event>,
-    ping_is_due: bool,
     ignored: u64,
 }
 
@@ -67,16 +66,15 @@ enum Order {
 impl ServerControl {
     /// Takes over a websocket that was just accepted.
     pub fn new(ids: MessageIds, now: Time) -> ServerControl {
-        let mut keepalive = PATIENCE;
-        keepalive.connected(now.monotonic);
+        let mut connection = Connection::new(PATIENCE);
+        connection.accepted(now);
         ServerControl {
             ids,
             phase: Phase::AwaitingOpen,
-            keepalive,
+            connection,
             orders: VecDeque::new(),
             acknowledgements: VecDeque::new(),
             events: VecDeque::new(),
-            ping_is_due: false,
             ignored: 0,
         }
     }
@@ -87,7 +85,7 @@ impl ServerControl {
     ///
     /// The text cannot be read, or another one came before it; close the socket.
     pub fn handle_text(&mut self, text: &str, now: Time) -> Result<(), PeerMisbehaved> {
-        self.keepalive.heard(now.monotonic);
+        self.connection.heard(now);
         let Phase::AwaitingOpen = self.phase else {
             return Err(PeerMisbehaved::UnexpectedText);
         };
@@ -118,7 +116,7 @@ impl ServerControl {
     ///
     /// The node broke a rule; the offending message changed nothing.
     pub fn handle_message(&mut self, message: Bytes, now: Time) -> Result<(), PeerMisbehaved> {
-        self.keepalive.heard(now.monotonic);
+        self.connection.heard(now);
         let frame = Frame::decode(message)?;
         let message_type = frame.message_type;
         if let Phase::AwaitingOpen | Phase::AwaitingVerdict { .. } = self.phase {
@@ -157,12 +155,12 @@ impl ServerControl {
 
     /// Notes a ping of the node; the websocket layer answers it.
     pub fn handle_ping(&mut self, now: Time) {
-        self.keepalive.heard(now.monotonic);
+        self.connection.heard(now);
     }
 
     /// Notes that a ping of ours was answered.
     pub fn handle_pong(&mut self, now: Time) {
-        self.keepalive.pong(now.monotonic);
+        self.connection.pong(now);
     }
 
     /// Does what is due at `now`.
@@ -172,10 +170,8 @@ impl ServerControl {
         {
             self.phase = Phase::Ready;
         }
-        match self.keepalive.elapse(now.monotonic) {
-            Some(Due::Ping) => self.ping_is_due = true,
-            Some(Due::Unresponsive) => self.events.push_back(Event::Unresponsive),
-            None => {}
+        if let Some(Unresponsive) = self.connection.handle_timeout(now) {
+            self.events.push_back(Event::Unresponsive);
         }
     }
 
@@ -193,8 +189,8 @@ impl ServerControl {
 
     /// Returns the next message to send at `now`.
     pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
-        if std::mem::take(&mut self.ping_is_due) {
-            return Some(Transmit::Ping(Bytes::from_static(Keepalive::PAYLOAD)));
+        if let Some(transmit) = self.connection.poll_transmit() {
+            return Some(transmit);
         }
         let Phase::Ready = self.phase else { return None };
         if let Some(acknowledge) = self.acknowledgements.pop_front() {
@@ -225,7 +221,10 @@ impl ServerControl {
             Phase::Settling { until } => Some(until),
             Phase::AwaitingOpen | Phase::AwaitingVerdict { .. } | Phase::Ready => None,
         };
-        [settled, self.keepalive.deadline()].into_iter().flatten().min()
+        [settled, self.connection.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Returns how many messages were ignored because this end has no use for their kind.

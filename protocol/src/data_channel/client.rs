@@ -18,89 +18,29 @@
 //! newline becomes a carriage return in shells only, and that nothing is read from the user before the session is
 //! established.
 
+mod config;
+mod event;
+mod handshake;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::keepalive::Due;
+use crate::connection::{Connection, Unresponsive};
 use crate::payload::{
-    self, Acknowledge, ActionStatus, ActionType, ChannelClosed, HandshakeComplete, HandshakeRequest,
-    HandshakeResponse, OpenDataChannel, PayloadError, ProcessedAction, SessionType, SessionTypeParameters,
-    Size, flag,
+    self, Acknowledge, ChannelClosed, HandshakeComplete, HandshakeRequest, OpenDataChannel, SessionType,
+    SessionTypeParameters, Size, flag,
 };
-use crate::stream::{Arrival, Inbound, InboundLimits, Outbound, Window};
+use crate::stream::{Arrival, Inbound, Outbound};
 use crate::wire::{Frame, MessageType, PayloadType};
 use crate::{
-    Capabilities, DEFAULT_MAX_PAYLOAD, Hello, Keepalive, LARGEST_MAX_PAYLOAD, MessageIds, PeerMisbehaved,
-    Role, Time, Token, Transmit,
+    DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, MessageIds, PeerMisbehaved, Role, Time, Token, Transmit,
 };
 
-/// Says who the client is and what it can do.
-#[derive(Clone, Debug)]
-pub struct ClientConfig {
-    /// Fixed for the life of the process, the same after reconnects.
-    pub client_id: Uuid,
-    /// Version to report, four numbers: agents choose features by it (`protocol.md` 5.7).
-    pub client_version: String,
-    /// What to name in the first frame; `None` towards AWS's own service.
-    pub capabilities: Option<Capabilities>,
-    /// How much input is held for the node.
-    pub window: Window,
-    /// How much output is kept that came before its turn.
-    pub limits: InboundLimits,
-    /// When to ping and when to give a connection up.
-    pub keepalive: Keepalive,
-}
-
-impl ClientConfig {
-    /// Fills in the defaults for a client of our own server.
-    pub fn new(client_id: Uuid, client_version: impl Into<String>) -> ClientConfig {
-        ClientConfig {
-            client_id,
-            client_version: client_version.into(),
-            capabilities: Some(Capabilities::OURS),
-            window: Window::DEFAULT,
-            limits: InboundLimits::DEFAULT,
-            keepalive: Keepalive::SESSION,
-        }
-    }
-}
-
-/// Tells the client's shell what happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// The kind of session is known and input is accepted; once.
-    Established {
-        /// What to put before the user.
-        session_type: SessionType,
-        /// Null for shells; the resolved properties of the document for tunnels.
-        properties: Value,
-    },
-    /// The node sent bytes, next in order.
-    Output {
-        /// [`Output`](PayloadType::Output), [`StdErr`](PayloadType::StdErr), [`ExitCode`](PayloadType::ExitCode),
-        /// [`Flag`](PayloadType::Flag), or something newer.
-        payload_type: PayloadType,
-        /// The payload.
-        bytes: Bytes,
-    },
-    /// The node has words for the person at the client.
-    Message(String),
-    /// The session is over; nothing follows.
-    Closed {
-        /// Why; empty after a normal end.
-        output: String,
-        /// How the shell exited, if everybody on the way can tell.
-        exit_code: Option<i32>,
-    },
-    /// Our server introduced itself; once per connection.
-    Hello(Hello),
-    /// The connection is dead although nothing was closed: replace it.
-    Unresponsive,
-}
+pub use config::ClientConfig;
+pub use event::Event;
 
 /// Runs the client's end of one session over any number of connections.
 ///
@@ -111,28 +51,18 @@ pub enum Event {
 pub struct ClientEnd {
     config: ClientConfig,
     ids: MessageIds,
-    link: Link,
+    connection: Connection,
     phase: Phase,
     role: Role,
     max_payload: usize,
     outbound: Outbound,
     inbound: Inbound,
-    keepalive: Keepalive,
     /// Input given before the session was established.
     held: VecDeque<(PayloadType, Bytes)>,
     /// The newest size, when the window had no room for it.
     late_size: Option<Size>,
     events: VecDeque<Event>,
-    ping_is_due: bool,
     ignored: u64,
-}
-
-#[derive(Debug)]
-enum Link {
-    Down,
-    /// Connected, with the first text frame still to send.
-    Opening(String),
-    Up,
 }
 
 #[derive(Debug)]
@@ -154,17 +84,15 @@ impl ClientEnd {
     pub fn new(config: ClientConfig, ids: MessageIds) -> ClientEnd {
         ClientEnd {
             ids,
-            link: Link::Down,
+            connection: Connection::new(config.keepalive.clone()),
             phase: Phase::AwaitingFirstMessage,
             role: Role::Owner,
             max_payload: DEFAULT_MAX_PAYLOAD,
             outbound: Outbound::new(MessageType::InputStreamData, config.window),
             inbound: Inbound::new(MessageType::OutputStreamData, config.limits),
-            keepalive: config.keepalive.clone(),
             held: VecDeque::new(),
             late_size: None,
             events: VecDeque::new(),
-            ping_is_due: false,
             ignored: 0,
             config,
         }
@@ -181,19 +109,16 @@ impl ClientEnd {
             client_version: Some(self.config.client_version.clone()),
             capabilities: self.config.capabilities,
         };
-        self.link = Link::Opening(payload::to_text(&open));
+        self.connection.open(payload::to_text(&open), now);
         // What was agreed was agreed with whoever answered before; a new answer comes with its own hello.
         self.agree(None);
         self.outbound.handle_connected();
-        self.keepalive.connected(now.monotonic);
-        self.ping_is_due = false;
     }
 
     /// Notes that the websocket is gone.
     pub fn handle_disconnected(&mut self, _now: Time) {
-        self.link = Link::Down;
+        self.connection.close();
         self.outbound.handle_disconnected();
-        self.keepalive.disconnected();
     }
 
     /// Takes one binary message.
@@ -203,7 +128,7 @@ impl ClientEnd {
     /// The server or the node broke a rule. The offending message changed nothing (a stream frame with an unusable
     /// payload is acknowledged and skipped), so the session can go on.
     pub fn handle_message(&mut self, message: Bytes, now: Time) -> Result<(), PeerMisbehaved> {
-        self.keepalive.heard(now.monotonic);
+        self.connection.heard(now);
         if matches!(self.phase, Phase::Closed) {
             return Ok(());
         }
@@ -254,16 +179,14 @@ impl ClientEnd {
 
     /// Notes that a ping was answered.
     pub fn handle_pong(&mut self, now: Time) {
-        self.keepalive.pong(now.monotonic);
+        self.connection.pong(now);
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Time) {
         self.outbound.handle_timeout(now);
-        match self.keepalive.elapse(now.monotonic) {
-            Some(Due::Ping) => self.ping_is_due = true,
-            Some(Due::Unresponsive) => self.events.push_back(Event::Unresponsive),
-            None => {}
+        if let Some(Unresponsive) = self.connection.handle_timeout(now) {
+            self.events.push_back(Event::Unresponsive);
         }
     }
 
@@ -311,18 +234,10 @@ impl ClientEnd {
 
     /// Returns the next message to send at `now`; nothing while disconnected.
     pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
-        match std::mem::replace(&mut self.link, Link::Up) {
-            Link::Up => {}
-            Link::Down => {
-                self.link = Link::Down;
-                return None;
-            }
-            Link::Opening(text) => return Some(Transmit::Text(text)),
+        if let Some(transmit) = self.connection.poll_transmit() {
+            return Some(transmit);
         }
-        if std::mem::take(&mut self.ping_is_due) {
-            return Some(Transmit::Ping(Bytes::from_static(Keepalive::PAYLOAD)));
-        }
-        if matches!(self.phase, Phase::Closed) {
+        if !self.connection.is_up() || matches!(self.phase, Phase::Closed) {
             return None;
         }
         if let Some(acknowledge) = self.inbound.poll_acknowledge(now, &mut self.ids) {
@@ -346,7 +261,7 @@ impl ClientEnd {
         if matches!(self.phase, Phase::Closed) {
             return None;
         }
-        [self.outbound.poll_timeout(), self.keepalive.deadline()]
+        [self.outbound.poll_timeout(), self.connection.poll_timeout()]
             .into_iter()
             .flatten()
             .min()
@@ -425,47 +340,16 @@ impl ClientEnd {
     }
 
     fn answer_handshake(&mut self, request: HandshakeRequest) {
-        let mut session = None;
-        let mut processed = Vec::with_capacity(request.requested_client_actions.len().min(MAX_ACTIONS));
-        for action in request.requested_client_actions.into_iter().take(MAX_ACTIONS) {
-            processed.push(match action.action_type {
-                ActionType::SessionType => match read_session_type(action.action_parameters) {
-                    Ok(parameters) => {
-                        session = Some(parameters);
-                        ProcessedAction::success(ActionType::SessionType)
-                    }
-                    Err(error) => {
-                        ProcessedAction::refused(ActionType::SessionType, ActionStatus::Failed, error)
-                    }
-                },
-                ActionType::KmsEncryption => ProcessedAction::refused(
-                    ActionType::KmsEncryption,
-                    ActionStatus::Unsupported,
-                    "this client cannot encrypt sessions with a KMS key".to_owned(),
-                ),
-                ActionType::Unknown(name) => {
-                    let error = format!("Unsupported action {name}");
-                    ProcessedAction::refused(ActionType::Unknown(name), ActionStatus::Unsupported, error)
-                }
-            });
-        }
-        let all_done = processed
-            .iter()
-            .all(|action| action.action_status == ActionStatus::Success);
+        let (response, session) = handshake::answer(request, &self.config.client_version);
         self.phase = match session {
             Some(SessionTypeParameters {
                 session_type,
                 properties,
-            }) if all_done => Phase::AwaitingHandshakeComplete {
+            }) => Phase::AwaitingHandshakeComplete {
                 session_type,
                 properties,
             },
-            _ => Phase::Refused,
-        };
-        let response = HandshakeResponse {
-            client_version: self.config.client_version.clone(),
-            processed_client_actions: processed,
-            errors: None,
+            None => Phase::Refused,
         };
         self.outbound
             .push(PayloadType::HandshakeResponse, payload::to_bytes(&response));
@@ -518,22 +402,5 @@ impl ClientEnd {
         self.inbound
             .set_cumulative(ours.cumulative_ack && hello.capabilities.cumulative_ack);
         self.max_payload = (hello.max_payload as usize).clamp(DEFAULT_MAX_PAYLOAD, LARGEST_MAX_PAYLOAD);
-    }
-}
-
-/// Answers at most this many actions of one request; AWS's agent sends two.
-const MAX_ACTIONS: usize = 16;
-
-/// Reads what kind of session is asked for, or says in AWS's words why it cannot be had.
-fn read_session_type(parameters: Value) -> Result<SessionTypeParameters, String> {
-    let failed = |why: String| format!("Failed to process action SessionType: {why}");
-    let parameters: SessionTypeParameters =
-        serde_json::from_value(parameters).map_err(|error| failed(PayloadError::from(error).to_string()))?;
-    match parameters.session_type {
-        SessionType::Unknown(name) => Err(failed(format!("Unknown session type {name}"))),
-        SessionType::StandardStream
-        | SessionType::InteractiveCommands
-        | SessionType::NonInteractiveCommands
-        | SessionType::Port => Ok(parameters),
     }
 }

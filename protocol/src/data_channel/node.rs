@@ -20,100 +20,26 @@
 //!
 //! A connection may come and go in every state without changing it, but for the pause.
 
+mod config;
+mod event;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::keepalive::Due;
+use crate::connection::{Connection, Unresponsive};
 use crate::payload::{
     self, Acknowledge, ActionStatus, AgentSessionState, ClientAction, HandshakeComplete, HandshakeRequest,
     HandshakeResponse, OpenDataChannel, SessionState, SessionType, Size, flag,
 };
-use crate::stream::{Arrival, Inbound, InboundLimits, Outbound, Window};
+use crate::stream::{Arrival, Inbound, Outbound};
 use crate::wire::{FLAG_ACKNOWLEDGE, Frame, MessageType, PayloadType};
-use crate::{
-    Capabilities, DEFAULT_MAX_PAYLOAD, Keepalive, MessageIds, NodeExtension, PeerMisbehaved, Time, Token,
-    Transmit,
-};
+use crate::{Capabilities, DEFAULT_MAX_PAYLOAD, MessageIds, PeerMisbehaved, Time, Token, Transmit};
 
-/// Says which session this is and what was agreed about it.
-#[derive(Clone, Debug)]
-pub struct NodeConfig {
-    /// Session id.
-    pub session_id: String,
-    /// Node id.
-    pub node_id: String,
-    /// Version to report in handshakes, four numbers: plugins choose features by it (`protocol.md` 5.7).
-    pub agent_version: String,
-    /// What our server allowed in `interactive_shell`; `None` towards AWS's own service.
-    pub extension: Option<NodeExtension>,
-    /// How much output is held for the server.
-    pub window: Window,
-    /// How much input is kept that came before its turn.
-    pub limits: InboundLimits,
-    /// When to ping and when to give a connection up.
-    pub keepalive: Keepalive,
-}
-
-impl NodeConfig {
-    /// Fills in the defaults.
-    pub fn new(
-        session_id: impl Into<String>,
-        node_id: impl Into<String>,
-        agent_version: impl Into<String>,
-        extension: Option<NodeExtension>,
-    ) -> NodeConfig {
-        NodeConfig {
-            session_id: session_id.into(),
-            node_id: node_id.into(),
-            agent_version: agent_version.into(),
-            extension,
-            window: Window::DEFAULT,
-            limits: InboundLimits::DEFAULT,
-            keepalive: Keepalive::SESSION,
-        }
-    }
-}
-
-/// Tells the node's shell what happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The client sent bytes, next in order.
-    Input(Bytes),
-    /// The client's terminal has this size.
-    Size(Size),
-    /// The client sent one of the numbers of [`flag`].
-    Flag(u32),
-    /// The handshake went well; output may flow.
-    HandshakeDone {
-        /// Version of the plugin, as it says.
-        client_version: String,
-    },
-    /// The handshake went wrong: end the session with these words.
-    HandshakeFailed(String),
-    /// The server wants no output for now.
-    Paused,
-    /// The server wants output again.
-    Resumed,
-    /// The server ended the session.
-    ChannelClosed,
-    /// The connection is dead although nothing was closed: replace it.
-    Unresponsive,
-}
-
-/// Names what the node tells the server about a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The session's process is about to start; send once per session.
-    Connected,
-    /// The process ended by itself; goes out after all output.
-    Terminating {
-        /// How it exited, told only to our own server.
-        exit_code: Option<i32>,
-    },
-}
+pub use config::NodeConfig;
+pub use event::{Event, State};
 
 /// Runs the node's end of one session over any number of connections.
 ///
@@ -124,25 +50,15 @@ pub enum State {
 pub struct NodeEnd {
     config: NodeConfig,
     ids: MessageIds,
-    link: Link,
+    connection: Connection,
     handshake: Handshake,
     publication: Publication,
     outbound: Outbound,
     inbound: Inbound,
-    keepalive: Keepalive,
     connected_state: StateReport,
     terminating: Option<Terminating>,
     events: VecDeque<Event>,
-    ping_is_due: bool,
     ignored: u64,
-}
-
-#[derive(Debug)]
-enum Link {
-    Down,
-    /// Connected, with the first text frame still to send.
-    Opening(String),
-    Up,
 }
 
 #[derive(Debug)]
@@ -179,16 +95,14 @@ impl NodeEnd {
         inbound.set_cumulative(config.extension.is_some_and(|extension| extension.cumulative_ack));
         NodeEnd {
             ids,
-            link: Link::Down,
+            connection: Connection::new(config.keepalive.clone()),
             handshake: Handshake::NotStarted,
             publication: Publication::Flowing,
             outbound: Outbound::new(MessageType::OutputStreamData, config.window),
             inbound,
-            keepalive: config.keepalive.clone(),
             connected_state: StateReport::NotAsked,
             terminating: None,
             events: VecDeque::new(),
-            ping_is_due: false,
             ignored: 0,
             config,
         }
@@ -205,10 +119,8 @@ impl NodeEnd {
             client_version: None,
             capabilities: self.config.extension.map(|_| Capabilities::OURS),
         };
-        self.link = Link::Opening(payload::to_text(&open));
+        self.connection.open(payload::to_text(&open), now);
         self.outbound.handle_connected();
-        self.keepalive.connected(now.monotonic);
-        self.ping_is_due = false;
         self.resume();
         if let Some(Terminating {
             report: report @ StateReport::Sent,
@@ -222,9 +134,8 @@ impl NodeEnd {
 
     /// Notes that the websocket is gone.
     pub fn handle_disconnected(&mut self, _now: Time) {
-        self.link = Link::Down;
+        self.connection.close();
         self.outbound.handle_disconnected();
-        self.keepalive.disconnected();
     }
 
     /// Takes one binary message.
@@ -234,7 +145,7 @@ impl NodeEnd {
     /// The server or the client broke a rule. The offending message changed nothing (a stream frame with an unusable
     /// payload is acknowledged and skipped), so the session can go on.
     pub fn handle_message(&mut self, message: Bytes, now: Time) -> Result<(), PeerMisbehaved> {
-        self.keepalive.heard(now.monotonic);
+        self.connection.heard(now);
         let frame = Frame::decode(message)?;
         let message_type = frame.message_type;
         match message_type {
@@ -280,7 +191,7 @@ impl NodeEnd {
 
     /// Notes that a ping was answered.
     pub fn handle_pong(&mut self, now: Time) {
-        self.keepalive.pong(now.monotonic);
+        self.connection.pong(now);
     }
 
     /// Does what is due at `now`.
@@ -293,10 +204,8 @@ impl NodeEnd {
         {
             self.fail_handshake(HANDSHAKE_TIMED_OUT.to_owned());
         }
-        match self.keepalive.elapse(now.monotonic) {
-            Some(Due::Ping) => self.ping_is_due = true,
-            Some(Due::Unresponsive) => self.events.push_back(Event::Unresponsive),
-            None => {}
+        if let Some(Unresponsive) = self.connection.handle_timeout(now) {
+            self.events.push_back(Event::Unresponsive);
         }
     }
 
@@ -360,16 +269,11 @@ impl NodeEnd {
 
     /// Returns the next message to send at `now`; nothing while disconnected.
     pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
-        match std::mem::replace(&mut self.link, Link::Up) {
-            Link::Up => {}
-            Link::Down => {
-                self.link = Link::Down;
-                return None;
-            }
-            Link::Opening(text) => return Some(Transmit::Text(text)),
+        if let Some(transmit) = self.connection.poll_transmit() {
+            return Some(transmit);
         }
-        if std::mem::take(&mut self.ping_is_due) {
-            return Some(Transmit::Ping(Bytes::from_static(Keepalive::PAYLOAD)));
+        if !self.connection.is_up() {
+            return None;
         }
         if self.connected_state == StateReport::Due {
             self.connected_state = StateReport::Sent;
@@ -410,7 +314,7 @@ impl NodeEnd {
             Handshake::AwaitingResponse { since } => Some(since + HANDSHAKE_TIMEOUT),
             Handshake::NotStarted | Handshake::Complete | Handshake::Failed => None,
         };
-        [resend, handshake, self.keepalive.deadline()]
+        [resend, handshake, self.connection.poll_timeout()]
             .into_iter()
             .flatten()
             .min()

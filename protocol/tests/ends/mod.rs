@@ -18,15 +18,15 @@ use drawbridge_protocol::{Capabilities, Hello, MessageIds, NodeExtension, Time, 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub const SESSION: &str = "alice-0a1b2c3d4e5f67890";
-pub const NODE: &str = "mi-0123456789abcdef0";
+pub(crate) const SESSION: &str = "alice-0a1b2c3d4e5f67890";
+pub(crate) const NODE: &str = "mi-0123456789abcdef0";
 
-pub fn at(ms: u64) -> Time {
+pub(crate) fn at(ms: u64) -> Time {
     Time::new(Duration::from_millis(ms), 1_700_000_000_000 + ms)
 }
 
 /// A client of AWS's service, connected, its text frame sent.
-pub fn client() -> ClientEnd {
+pub(crate) fn client() -> ClientEnd {
     let config = ClientConfig {
         capabilities: None,
         ..ClientConfig::new(Uuid::from_u128(1), "1.2.800.0")
@@ -35,7 +35,7 @@ pub fn client() -> ClientEnd {
 }
 
 /// A client of our server, connected, its text frame sent and the server's hello received.
-pub fn our_client() -> ClientEnd {
+pub(crate) fn our_client() -> ClientEnd {
     let mut client = connected_client(ClientConfig::new(Uuid::from_u128(1), "1.2.800.0"));
     client
         .handle_message(
@@ -51,7 +51,7 @@ pub fn our_client() -> ClientEnd {
     client
 }
 
-pub fn connected_client(config: ClientConfig) -> ClientEnd {
+pub(crate) fn connected_client(config: ClientConfig) -> ClientEnd {
     let mut client = ClientEnd::new(config, MessageIds::new([1; 16]));
     client.handle_connected(Token::new("token"), at(0));
     assert!(matches!(client.poll_transmit(at(0)), Some(Transmit::Text(_))));
@@ -59,7 +59,7 @@ pub fn connected_client(config: ClientConfig) -> ClientEnd {
 }
 
 /// A client that is already in a shell: one frame of output came, and was acknowledged.
-pub fn shell_client() -> ClientEnd {
+pub(crate) fn shell_client() -> ClientEnd {
     let mut client = client();
     client.handle_message(output(0, "$ "), at(0)).unwrap();
     assert!(matches!(
@@ -72,12 +72,12 @@ pub fn shell_client() -> ClientEnd {
 }
 
 /// A node towards AWS's service, connected, its text frame sent.
-pub fn node() -> NodeEnd {
+pub(crate) fn node() -> NodeEnd {
     connected_node(None)
 }
 
 /// A node towards our server, connected, its text frame sent.
-pub fn our_node() -> NodeEnd {
+pub(crate) fn our_node() -> NodeEnd {
     connected_node(Some(NodeExtension {
         max_payload: 32768,
         cumulative_ack: true,
@@ -92,7 +92,7 @@ fn connected_node(extension: Option<NodeExtension>) -> NodeEnd {
     node
 }
 
-pub fn node_control() -> NodeControl {
+pub(crate) fn node_control() -> NodeControl {
     let config = NodeControlConfig::new("3.3.987.0", "linux");
     let mut control = NodeControl::new(config, MessageIds::new([3; 16]));
     control.handle_connected(Token::new("token"), at(0));
@@ -101,7 +101,7 @@ pub fn node_control() -> NodeControl {
 }
 
 /// A server whose node has just been let in, at time 0.
-pub fn server_control(open: &str) -> ServerControl {
+pub(crate) fn server_control(open: &str) -> ServerControl {
     let mut control = ServerControl::new(MessageIds::new([4; 16]), at(0));
     control.handle_text(open, at(0)).unwrap();
     assert!(control.poll_event().is_some());
@@ -109,27 +109,27 @@ pub fn server_control(open: &str) -> ServerControl {
     control
 }
 
-pub const AWS_NODE_OPENS: &str = include_str!("../vectors/open_control_channel.json");
-pub const OUR_NODE_OPENS: &str = include_str!("../vectors/open_control_channel_drawbridge.json");
+pub(crate) const AWS_NODE_OPENS: &str = include_str!("../vectors/open_control_channel.json");
+pub(crate) const OUR_NODE_OPENS: &str = include_str!("../vectors/open_control_channel_drawbridge.json");
 
-pub fn client_frames(client: &mut ClientEnd, now: Time) -> Vec<Frame> {
+pub(crate) fn client_frames(client: &mut ClientEnd, now: Time) -> Vec<Frame> {
     frames(std::iter::from_fn(|| client.poll_transmit(now)))
 }
 
-pub fn node_frames(node: &mut NodeEnd, now: Time) -> Vec<Frame> {
+pub(crate) fn node_frames(node: &mut NodeEnd, now: Time) -> Vec<Frame> {
     frames(std::iter::from_fn(|| node.poll_transmit(now)))
 }
 
-pub fn client_events(client: &mut ClientEnd) -> Vec<client::Event> {
+pub(crate) fn client_events(client: &mut ClientEnd) -> Vec<client::Event> {
     std::iter::from_fn(|| client.poll_event()).collect()
 }
 
-pub fn node_events(node: &mut NodeEnd) -> Vec<node::Event> {
+pub(crate) fn node_events(node: &mut NodeEnd) -> Vec<node::Event> {
     std::iter::from_fn(|| node.poll_event()).collect()
 }
 
 /// Reads the frames among these messages; pings are left out, text is a failure.
-pub fn frames(transmits: impl Iterator<Item = Transmit>) -> Vec<Frame> {
+pub(crate) fn frames(transmits: impl Iterator<Item = Transmit>) -> Vec<Frame> {
     transmits
         .filter_map(|transmit| match transmit {
             Transmit::Binary(bytes) => Some(Frame::decode(bytes).unwrap()),
@@ -140,7 +140,7 @@ pub fn frames(transmits: impl Iterator<Item = Transmit>) -> Vec<Frame> {
 }
 
 /// Lists the sequence numbers that these frames acknowledge.
-pub fn acknowledged(frames: &[Frame]) -> Vec<i64> {
+pub(crate) fn acknowledged(frames: &[Frame]) -> Vec<i64> {
     let acknowledges = frames
         .iter()
         .filter(|frame| frame.message_type == MessageType::Acknowledge);
@@ -150,14 +150,14 @@ pub fn acknowledged(frames: &[Frame]) -> Vec<i64> {
 }
 
 /// Leaves out everything but stream data.
-pub fn stream_data(frames: Vec<Frame>) -> Vec<Frame> {
+pub(crate) fn stream_data(frames: Vec<Frame>) -> Vec<Frame> {
     frames
         .into_iter()
         .filter(|frame| frame.message_type.is_stream_data())
         .collect()
 }
 
-pub fn output(sequence: i64, payload: impl Into<Bytes>) -> Bytes {
+pub(crate) fn output(sequence: i64, payload: impl Into<Bytes>) -> Bytes {
     stream_frame(
         MessageType::OutputStreamData,
         sequence,
@@ -166,7 +166,7 @@ pub fn output(sequence: i64, payload: impl Into<Bytes>) -> Bytes {
     )
 }
 
-pub fn input(sequence: i64, payload: impl Into<Bytes>) -> Bytes {
+pub(crate) fn input(sequence: i64, payload: impl Into<Bytes>) -> Bytes {
     stream_frame(
         MessageType::InputStreamData,
         sequence,
@@ -175,7 +175,7 @@ pub fn input(sequence: i64, payload: impl Into<Bytes>) -> Bytes {
     )
 }
 
-pub fn stream_frame(
+pub(crate) fn stream_frame(
     message_type: MessageType,
     sequence: i64,
     payload_type: PayloadType,
@@ -191,27 +191,27 @@ pub fn stream_frame(
     .encode()
 }
 
-pub fn acknowledge(message_type: MessageType, sequence: i64) -> Bytes {
+pub(crate) fn acknowledge(message_type: MessageType, sequence: i64) -> Bytes {
     message(
         MessageType::Acknowledge,
         Acknowledge::new(message_type, Uuid::nil(), sequence).to_bytes(),
     )
 }
 
-pub fn message(message_type: MessageType, payload: impl Into<Bytes>) -> Bytes {
+pub(crate) fn message(message_type: MessageType, payload: impl Into<Bytes>) -> Bytes {
     Frame::control(message_type, Uuid::from_u128(0xcafe), payload.into(), at(0)).encode()
 }
 
-pub fn hello(hello: Hello) -> Bytes {
+pub(crate) fn hello(hello: Hello) -> Bytes {
     message(MessageType::DrawbridgeHello, payload::to_bytes(&hello))
 }
 
-pub fn channel_closed(output: &str) -> Bytes {
+pub(crate) fn channel_closed(output: &str) -> Bytes {
     let closed = json!({"SessionId": SESSION, "Output": output});
     message(MessageType::ChannelClosed, payload::to_bytes(&closed))
 }
 
-pub fn handshake_request(sequence: i64, actions: Vec<ClientAction>) -> Bytes {
+pub(crate) fn handshake_request(sequence: i64, actions: Vec<ClientAction>) -> Bytes {
     let request = HandshakeRequest {
         agent_version: "3.3.987.0".to_owned(),
         requested_client_actions: actions,
@@ -225,11 +225,11 @@ pub fn handshake_request(sequence: i64, actions: Vec<ClientAction>) -> Bytes {
     )
 }
 
-pub fn port_action() -> ClientAction {
+pub(crate) fn port_action() -> ClientAction {
     ClientAction::session_type(SessionType::Port, json!({"portNumber": "80"}))
 }
 
-pub fn kms_action() -> ClientAction {
+pub(crate) fn kms_action() -> ClientAction {
     let action_parameters = json!({"KMSKeyId": "k", "Challenge": "AAECAwQFBgcICQoLDA0ODw=="});
     ClientAction {
         action_type: ActionType::KmsEncryption,
@@ -237,7 +237,7 @@ pub fn kms_action() -> ClientAction {
     }
 }
 
-pub fn handshake_complete(sequence: i64, customer_message: &str) -> Bytes {
+pub(crate) fn handshake_complete(sequence: i64, customer_message: &str) -> Bytes {
     let complete = HandshakeComplete {
         handshake_time_to_complete: 1,
         customer_message: customer_message.to_owned(),
@@ -251,7 +251,7 @@ pub fn handshake_complete(sequence: i64, customer_message: &str) -> Bytes {
     )
 }
 
-pub fn handshake_response(sequence: i64, processed_client_actions: Vec<ProcessedAction>) -> Bytes {
+pub(crate) fn handshake_response(sequence: i64, processed_client_actions: Vec<ProcessedAction>) -> Bytes {
     let response = HandshakeResponse {
         client_version: "1.2.650.0".to_owned(),
         processed_client_actions,
@@ -266,11 +266,11 @@ pub fn handshake_response(sequence: i64, processed_client_actions: Vec<Processed
     )
 }
 
-pub fn interactive_shell(session_id: &str) -> InteractiveShell {
+pub(crate) fn interactive_shell(session_id: &str) -> InteractiveShell {
     InteractiveShell::new(&shell_content(session_id))
 }
 
-pub fn shell_content(session_id: &str) -> ShellContent {
+pub(crate) fn shell_content(session_id: &str) -> ShellContent {
     ShellContent {
         document_name: "SSM-SessionManagerRunShell".to_owned(),
         document_content: json!({"schemaVersion": "1.0", "sessionType": "Standard_Stream", "properties": Value::Null}),
