@@ -80,3 +80,8 @@ impl Account {
         })
     }
 }
+
+/// Says whether this process may become other accounts.
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
+}

@@ -15,7 +15,7 @@ use drawbridge_aws_client::WebSocket;
 use drawbridge_protocol::control_channel::node::{Event, NodeControl, NodeControlConfig};
 use drawbridge_protocol::payload::ShellContent;
 use drawbridge_protocol::{Capabilities, Keepalive, MessageIds, Time};
-use drawbridge_session::{RandomArray, SessionId};
+use drawbridge_session::{Clock, NodeId, Random, RandomArray, SessionId};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use uuid::Uuid;
@@ -55,8 +55,6 @@ const BACKLOG_BYTES: usize = 128 * 1024;
 
 /// Serves sessions until `stop` resolves, which ends the agent but none of its sessions.
 ///
-/// `connected` is called when the control channel is up for the first time.
-///
 /// # Errors
 ///
 /// When the registry of sessions cannot be read. That the server is away is not an error.
@@ -64,16 +62,22 @@ pub async fn run(
     node: Node,
     state: StateFolder,
     settings: AgentSettings,
-    connected: impl FnOnce(),
     stop: impl Future<Output = ()>,
 ) -> Result<(), StateError> {
     let node = Arc::new(node);
     let registry = Registry::open(&state)?;
-    let mut agent = Agent::new(Arc::clone(&node), state, registry, settings);
+    let identity = Identity {
+        node: node.id().clone(),
+        capabilities: node.has_own_server().then_some(Capabilities::OURS),
+        clock: Arc::clone(node.clock()),
+        random: Arc::clone(node.random()),
+    };
+    let dial = ControlDial { node: Arc::clone(&node) };
+    let mut agent = Agent::new(identity, dial, state, registry, settings);
     agent.take_up().await?;
     let platform = Platform::of_this_machine();
     tokio::select! {
-        () = agent.serve(connected) => {}
+        () = agent.serve() => {}
         () = heartbeat::report(&node, &platform) => {}
         () = stop => {}
     }
@@ -81,13 +85,21 @@ pub async fn run(
     Ok(())
 }
 
-struct Agent {
-    node: Arc<Node>,
+/// Who the agent is, apart from how it reaches its server.
+struct Identity {
+    node: NodeId,
+    capabilities: Option<Capabilities>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+struct Agent<D: Dial> {
+    identity: Identity,
     state: StateFolder,
     registry: Registry,
     settings: AgentSettings,
     control: NodeControl,
-    line: Line<ControlDial>,
+    line: Line<D>,
     workers: HashMap<SessionId, Worker>,
     watches: FuturesUnordered<Watch>,
     reports: HashMap<Uuid, SessionFolder>,
@@ -123,18 +135,17 @@ enum StartError {
     TooMany,
 }
 
-impl Agent {
-    fn new(node: Arc<Node>, state: StateFolder, registry: Registry, settings: AgentSettings) -> Self {
+impl<D: Dial> Agent<D> {
+    fn new(identity: Identity, dial: D, state: StateFolder, registry: Registry, settings: AgentSettings) -> Self {
         let config = NodeControlConfig {
-            capabilities: node.has_own_server().then_some(Capabilities::OURS),
+            capabilities: identity.capabilities,
             keepalive: KEEPALIVE,
             ..NodeControlConfig::new(AGENT_VERSION, "linux")
         };
-        let random = Arc::clone(node.random());
         Self {
-            control: NodeControl::new(config, MessageIds::new(random.array())),
-            line: Line::new(ControlDial { node: Arc::clone(&node) }, Backoff::CONTROL, random),
-            node,
+            control: NodeControl::new(config, MessageIds::new(identity.random.array())),
+            line: Line::new(dial, Backoff::CONTROL, Arc::clone(&identity.random)),
+            identity,
             state,
             registry,
             settings,
@@ -167,8 +178,7 @@ impl Agent {
         Ok(())
     }
 
-    async fn serve(&mut self, connected: impl FnOnce()) {
-        let mut connected = Some(connected);
+    async fn serve(&mut self) {
         loop {
             while let Some(event) = self.control.poll_event() {
                 self.handle_event(event);
@@ -178,13 +188,6 @@ impl Agent {
             line.fill(BACKLOG_BYTES, || control.poll_transmit(now));
 
             match self.next().await {
-                Happened::Line(LineEvent::Up(token)) => {
-                    tracing::info!("control channel connected");
-                    self.control.handle_connected(token, self.now());
-                    if let Some(connected) = connected.take() {
-                        connected();
-                    }
-                }
                 Happened::Line(event) => self.handle_line(event),
                 Happened::Worker(WorkerEvent::Ended(session)) => self.handle_ended(&session).await,
                 Happened::Worker(WorkerEvent::Overdue(process)) => kill(&process),
@@ -195,7 +198,7 @@ impl Agent {
 
     async fn next(&mut self) -> Happened {
         let deadline = self.control.poll_timeout();
-        let wait = deadline.map(|deadline| deadline.saturating_sub(self.node.clock().monotonic()));
+        let wait = deadline.map(|deadline| deadline.saturating_sub(self.identity.clock.monotonic()));
         let Self { line, watches, .. } = self;
         tokio::select! {
             event = line.next() => Happened::Line(event),
@@ -217,8 +220,12 @@ impl Agent {
                 tracing::info!("control channel lost");
                 self.control.handle_disconnected(now);
             }
+            LineEvent::Up(token) => {
+                tracing::info!("control channel connected");
+                self.control.handle_connected(token, now);
+            }
             // A control channel has no session that could have ended.
-            LineEvent::Up(_) | LineEvent::Flushed | LineEvent::SessionEnded => {}
+            LineEvent::Flushed | LineEvent::SessionEnded => {}
         }
     }
 
@@ -251,7 +258,7 @@ impl Agent {
             Err(error) => {
                 tracing::error!(session.id = %session, %error, "cannot keep track of a session");
                 let outcome = Outcome::failed(format!("Unable to start shell: {}", chain(&error)));
-                self.control.complete(outcome.report(&session, self.node.id()), self.now());
+                self.control.complete(outcome.report(&session, &self.identity.node), self.now());
                 return;
             }
         };
@@ -309,7 +316,7 @@ impl Agent {
             }));
         } else if !self.reports.values().any(|folder| *folder.session() == session) {
             // The server believes in a session that this node knows nothing of, and would otherwise go on doing so.
-            self.control.complete(Outcome::success().report(&session, self.node.id()), self.now());
+            self.control.complete(Outcome::success().report(&session, &self.identity.node), self.now());
         }
     }
 
@@ -341,7 +348,7 @@ impl Agent {
 
     fn complete(&mut self, folder: SessionFolder) {
         let outcome = folder.outcome().unwrap_or_else(Outcome::success);
-        let report = outcome.report(folder.session(), self.node.id());
+        let report = outcome.report(folder.session(), &self.identity.node);
         tracing::info!(session.id = %folder.session(), status = ?outcome.status, output = outcome.output, "session ended");
         let message = self.control.complete(report, self.now());
         self.reports.insert(message, folder);
@@ -358,7 +365,7 @@ impl Agent {
     }
 
     fn now(&self) -> Time {
-        let clock = self.node.clock();
+        let clock = &self.identity.clock;
         Time::new(clock.monotonic(), clock.epoch_ms())
     }
 }
@@ -382,3 +389,6 @@ impl Dial for ControlDial {
         Box::pin(async move { gateway::open(&node, Channel::Control).await })
     }
 }
+
+#[cfg(test)]
+mod tests;

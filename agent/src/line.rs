@@ -7,6 +7,9 @@
 //!      └── the server says that there is nothing to connect to ──▶ Down
 //! ```
 
+#[cfg(test)]
+pub(crate) mod memory;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -6,7 +6,15 @@ mod stat;
 pub use handle::ProcessHandle;
 pub use stat::{ProcessStat, all, boot_id, stat};
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use serde::{Deserialize, Serialize};
+
+/// Keeps the memory of this process, which holds the node's credentials, out of core dumps and other processes' reach.
+///
+/// Programs that it executes are not affected. Systems that refuse are left as they are.
+pub fn protect_memory() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
 
 /// A process that cannot be confused with a later one of the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -89,6 +89,22 @@ impl StateFolder {
     /// Returns where the folder is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Takes the folder for this process until the returned file is dropped; `None` while another process has it.
+    ///
+    /// # Errors
+    ///
+    /// When the lock file cannot be made.
+    pub fn lock(&self) -> Result<Option<File>, StateError> {
+        let path = self.path.join("lock");
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path);
+        let file = opened.map_err(|source| StateError::Io { action: "open", path: path.clone(), source })?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(StateError::Io { action: "lock", path, source: error.into() }),
+        }
     }
 
     /// Writes a file of mode 0600 so that readers see all of it or what was there before, also after a power loss.
@@ -233,6 +249,15 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
         folder.remove("file").expect("removed");
         folder.remove("file").expect("nothing to remove");
+    }
+
+    #[test]
+    fn belongs_to_one_process_at_a_time() {
+        let (_parent, folder) = folder();
+        let held = folder.lock().expect("lockable").expect("free");
+        assert!(folder.lock().expect("lockable").is_none());
+        drop(held);
+        assert!(folder.lock().expect("lockable").is_some());
     }
 
     #[test]

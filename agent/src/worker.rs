@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_client::{Environment, WebSocket};
 use drawbridge_session::{Clock, Random, SessionId};
-use rustix::process::{DumpableBehavior, getpid, set_child_subreaper, set_dumpable_behavior};
+use rustix::process::{getpid, set_child_subreaper};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Instrument as _;
 
@@ -24,7 +24,7 @@ use crate::account::{AccountError, choose};
 use crate::gateway::{self, Channel};
 use crate::identity::{KeyRotation, Node, NodeError};
 use crate::line::{Dial, Dialled};
-use crate::process::ProcessIdentity;
+use crate::process::{ProcessIdentity, protect_memory};
 use crate::pty::{ShellError, shell_environment};
 use crate::sessions::{Outcome, SessionFolder, WorkerSpec, chain};
 use crate::state::{StateError, StateFolder};
@@ -87,9 +87,9 @@ async fn run(
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 ) -> Result<Outcome, WorkerError> {
-    // Neither is needed for a session to work, and old kernels or strict sandboxes may refuse.
+    protect_memory();
+    // A session works without it; then only what stays in the shell's own session is found at its end.
     let _ = set_child_subreaper(Some(getpid()));
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let mut stop = signal(SignalKind::terminate()).map_err(WorkerError::Signals)?;
 
     let folder = SessionFolder::open(&spec.session_folder)?.ok_or(WorkerError::Folder)?;

@@ -1,10 +1,8 @@
 //! A worker's session against the client's end of the protocol, over websockets in memory.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,60 +13,28 @@ use drawbridge_protocol::wire::{Frame, MessageType};
 use drawbridge_protocol::{MessageIds, NodeExtension, Time, Token, Transmit};
 use drawbridge_session::{Clock, NodeId, SeededRandom, SessionId, SystemClock};
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::DuplexStream;
-use tokio::sync::{mpsc, oneshot};
-use tokio_tungstenite::WebSocketStream;
+use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use uuid::Uuid;
 
 use super::session::{Settings, ShellSession};
 use crate::account::{Account, RunAs};
-use crate::gateway::GatewayError;
-use crate::line::{Dial, Dialled};
+use crate::line::memory::{Listener, Socket, memory};
 use crate::pty::{Leftovers, shell_environment};
 use crate::sessions::{Outcome, ShellPlan};
 
 /// Long enough for a busy machine; no test waits this long when it passes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-type Socket = WebSocketStream<DuplexStream>;
-
-/// Connects to a [`Client`], or says that the session is over.
-struct MemoryDial {
-    accepted: mpsc::UnboundedSender<Socket>,
-    session_ended: Rc<RefCell<bool>>,
-}
-
-impl Dial for MemoryDial {
-    type Transport = Socket;
-
-    fn dial(&self) -> Dialled<Socket> {
-        let (accepted, session_ended) = (self.accepted.clone(), Rc::clone(&self.session_ended));
-        Box::pin(async move {
-            if *session_ended.borrow() {
-                return Err(GatewayError::SessionEnded);
-            }
-            let (near, far) = tokio::io::duplex(64 * 1024);
-            let far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
-            let near = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
-            // A client that is gone leaves the worker alone with a connection that breaks.
-            let _ = accepted.send(far);
-            Ok((Token::new("t0ken"), near))
-        })
-    }
-}
-
 /// The client's end, with what a relay does in between left out.
 struct Client {
     end: ClientEnd,
-    connections: mpsc::UnboundedReceiver<Socket>,
+    listener: Listener,
     socket: Option<Socket>,
     clock: Arc<dyn Clock>,
     output: Vec<u8>,
     opened: Vec<OpenDataChannel>,
     states: Vec<AgentSessionState>,
-    session_ended: Rc<RefCell<bool>>,
 }
 
 impl Client {
@@ -107,7 +73,7 @@ impl Client {
         }
         let wait = self.end.poll_timeout().map_or(PATIENCE, |deadline| deadline.saturating_sub(now.monotonic));
         tokio::select! {
-            Some(socket) = self.connections.recv() => {
+            Some(socket) = self.listener.connections.recv() => {
                 self.socket = Some(socket);
                 self.end.handle_connected(Token::new("t"), now);
             }
@@ -199,9 +165,7 @@ fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
         // The test program has other tests' children.
         adopts_orphans: false,
     };
-    let (accepted, connections) = mpsc::unbounded_channel();
-    let session_ended = Rc::new(RefCell::new(false));
-    let dial = MemoryDial { accepted, session_ended: Rc::clone(&session_ended) };
+    let (dial, listener) = memory();
     let session = ShellSession::start(settings, dial, Arc::clone(&clock), random).expect("started");
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = Box::pin(async move {
@@ -215,13 +179,12 @@ fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
         stop,
         client: Client {
             end: ClientEnd::new(ClientConfig::new(Uuid::nil(), "1.2.764.0"), MessageIds::new([9; 16])),
-            connections,
+            listener,
             socket: None,
             clock,
             output: Vec::new(),
             opened: Vec::new(),
             states: Vec::new(),
-            session_ended,
         },
     }
 }
@@ -339,7 +302,7 @@ async fn ends_when_the_server_closes_the_channel() {
 async fn ends_when_the_server_knows_the_session_no_more() {
     let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
     beside(&mut session, client.until(|client| !client.output.is_empty())).await;
-    *client.session_ended.borrow_mut() = true;
+    client.listener.session_ended.set(true);
     client.cut();
     assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
 }
