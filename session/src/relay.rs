@@ -58,6 +58,7 @@ struct FakeState {
     terminated: Vec<(SessionId, String)>,
     disconnected: Vec<NodeId>,
     patience: Option<Duration>,
+    refuses_starts: bool,
 }
 
 impl FakeRelay {
@@ -74,6 +75,11 @@ impl FakeRelay {
     /// Takes down a node's control channel.
     pub fn lose(&self, node: &NodeId) {
         self.lock().connected.remove(node);
+    }
+
+    /// Loses the node of every session that is started from now on.
+    pub fn refuse_starts(&self) {
+        self.lock().refuses_starts = true;
     }
 
     /// Returns what was started, in order.
@@ -105,7 +111,7 @@ impl FakeRelay {
 impl Relay for FakeRelay {
     async fn start(&self, session: AuthorizedSession, start: SessionStart) -> Result<(), RelayError> {
         let mut state = self.lock();
-        if !state.connected.contains(session.node()) {
+        if state.refuses_starts || !state.connected.contains(session.node()) {
             return Err(RelayError::NodeNotConnected(session.node().clone()));
         }
         state.live.insert(session.session().clone());

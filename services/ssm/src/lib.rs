@@ -1,1 +1,95 @@
-//! Being built.
+//! The `ssm` service: sessions, activations, managed nodes and their tags, and what agents ask of it.
+//!
+//! Each operation has a file of its own with its declaration (`OPERATION`: action, resources, signature), its typed
+//! input and output, its handler and its tests. The gateway has validated the input against the service's model
+//! before it calls [`Ssm::call`]; the call is authorized there, before any handler sees it.
+//!
+//! This crate refuses to know sockets, wire dialects and the relay's insides.
+
+mod activations;
+mod agents;
+mod error;
+mod input;
+mod nodes;
+mod page;
+mod service;
+mod sessions;
+mod tags;
+#[cfg(test)]
+mod testing;
+mod wire;
+
+pub use service::{Settings, Ssm};
+
+use drawbridge_aws_dialects::error::AwsError;
+
+/// An operation of this service.
+pub type Operation = drawbridge_session::Operation<Ssm, AwsError>;
+
+/// The operations of `AmazonSSM.<Operation>`.
+pub const OPERATIONS: &[Operation] = &[
+    activations::create::OPERATION,
+    activations::delete::OPERATION,
+    activations::describe::OPERATION,
+    agents::inventory::PUT_COMPLIANCE_ITEMS,
+    agents::inventory::PUT_INVENTORY,
+    agents::list_associations::LIST_ASSOCIATIONS,
+    agents::list_associations::LIST_INSTANCE_ASSOCIATIONS,
+    agents::list_associations::UPDATE_INSTANCE_ASSOCIATION_STATUS,
+    agents::register::OPERATION,
+    agents::report::OPERATION,
+    agents::rotate_key::OPERATION,
+    agents::role_token::OPERATION,
+    nodes::deregister::OPERATION,
+    nodes::describe_information::OPERATION,
+    nodes::describe_properties::OPERATION,
+    nodes::update_role::OPERATION,
+    sessions::connection_status::OPERATION,
+    sessions::describe::OPERATION,
+    sessions::resume::OPERATION,
+    sessions::start::OPERATION,
+    sessions::terminate::OPERATION,
+    tags::add::OPERATION,
+    tags::list::OPERATION,
+    tags::remove::OPERATION,
+];
+
+/// Drawbridge's own operations, `Drawbridge.<Operation>`, signed for the service `ssm` like the others.
+pub const DRAWBRIDGE_OPERATIONS: &[Operation] = &[sessions::attach::OPERATION, sessions::watch::OPERATION];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use drawbridge_aws_dialects::model::{self, Service};
+
+    use super::*;
+
+    #[test]
+    fn every_modelled_operation_has_a_handler_and_every_handler_a_model() {
+        let names = |operations: &[Operation]| {
+            operations
+                .iter()
+                .map(|it| it.name.to_owned())
+                .collect::<BTreeSet<_>>()
+        };
+        let modelled = |service: &Service| {
+            service
+                .operations()
+                .map(|it| it.name().to_owned())
+                .collect::<BTreeSet<_>>()
+        };
+        assert_eq!(names(OPERATIONS), modelled(model::ssm()));
+        assert_eq!(names(DRAWBRIDGE_OPERATIONS), modelled(model::drawbridge()));
+    }
+
+    #[test]
+    fn every_action_is_named_after_its_operation() {
+        for operation in OPERATIONS {
+            assert_eq!(operation.action, format!("ssm:{}", operation.name));
+        }
+        for operation in DRAWBRIDGE_OPERATIONS {
+            assert_eq!(operation.action, format!("drawbridge:{}", operation.name));
+        }
+    }
+}

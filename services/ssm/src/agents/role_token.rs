@@ -1,0 +1,166 @@
+//! `RequestManagedInstanceRoleToken`: gives a node, proven by its own key, the credentials of its role.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Call, Secret, SignedWith};
+use drawbridge_store::TemporaryCredentials;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::calling_node;
+use crate::error::{internal, invalid_instance_id};
+use crate::service::later;
+use crate::{Operation, Ssm, input, wire};
+
+pub(crate) const OPERATION: Operation = Operation {
+    name: "RequestManagedInstanceRoleToken",
+    action: "ssm:RequestManagedInstanceRoleToken",
+    signed_with: SignedWith::NodeKey,
+    resources: calling_node,
+    handler: |ssm, call| Box::pin(role_token(ssm, call)),
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Input {
+    fingerprint: String,
+}
+
+/// All five members, always: AWS's agent reads each of them without looking.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Output {
+    access_key_id: String,
+    secret_access_key: Secret,
+    session_token: Secret,
+    #[serde(serialize_with = "wire::epoch")]
+    token_expiration_date: Timestamp,
+    update_key_pair: bool,
+}
+
+async fn role_token(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
+    let (caller, _, input) = call.into_parts();
+    let Input { fingerprint } = input::read(input)?;
+    let id = caller.principal.node().map_or("", |node| node.as_str());
+    let node = ssm
+        .node(&caller, id)
+        .await?
+        .ok_or_else(|| invalid_instance_id(id))?;
+    if !Secret::new(node.fingerprint.as_str()).equals(&fingerprint) {
+        tracing::warn!(node.id = %node.id, source.ip = %caller.source_ip, "a node's key came from another machine");
+        return Err(AwsError::new(
+            "MachineFingerprintDoesNotMatch",
+            "The fingerprint is not the one that the managed node registered with.",
+        ));
+    }
+    let expires_at = later(ssm.clock.now(), ssm.settings.node_credential_lifetime);
+    let minted = TemporaryCredentials::mint(&node, expires_at, &ssm.root, ssm.random.as_ref());
+    let output = Output {
+        access_key_id: minted.access_key_id.to_string(),
+        secret_access_key: minted.secret_access_key,
+        session_token: minted.session_token,
+        token_expiration_date: minted.expires_at,
+        update_key_pair: false,
+    };
+    serde_json::to_value(&output).map_err(internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::Clock as _;
+    use drawbridge_store::{Credential, credentials};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::House;
+
+    #[tokio::test]
+    async fn the_credentials_prove_the_node() {
+        let house = House::new().await;
+        let node = house.node().await;
+        let input = json!({"Fingerprint": "machine"});
+        let answer = house
+            .ask_as(house.as_node_key(&node), OPERATION.name, input)
+            .await
+            .expect("given");
+        assert_eq!(answer["TokenExpirationDate"], json!(1_767_323_045.0 + 3600.0));
+        assert_eq!(answer["UpdateKeyPair"], false);
+        let text = |member: &str| answer[member].as_str().expect("a text");
+        let found = credentials::credential(
+            house.ssm.store.as_ref(),
+            &house.ssm.root,
+            text("AccessKeyId"),
+            Some(text("SessionToken")),
+            &node.region,
+            house.clock.now(),
+        )
+        .await
+        .expect("known");
+        let Credential::Secret { secret, principal } = found else {
+            panic!("not a secret")
+        };
+        assert!(secret.equals(text("SecretAccessKey")));
+        assert_eq!(principal, house.as_node(&node).principal);
+    }
+
+    #[tokio::test]
+    async fn refuses_what_is_wrong() {
+        let house = House::new().await;
+        let node = house.node().await;
+        house
+            .refuses_as(
+                &house.as_node_key(&node),
+                OPERATION.name,
+                &[
+                    (json!({}), "ValidationException"),
+                    (json!({"Fingerprint": ""}), "ValidationException"),
+                    (json!({"Fingerprint": 1}), "SerializationException"),
+                    (
+                        json!({"Fingerprint": "another machine"}),
+                        "MachineFingerprintDoesNotMatch",
+                    ),
+                    (
+                        json!({"Fingerprint": "Machine"}),
+                        "MachineFingerprintDoesNotMatch",
+                    ),
+                ],
+            )
+            .await;
+        house
+            .ask("DeregisterManagedInstance", json!({"InstanceId": node.id}))
+            .await
+            .expect("gone");
+        house
+            .refuses_as(
+                &house.as_node_key(&node),
+                OPERATION.name,
+                &[(json!({"Fingerprint": "machine"}), "InvalidInstanceId")],
+            )
+            .await;
+    }
+
+    #[tokio::test]
+    async fn only_the_nodes_own_key_will_do() {
+        let house = House::new().await;
+        let node = house.node().await;
+        for caller in [house.as_node(&node), house.admin(), house.as_role("bob")] {
+            let error = house
+                .ask_as(caller, OPERATION.name, json!({"Fingerprint": "machine"}))
+                .await;
+            assert_eq!(error.expect_err("denied").code(), "AccessDeniedException");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_nodes_key_does_nothing_else() {
+        let house = House::new().await;
+        let node = house.node().await;
+        let report = json!({"InstanceId": node.id});
+        let error = house
+            .ask_as(house.as_node_key(&node), "UpdateInstanceInformation", report)
+            .await;
+        assert_eq!(error.expect_err("denied").code(), "AccessDeniedException");
+    }
+}

@@ -1,0 +1,35 @@
+//! The errors that several operations answer.
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::Denied;
+
+/// Refuses in AWS's words.
+pub(crate) fn denied(refusal: &Denied) -> AwsError {
+    AwsError::new("AccessDeniedException", refusal.to_string())
+}
+
+/// Answers a fault of ours, which is logged here with its causes and not shown.
+pub(crate) fn internal(error: impl std::error::Error) -> AwsError {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain.push_str(": ");
+        chain.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    tracing::error!(error = chain, "an operation failed inside");
+    AwsError::internal("InternalServerError")
+}
+
+/// Refuses a page token that this operation did not give.
+pub(crate) fn invalid_next_token() -> AwsError {
+    AwsError::new("InvalidNextToken", "The specified token is not valid.")
+}
+
+/// Refuses the id of a node that is not there.
+pub(crate) fn invalid_instance_id(id: &str) -> AwsError {
+    AwsError::new(
+        "InvalidInstanceId",
+        format!("Managed node {id} does not exist in this account and region."),
+    )
+}

@@ -1,0 +1,78 @@
+//! The operations on sessions.
+
+pub(crate) mod attach;
+pub(crate) mod connection_status;
+pub(crate) mod describe;
+pub(crate) mod resume;
+pub(crate) mod start;
+pub(crate) mod terminate;
+pub(crate) mod watch;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Caller, Resource, SessionId};
+use drawbridge_store::{ChannelEnd, Token};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::internal;
+use crate::{Ssm, input};
+
+/// The input of every operation on one session.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OneSession {
+    session_id: String,
+}
+
+/// What a client needs to open a stream; all three or it cannot.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Stream {
+    session_id: SessionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_value: Option<String>,
+    stream_url: String,
+}
+
+impl Stream {
+    fn new(ssm: &Ssm, caller: &Caller, session_id: SessionId, token: Option<&Token>) -> Self {
+        Self {
+            stream_url: ssm.stream_url(caller, &session_id),
+            token_value: token.map(|token| token.expose().to_owned()),
+            session_id,
+        }
+    }
+}
+
+/// Names the session of an operation on one.
+fn session_resource(caller: &Caller, input: &Value) -> Vec<Resource> {
+    vec![Resource::session(
+        &caller.region,
+        &caller.account,
+        input::text(input, "SessionId"),
+    )]
+}
+
+/// Grants a token for one end of a session that is live.
+async fn grant(ssm: &Ssm, session: &SessionId, end: ChannelEnd) -> Result<Token, AwsError> {
+    let (token, grant) = ssm.draw_token(session, end);
+    ssm.store.grant_token(&grant).await.map_err(internal)?;
+    Ok(token)
+}
+
+fn does_not_exist(id: &str) -> AwsError {
+    AwsError::new("DoesNotExistException", format!("Session {id} does not exist."))
+}
+
+/// Opens a live session for someone other than its client.
+async fn join(ssm: &Ssm, caller: &Caller, id: &str, end: ChannelEnd) -> Result<Value, AwsError> {
+    let session = ssm.session(caller, id).await?.ok_or_else(|| does_not_exist(id))?;
+    if !session.state.is_active() {
+        return Err(AwsError::new(
+            "DoesNotExistException",
+            format!("Session {id} has ended."),
+        ));
+    }
+    let token = grant(ssm, &session.id, end).await?;
+    input::write(&Stream::new(ssm, caller, session.id, Some(&token)))
+}

@@ -1,0 +1,143 @@
+//! `ResumeSession`: gives the client of a session that lost its stream another token.
+//!
+//! A session that has ended is answered without a token and without an error, for any id ever issued: AWS's plugin
+//! hangs on an error and ends on a missing token.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Call, SignedWith};
+use drawbridge_store::ChannelEnd;
+use serde_json::Value;
+
+use super::{OneSession, Stream, does_not_exist, grant, session_resource};
+use crate::{Operation, Ssm, input};
+
+pub(crate) const OPERATION: Operation = Operation {
+    name: "ResumeSession",
+    action: "ssm:ResumeSession",
+    signed_with: SignedWith::AccessKey,
+    resources: session_resource,
+    handler: |ssm, call| Box::pin(resume(ssm, call)),
+};
+
+async fn resume(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
+    let (caller, _, input) = call.into_parts();
+    let OneSession { session_id } = input::read(input)?;
+    let session = ssm
+        .session(&caller, &session_id)
+        .await?
+        .ok_or_else(|| does_not_exist(&session_id))?;
+    let token = if session.state.is_active() {
+        Some(grant(&ssm, &session.id, ChannelEnd::ClientResume).await?)
+    } else {
+        None
+    };
+    input::write(&Stream::new(&ssm, &caller, session.id, token.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::SessionState;
+    use drawbridge_store::TokenBinding;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::House;
+
+    #[tokio::test]
+    async fn gives_a_fresh_token_and_withdraws_the_older_ones() {
+        let house = House::new().await;
+        let (id, first) = house.started().await;
+        let second = house
+            .ask("ResumeSession", json!({"SessionId": id}))
+            .await
+            .expect("resumed");
+        let third = house
+            .ask("ResumeSession", json!({"SessionId": id}))
+            .await
+            .expect("resumed again");
+        let token = |answer: &Value| answer["TokenValue"].as_str().expect("a token").to_owned();
+        assert_eq!(house.redeem(&first).await, None);
+        assert_eq!(house.redeem(&token(&second)).await, None);
+        assert_eq!(
+            house.redeem(&token(&third)).await,
+            Some(TokenBinding::DataChannel {
+                session: id.clone(),
+                end: ChannelEnd::ClientResume
+            })
+        );
+        let url = format!("wss://bridge.example:8443/v1/data-channel/{id}?role=publish_subscribe");
+        assert_eq!(third["StreamUrl"], url);
+    }
+
+    #[tokio::test]
+    async fn answers_an_ended_session_without_a_token_however_long_ago() {
+        let house = House::new().await;
+        let (id, _) = house.started().await;
+        house
+            .ssm
+            .store
+            .change_session(&id, SessionState::Terminating)
+            .await
+            .expect("ending");
+        let ending = house
+            .ask("ResumeSession", json!({"SessionId": id}))
+            .await
+            .expect("answered");
+        assert!(ending.get("TokenValue").is_none());
+        house.end(&id).await;
+        house
+            .clock
+            .advance(std::time::Duration::from_secs(400 * 24 * 3600));
+        let ended = house
+            .ask("ResumeSession", json!({"SessionId": id}))
+            .await
+            .expect("answered");
+        assert_eq!(ended["SessionId"], id.as_str());
+        assert!(ended.get("TokenValue").is_none());
+    }
+
+    #[tokio::test]
+    async fn refuses_what_is_wrong() {
+        let house = House::new().await;
+        house
+            .refuses(
+                "ResumeSession",
+                &[
+                    (json!({}), "ValidationException"),
+                    (json!({"SessionId": ""}), "ValidationException"),
+                    (json!({"SessionId": "x".repeat(97)}), "ValidationException"),
+                    (json!({"SessionId": ["x"]}), "SerializationException"),
+                    (
+                        json!({"SessionId": "admin-00000000000000000"}),
+                        "DoesNotExistException",
+                    ),
+                    (json!({"SessionId": "../x"}), "DoesNotExistException"),
+                ],
+            )
+            .await;
+    }
+
+    #[tokio::test]
+    async fn another_principal_another_region_and_the_node_itself_get_nothing() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        let (id, token) = house.started_on(&node).await;
+        for caller in [house.as_role("bob"), house.as_node(&node)] {
+            let error = house
+                .ask_as(caller, "ResumeSession", json!({"SessionId": id}))
+                .await
+                .expect_err("denied");
+            assert_eq!(error.code(), "AccessDeniedException");
+        }
+        let mut elsewhere = house.admin();
+        elsewhere.region = "eu-west-1".parse().expect("valid");
+        let error = house
+            .ask_as(elsewhere, "ResumeSession", json!({"SessionId": id}))
+            .await
+            .expect_err("not there");
+        assert_eq!(error.code(), "DoesNotExistException");
+        assert!(house.redeem(&token).await.is_some(), "refusals withdraw nothing");
+    }
+}

@@ -1,0 +1,374 @@
+//! `StartSession`: asks for a shell on a node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::document::DEFAULT_SHELL_DOCUMENT;
+use drawbridge_session::{
+    Call, Caller, Ending, NodeId, RelayError, Resource, Session, SessionId, SessionStart, SessionState,
+    SignedWith,
+};
+use drawbridge_store::ChannelEnd;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Stream;
+use crate::error::internal;
+use crate::{Operation, Ssm, input};
+
+pub(crate) const OPERATION: Operation = Operation {
+    name: "StartSession",
+    action: "ssm:StartSession",
+    signed_with: SignedWith::AccessKey,
+    resources,
+    handler: |ssm, call| Box::pin(start(ssm, call)),
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Input {
+    target: String,
+    document_name: Option<String>,
+    reason: Option<String>,
+    parameters: Option<BTreeMap<String, Vec<String>>>,
+}
+
+/// The node, and the document where the request names one: each must be allowed.
+fn resources(caller: &Caller, input: &Value) -> Vec<Resource> {
+    let mut resources = vec![Resource::node(
+        &caller.region,
+        &caller.account,
+        input::text(input, "Target"),
+    )];
+    let document = input::text(input, "DocumentName");
+    if !document.is_empty() {
+        resources.push(Resource::document(&caller.region, &caller.account, document));
+    }
+    resources
+}
+
+async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
+    let (caller, allowed, input) = call.into_parts();
+    let input: Input = input::read(input)?;
+    let start = choose_document(&input)?;
+    let node = find_connected(&ssm, &caller, &input.target).await?;
+
+    let id = SessionId::generate(caller.principal.session_prefix(), ssm.random.as_ref());
+    let authorized = allowed
+        .open_session(id.clone(), node)
+        .ok_or_else(|| AwsError::internal("InternalServerError"))?;
+    let session = Session::new(
+        &authorized,
+        caller.region.clone(),
+        input.reason,
+        start.clone(),
+        ssm.clock.now(),
+    );
+    let (token, grant) = ssm.draw_token(&id, ChannelEnd::ClientStart);
+    ssm.store
+        .create_session(&session, &grant)
+        .await
+        .map_err(internal)?;
+
+    if let Err(error) = ssm.relay.start(authorized, start).await {
+        let details = error.to_string();
+        let failed = SessionState::Failed(Ending {
+            at: ssm.clock.now(),
+            details,
+            exit_code: None,
+        });
+        ssm.store.change_session(&id, failed).await.map_err(internal)?;
+        return Err(match error {
+            RelayError::NodeNotConnected(_) => not_connected(&input.target),
+            RelayError::UnknownSession(_) | RelayError::Unavailable(_) => internal(error),
+        });
+    }
+    tracing::info!(session.id = %id, node.id = %session.node, principal.id = session.owner_id, "session started");
+    input::write(&Stream::new(&ssm, &caller, id, Some(&token)))
+}
+
+fn choose_document(input: &Input) -> Result<SessionStart, AwsError> {
+    match input.document_name.as_deref() {
+        None | Some("" | DEFAULT_SHELL_DOCUMENT) => {}
+        Some(other) => {
+            return Err(AwsError::new(
+                "InvalidDocument",
+                format!("Document with name {other} does not exist."),
+            ));
+        }
+    }
+    if let Some(name) = input.parameters.iter().flatten().map(|(name, _)| name).next() {
+        return Err(AwsError::new(
+            "InvalidParameters",
+            format!("Parameter \"{name}\" is not defined in the document."),
+        ));
+    }
+    Ok(SessionStart::default_shell())
+}
+
+/// Finds the node by its id and waits for it where it is expected back; one that is not there, belongs to someone
+/// else or is down looks the same.
+async fn find_connected(ssm: &Ssm, caller: &Caller, target: &str) -> Result<NodeId, AwsError> {
+    let node = ssm
+        .node(caller, target)
+        .await?
+        .ok_or_else(|| not_connected(target))?;
+    if ssm
+        .relay
+        .node_connected(&node.id, ssm.settings.node_patience)
+        .await
+    {
+        Ok(node.id)
+    } else {
+        Err(not_connected(target))
+    }
+}
+
+fn not_connected(target: &str) -> AwsError {
+    AwsError::new("TargetNotConnected", format!("{target} is not connected."))
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::{PingStatus, Principal};
+    use drawbridge_store::TokenBinding;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::House;
+
+    #[tokio::test]
+    async fn opens_a_shell_with_a_token_for_its_client() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        let answer = house
+            .ask(
+                "StartSession",
+                json!({"Target": node.id, "Reason": "to look", "Parameters": {}}),
+            )
+            .await
+            .expect("started");
+
+        let id = SessionId::parse(answer["SessionId"].as_str().expect("an id")).expect("valid");
+        assert!(id.as_str().starts_with("admin-0"), "{id}");
+        assert_eq!(
+            answer["StreamUrl"],
+            format!("wss://bridge.example:8443/v1/data-channel/{id}?role=publish_subscribe")
+        );
+        let token = answer["TokenValue"].as_str().expect("a token");
+        assert_eq!(
+            house.redeem(token).await,
+            Some(TokenBinding::DataChannel {
+                session: id.clone(),
+                end: ChannelEnd::ClientStart
+            })
+        );
+        assert_eq!(house.redeem(token).await, None, "single use");
+
+        let [(authorized, start)] = house.relay.started().try_into().expect("one start");
+        assert_eq!((authorized.session(), authorized.node()), (&id, &node.id));
+        let content = start.interactive_shell(&authorized);
+        assert_eq!(content["SessionOwner"], "arn:aws:iam::123456789012:user/admin");
+        assert_eq!(content["DocumentName"], DEFAULT_SHELL_DOCUMENT);
+        let record = house
+            .ssm
+            .store
+            .session(&id)
+            .await
+            .expect("read")
+            .expect("recorded");
+        assert_eq!(record.reason.as_deref(), Some("to look"));
+        assert_eq!(record.state, SessionState::Connecting);
+    }
+
+    #[tokio::test]
+    async fn a_token_waits_no_longer_than_its_lifetime() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        let answer = house
+            .ask("StartSession", json!({"Target": node.id}))
+            .await
+            .expect("started");
+        house.clock.advance(house.ssm.settings.token_lifetime);
+        assert_eq!(
+            house
+                .redeem(answer["TokenValue"].as_str().expect("a token"))
+                .await,
+            None
+        );
+    }
+
+    #[tokio::test]
+    async fn refuses_what_is_wrong() {
+        let house = House::new().await;
+        let node = house.online_node().await.id;
+        let offline = house.node().await.id;
+        let none = "mi-0fffffffffffffff0";
+        let shell = DEFAULT_SHELL_DOCUMENT;
+        house
+            .refuses(
+                "StartSession",
+                &[
+                    (json!({}), "ValidationException"),
+                    (json!({"Target": ""}), "ValidationException"),
+                    (json!({"Target": "x".repeat(401)}), "ValidationException"),
+                    (json!({"Target": node, "Reason": ""}), "ValidationException"),
+                    (
+                        json!({"Target": node, "Reason": "x".repeat(257)}),
+                        "ValidationException",
+                    ),
+                    (
+                        json!({"Target": node, "DocumentName": "a b"}),
+                        "ValidationException",
+                    ),
+                    (json!({"Target": 7}), "SerializationException"),
+                    (
+                        json!({"Target": node, "Parameters": {"a": "b"}}),
+                        "SerializationException",
+                    ),
+                    (json!({"Target": offline}), "TargetNotConnected"),
+                    (json!({"Target": none}), "TargetNotConnected"),
+                    (json!({"Target": "web-1"}), "TargetNotConnected"),
+                    (json!({"Target": "../../etc/passwd"}), "TargetNotConnected"),
+                    (
+                        json!({"Target": node, "DocumentName": "AWS-StartSSHSession"}),
+                        "InvalidDocument",
+                    ),
+                    (
+                        json!({"Target": node, "DocumentName": "SSM-sessionmanagerrunshell"}),
+                        "InvalidDocument",
+                    ),
+                    (
+                        json!({"Target": node, "Parameters": {"host": ["x"]}}),
+                        "InvalidParameters",
+                    ),
+                    (
+                        json!({"Target": node, "DocumentName": shell, "Parameters": {"portNumber": ["22"]}}),
+                        "InvalidParameters",
+                    ),
+                ],
+            )
+            .await;
+        assert!(house.relay.started().is_empty());
+        let error = house
+            .ask("StartSession", json!({"Target": none}))
+            .await
+            .expect_err("not there");
+        assert_eq!(error.message(), "mi-0fffffffffffffff0 is not connected.");
+    }
+
+    #[tokio::test]
+    async fn waits_a_little_for_a_node_that_was_there() {
+        let house = House::new().await;
+        let node = house.node().await;
+        assert!(
+            house
+                .ask("StartSession", json!({"Target": node.id}))
+                .await
+                .is_err()
+        );
+        assert_eq!(
+            house.relay.longest_patience(),
+            Some(house.ssm.settings.node_patience)
+        );
+        assert!(house.ssm.settings.node_patience < PingStatus::PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn a_node_of_another_region_is_not_there() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        let mut caller = house.admin();
+        caller.region = "eu-west-1".parse().expect("valid");
+        let error = house
+            .ask_as(caller, "StartSession", json!({"Target": node.id}))
+            .await
+            .expect_err("elsewhere");
+        assert_eq!(error.code(), "TargetNotConnected");
+    }
+
+    #[tokio::test]
+    async fn nodes_and_roles_without_policies_may_not() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        for caller in [house.as_node(&node), house.as_role("bob")] {
+            let arn = caller.principal.arn();
+            let error = house
+                .ask_as(caller, "StartSession", json!({"Target": node.id}))
+                .await
+                .expect_err("denied");
+            assert_eq!(error.code(), "AccessDeniedException");
+            assert_eq!(
+                error.message(),
+                format!(
+                    "User: {arn} is not authorized to perform: ssm:StartSession on resource: \
+                     arn:aws:ssm:us-east-1:123456789012:managed-instance/{} because no identity-based policy allows \
+                     the ssm:StartSession action",
+                    node.id
+                )
+            );
+        }
+        assert!(house.relay.started().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_node_lost_between_the_look_and_the_start_fails_the_session() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        house.relay.refuse_starts();
+        let error = house
+            .ask("StartSession", json!({"Target": node.id}))
+            .await
+            .expect_err("lost");
+        assert_eq!(error.code(), "TargetNotConnected");
+        let history = house
+            .ask("DescribeSessions", json!({"State": "History"}))
+            .await
+            .expect("listed");
+        assert_eq!(history["Sessions"][0]["Status"], "Failed");
+    }
+
+    #[tokio::test]
+    async fn announces_the_name_by_which_it_was_reached() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        for (host, announced) in [
+            ("127.0.0.1:4443", "127.0.0.1:4443"),
+            ("[::1]:4443", "[::1]:4443"),
+            (
+                "ssm.us-east-1.amazonaws.com",
+                "ssmmessages.us-east-1.amazonaws.com",
+            ),
+            ("evil.example/x?y=", "public.example"),
+            ("", "public.example"),
+        ] {
+            let mut caller = house.admin();
+            caller.host = host.into();
+            let answer = house
+                .ask_as(caller, "StartSession", json!({"Target": node.id}))
+                .await
+                .expect("started");
+            let url = answer["StreamUrl"].as_str().expect("a URL");
+            assert!(
+                url.starts_with(&format!("wss://{announced}/v1/data-channel/admin-0")),
+                "{host}: {url}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_root_of_the_account_has_sessions_named_root() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        let mut caller = house.admin();
+        caller.principal = Principal::Root {
+            account: caller.account.clone(),
+        };
+        let answer = house
+            .ask_as(caller, "StartSession", json!({"Target": node.id}))
+            .await
+            .expect("started");
+        assert!(answer["SessionId"].as_str().expect("an id").starts_with("root-0"));
+    }
+}

@@ -1,0 +1,92 @@
+//! `WatchSession`: lets someone see a live session without typing into it.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Call, SignedWith};
+use drawbridge_store::ChannelEnd;
+use serde_json::Value;
+
+use super::{OneSession, join, session_resource};
+use crate::{Operation, Ssm, input};
+
+pub(crate) const OPERATION: Operation = Operation {
+    name: "WatchSession",
+    action: "drawbridge:WatchSession",
+    signed_with: SignedWith::AccessKey,
+    resources: session_resource,
+    handler: |ssm, call| Box::pin(watch(ssm, call)),
+};
+
+async fn watch(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
+    let (caller, _, input) = call.into_parts();
+    let OneSession { session_id } = input::read(input)?;
+    join(&ssm, &caller, &session_id, ChannelEnd::Watcher).await
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_store::TokenBinding;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::House;
+
+    #[tokio::test]
+    async fn many_may_watch_and_the_client_keeps_its_token() {
+        let house = House::new().await;
+        let (id, token) = house.started().await;
+        let one = house
+            .ask("WatchSession", json!({"SessionId": id}))
+            .await
+            .expect("watched");
+        let two = house
+            .ask("WatchSession", json!({"SessionId": id}))
+            .await
+            .expect("watched");
+        for answer in [one, two] {
+            assert_eq!(
+                house
+                    .redeem(answer["TokenValue"].as_str().expect("a token"))
+                    .await,
+                Some(TokenBinding::DataChannel {
+                    session: id.clone(),
+                    end: ChannelEnd::Watcher
+                })
+            );
+        }
+        assert!(house.redeem(&token).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn refuses_what_is_wrong() {
+        let house = House::new().await;
+        let (ended, _) = house.started().await;
+        house.end(&ended).await;
+        house
+            .refuses(
+                "WatchSession",
+                &[
+                    (json!({}), "ValidationException"),
+                    (json!({"SessionId": ""}), "ValidationException"),
+                    (json!({"SessionId": 1}), "SerializationException"),
+                    (
+                        json!({"SessionId": "admin-00000000000000000"}),
+                        "DoesNotExistException",
+                    ),
+                    (json!({"SessionId": ended}), "DoesNotExistException"),
+                ],
+            )
+            .await;
+    }
+
+    #[tokio::test]
+    async fn others_see_nothing() {
+        let house = House::new().await;
+        let (id, _) = house.started().await;
+        let answer = house
+            .ask_as(house.as_role("bob"), "WatchSession", json!({"SessionId": id}))
+            .await;
+        assert_eq!(answer.expect_err("denied").code(), "AccessDeniedException");
+    }
+}
