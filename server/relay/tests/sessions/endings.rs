@@ -1,0 +1,95 @@
+//! How sessions end when they do not end by themselves.
+
+use std::time::Duration;
+
+use drawbridge_protocol::data_channel::relay::Timers;
+use drawbridge_protocol::payload::TaskStatus;
+use drawbridge_relay::ClientRole;
+use drawbridge_relay::journal::JournalFault;
+use drawbridge_session::{Relay, SessionState};
+
+use crate::peers::Client;
+use crate::world::World;
+
+#[tokio::test]
+async fn terminate_ends_both_ends_with_its_reason() {
+    let mut world = World::new().await;
+    let (session, mut client, mut worker) = world.joined("alice-00000000000000001", Client::plain()).await;
+    world
+        .relay
+        .terminate(&session, "ended by the operator")
+        .await
+        .expect("live");
+    world
+        .until(&mut client, &mut worker, |client, _| client.closed.is_some())
+        .await;
+    let (output, _) = client.core.closed.clone().expect("closed");
+    assert!(output.contains("ended by the operator"), "{output}");
+    world
+        .until_agent(|agent| agent.terminated == ["alice-00000000000000001"])
+        .await;
+    world.report_completion(&session, TaskStatus::Success, "");
+    let ended = world
+        .stored_state(&session, |state| state.ending().is_some())
+        .await;
+    let details = &ended.ending().expect("ended").details;
+    assert!(details.contains("ended by the operator"), "{details}");
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_written_ends_its_sessions_with_the_reason() {
+    let mut world = World::new().await;
+    let (session, mut client, mut worker) = world.joined("alice-00000000000000001", Client::plain()).await;
+    world
+        .folder
+        .inject(Some(JournalFault::DiskFull { after_bytes: 0 }));
+    worker.core.print(b"never acknowledged");
+    worker.flush();
+    world
+        .until(&mut client, &mut worker, |client, _| client.closed.is_some())
+        .await;
+    let (output, _) = client.core.closed.clone().expect("closed");
+    assert!(output.contains("journal"), "{output}");
+    let ended = world
+        .stored_state(&session, |state| state.ending().is_some())
+        .await;
+    assert!(matches!(ended, SessionState::Failed(_)), "{ended:?}");
+    assert!(
+        !worker.core.end.is_drained(),
+        "nothing was acknowledged that is not on record"
+    );
+}
+
+#[tokio::test]
+async fn a_node_that_never_starts_the_session_is_not_waited_for() {
+    let timers = Timers {
+        start_within: Duration::from_millis(50),
+        ..Timers::default()
+    };
+    let mut world = World::with(timers).await;
+    let session = world.start_session("alice-00000000000000001").await;
+    let mut client = Client::plain();
+    world.connect_client(&session, &mut client, ClientRole::Start);
+    while client.core.closed.is_none() {
+        client.step().await;
+    }
+    let ended = world
+        .stored_state(&session, |state| state.ending().is_some())
+        .await;
+    assert!(matches!(ended, SessionState::Failed(_)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_failure_on_the_node_is_shown_to_the_client() {
+    let mut world = World::new().await;
+    let session = world.start_session("alice-00000000000000001").await;
+    let mut client = Client::plain();
+    world.connect_client(&session, &mut client, ClientRole::Start);
+    world.until_agent(|agent| !agent.orders.is_empty()).await;
+    world.report_completion(&session, TaskStatus::Failed, "no such user");
+    while client.core.closed.is_none() {
+        client.step().await;
+    }
+    let (output, _) = client.core.closed.clone().expect("closed");
+    assert!(output.contains("no such user"), "{output}");
+}

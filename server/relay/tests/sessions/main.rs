@@ -1,0 +1,9 @@
+//! Whole sessions through the relay: the real cores of both ends over sockets in memory, a real store, and a journal on
+//! a disk that can fail.
+
+mod endings;
+mod nodes;
+mod peers;
+mod restarts;
+mod shells;
+mod world;

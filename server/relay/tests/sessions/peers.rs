@@ -1,0 +1,330 @@
+//! The two ends of a session, and a node's agent, as their own cores play them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawbridge_protocol::control_channel::node::{self as control, NodeControl, NodeControlConfig};
+use drawbridge_protocol::data_channel::client::{self, ClientConfig, ClientEnd};
+use drawbridge_protocol::data_channel::node::{self, NodeConfig, NodeEnd};
+use drawbridge_protocol::payload::ShellContent;
+use drawbridge_protocol::wire::PayloadType;
+use drawbridge_protocol::{Capabilities, MessageIds, NodeExtension, Time, Token, Transmit};
+use drawbridge_relay::socket::{MemorySocket, Message};
+use drawbridge_session::{Clock, SystemClock};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use uuid::Uuid;
+
+/// What the cores of all three have in common.
+pub(crate) trait Core {
+    fn message(&mut self, bytes: Bytes, now: Time);
+    fn pong(&mut self, now: Time);
+    fn timeout(&mut self, now: Time);
+    fn transmit(&mut self, now: Time) -> Option<Transmit>;
+    fn deadline(&self) -> Option<Duration>;
+    fn connected(&mut self, now: Time);
+    fn disconnected(&mut self, now: Time);
+    /// Takes note of what happened.
+    fn absorb(&mut self);
+}
+
+/// A core and its present connection.
+pub(crate) struct Peer<C> {
+    pub(crate) core: C,
+    socket: Option<MemorySocket>,
+    clock: SystemClock,
+}
+
+impl<C: Core> Peer<C> {
+    pub(crate) fn new(core: C) -> Peer<C> {
+        Peer {
+            core,
+            socket: None,
+            clock: SystemClock::new(),
+        }
+    }
+
+    /// Connects anew; the server's side of the socket, and the text frame that a gateway would have taken.
+    pub(crate) fn connect(&mut self) -> (MemorySocket, String) {
+        self.cut();
+        let (near, far) = MemorySocket::pair(1 << 17);
+        self.socket = Some(near);
+        self.core.connected(self.now());
+        let Some(Transmit::Text(opening)) = self.core.transmit(self.now()) else {
+            panic!("opens with text")
+        };
+        self.flush();
+        (far, opening)
+    }
+
+    /// Loses the connection without a word.
+    pub(crate) fn cut(&mut self) {
+        if self.socket.take().is_some() {
+            self.core.disconnected(self.now());
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// Waits for the next message or deadline and handles it. Cancelling it loses nothing.
+    pub(crate) async fn step(&mut self) {
+        self.flush();
+        let wait = self.core.deadline().map_or(Duration::from_secs(3600), |at| {
+            at.saturating_sub(self.clock.monotonic())
+        });
+        let message = async {
+            match &mut self.socket {
+                Some(socket) => socket.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            message = message => self.hear(message.and_then(Result::ok)),
+            () = tokio::time::sleep(wait) => self.core.timeout(self.now()),
+        }
+        self.flush();
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        Time::new(self.clock.monotonic(), self.clock.epoch_ms())
+    }
+
+    pub(crate) fn flush(&mut self) {
+        self.core.absorb();
+        let now = self.now();
+        let Some(socket) = &mut self.socket else { return };
+        while let Some(transmit) = self.core.transmit(now) {
+            let message = match transmit {
+                Transmit::Text(_) => panic!("only the first message is text"),
+                Transmit::Binary(bytes) => Message::Binary(bytes),
+                Transmit::Ping(payload) => Message::Ping(payload),
+            };
+            // A server that is gone is noticed by reading.
+            let _ = socket
+                .feed(message)
+                .now_or_never()
+                .expect("the pair is large enough");
+        }
+    }
+
+    fn hear(&mut self, message: Option<Message>) {
+        match message {
+            Some(Message::Binary(bytes)) => self.core.message(bytes, self.now()),
+            Some(Message::Pong(_)) => self.core.pong(self.now()),
+            Some(Message::Ping(payload)) => {
+                let pong = Message::Pong(payload);
+                if let Some(socket) = &mut self.socket {
+                    let _ = socket
+                        .feed(pong)
+                        .now_or_never()
+                        .expect("the pair is large enough");
+                }
+            }
+            Some(Message::Text(_)) => panic!("a text frame would kill AWS's programs"),
+            Some(Message::Close) | None => self.cut(),
+        }
+        self.core.absorb();
+    }
+}
+
+/// The user's end.
+pub(crate) struct Client {
+    pub(crate) end: ClientEnd,
+    pub(crate) output: Vec<u8>,
+    pub(crate) established: bool,
+    pub(crate) closed: Option<(String, Option<i32>)>,
+}
+
+impl Client {
+    pub(crate) fn plain() -> Peer<Client> {
+        Client::with(None)
+    }
+
+    pub(crate) fn ours() -> Peer<Client> {
+        Client::with(Some(Capabilities::OURS))
+    }
+
+    fn with(capabilities: Option<Capabilities>) -> Peer<Client> {
+        let id = Uuid::from_u128(0xc11e47);
+        let config = ClientConfig {
+            capabilities,
+            ..ClientConfig::new(id, "1.2.764.0")
+        };
+        let end = ClientEnd::new(config, MessageIds::new([1; 16]));
+        Peer::new(Client {
+            end,
+            output: Vec::new(),
+            established: false,
+            closed: None,
+        })
+    }
+}
+
+impl Core for Client {
+    fn message(&mut self, bytes: Bytes, now: Time) {
+        self.end
+            .handle_message(bytes, now)
+            .expect("the relay keeps the rules");
+    }
+    fn pong(&mut self, now: Time) {
+        self.end.handle_pong(now);
+    }
+    fn timeout(&mut self, now: Time) {
+        self.end.handle_timeout(now);
+    }
+    fn transmit(&mut self, now: Time) -> Option<Transmit> {
+        self.end.poll_transmit(now)
+    }
+    fn deadline(&self) -> Option<Duration> {
+        self.end.poll_timeout()
+    }
+    fn connected(&mut self, now: Time) {
+        self.end.handle_connected(Token::new("taken by the gateway"), now);
+    }
+    fn disconnected(&mut self, now: Time) {
+        self.end.handle_disconnected(now);
+    }
+    fn absorb(&mut self) {
+        while let Some(event) = self.end.poll_event() {
+            match event {
+                client::Event::Established { .. } => self.established = true,
+                client::Event::Output { bytes, .. } => self.output.extend_from_slice(&bytes),
+                client::Event::Closed { output, exit_code } => self.closed = Some((output, exit_code)),
+                client::Event::Message(_) | client::Event::Hello(_) => {}
+                client::Event::Unresponsive => panic!("the relay answers pings"),
+            }
+        }
+    }
+}
+
+/// The node's end of one session.
+pub(crate) struct Worker {
+    pub(crate) end: NodeEnd,
+    pub(crate) input: Vec<u8>,
+    pub(crate) closed: bool,
+}
+
+impl Worker {
+    pub(crate) fn start(session: &str, node: &str, extension: Option<NodeExtension>) -> Peer<Worker> {
+        let config = NodeConfig::new(session, node, "3.3.987.0", extension);
+        let mut end = NodeEnd::new(config, MessageIds::new([2; 16]));
+        end.send_state(node::State::Connected);
+        Peer::new(Worker {
+            end,
+            input: Vec::new(),
+            closed: false,
+        })
+    }
+
+    /// Queues as much output as there is room for; how much that was.
+    pub(crate) fn print(&mut self, bytes: &[u8]) -> usize {
+        let length = bytes.len().min(self.end.output_capacity());
+        if length > 0 {
+            self.end
+                .send_output(PayloadType::Output, Bytes::copy_from_slice(&bytes[..length]));
+        }
+        length
+    }
+}
+
+impl Core for Worker {
+    fn message(&mut self, bytes: Bytes, now: Time) {
+        self.end
+            .handle_message(bytes, now)
+            .expect("the relay keeps the rules");
+    }
+    fn pong(&mut self, now: Time) {
+        self.end.handle_pong(now);
+    }
+    fn timeout(&mut self, now: Time) {
+        self.end.handle_timeout(now);
+    }
+    fn transmit(&mut self, now: Time) -> Option<Transmit> {
+        self.end.poll_transmit(now)
+    }
+    fn deadline(&self) -> Option<Duration> {
+        self.end.poll_timeout()
+    }
+    fn connected(&mut self, now: Time) {
+        self.end.handle_connected(Token::new("taken by the gateway"), now);
+    }
+    fn disconnected(&mut self, now: Time) {
+        self.end.handle_disconnected(now);
+    }
+    fn absorb(&mut self) {
+        while let Some(event) = self.end.poll_event() {
+            match event {
+                node::Event::Input(bytes) => self.input.extend_from_slice(&bytes),
+                node::Event::ChannelClosed => self.closed = true,
+                node::Event::HandshakeFailed(reason) => panic!("{reason}"),
+                node::Event::Size(_)
+                | node::Event::Flag(_)
+                | node::Event::HandshakeDone { .. }
+                | node::Event::Paused
+                | node::Event::Resumed => {}
+                node::Event::Unresponsive => panic!("the relay answers pings"),
+            }
+        }
+    }
+}
+
+/// A node's control channel.
+pub(crate) struct Agent {
+    pub(crate) control: NodeControl,
+    pub(crate) orders: Vec<ShellContent>,
+    pub(crate) terminated: Vec<String>,
+    pub(crate) acknowledged: usize,
+}
+
+impl Agent {
+    pub(crate) fn ours() -> Peer<Agent> {
+        let control = NodeControl::new(
+            NodeControlConfig::new("3.3.987.0", "linux"),
+            MessageIds::new([3; 16]),
+        );
+        Peer::new(Agent {
+            control,
+            orders: Vec::new(),
+            terminated: Vec::new(),
+            acknowledged: 0,
+        })
+    }
+}
+
+impl Core for Agent {
+    fn message(&mut self, bytes: Bytes, now: Time) {
+        self.control
+            .handle_message(bytes, now)
+            .expect("the relay keeps the rules");
+    }
+    fn pong(&mut self, now: Time) {
+        self.control.handle_pong(now);
+    }
+    fn timeout(&mut self, now: Time) {
+        self.control.handle_timeout(now);
+    }
+    fn transmit(&mut self, now: Time) -> Option<Transmit> {
+        self.control.poll_transmit(now)
+    }
+    fn deadline(&self) -> Option<Duration> {
+        self.control.poll_timeout()
+    }
+    fn connected(&mut self, now: Time) {
+        self.control
+            .handle_connected(Token::new("taken by the gateway"), now);
+    }
+    fn disconnected(&mut self, now: Time) {
+        self.control.handle_disconnected(now);
+    }
+    fn absorb(&mut self) {
+        while let Some(event) = self.control.poll_event() {
+            match event {
+                control::Event::StartSession(content) => self.orders.push(*content),
+                control::Event::Terminate(session) => self.terminated.push(session),
+                control::Event::CompletionAcknowledged(_) => self.acknowledged += 1,
+                control::Event::Unresponsive => panic!("the relay answers pings"),
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A relay with a store and a journal, that can be killed and opened again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawbridge_protocol::data_channel::relay::Timers;
+use drawbridge_protocol::payload::{OpenControlChannel, TaskComplete, TaskStatus};
+use drawbridge_relay::journal::{FaultyFolder, Journal, JournalConfig, JournalKey, JournalWriter};
+use drawbridge_relay::socket::MemorySocket;
+use drawbridge_relay::{AcceptedClient, ClientRole, SessionRelay};
+use drawbridge_session::policy::{Decision, decide};
+use drawbridge_session::{
+    AccountId, AuthorizedSession, Clock, NodeId, Principal, Region, Relay, Resource, Session, SessionId,
+    SessionStart, SessionState, SystemClock, SystemRandom,
+};
+use drawbridge_store::{ChannelEnd, RootKey, Sessions, Sqlite, Store, Token, TokenBinding, TokenGrant};
+use tokio::time::timeout;
+
+use crate::peers::{Agent, Client, Peer, Worker};
+
+/// Nothing here takes longer, on however slow a machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const NODE: &str = "mi-0a1b2c3d4e5f67890";
+
+pub(crate) struct World {
+    pub(crate) relay: SessionRelay,
+    pub(crate) store: Sqlite,
+    pub(crate) folder: FaultyFolder,
+    pub(crate) agent: Peer<Agent>,
+    timers: Timers,
+    writer: Option<JournalWriter>,
+    _home: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> World {
+        World::with(Timers::default()).await
+    }
+
+    pub(crate) async fn with(timers: Timers) -> World {
+        let home = tempfile::tempdir().expect("temp dir");
+        let root = Arc::new(RootKey::ephemeral(&SystemRandom));
+        let store = Sqlite::open(&home.path().join("store.db"), root)
+            .await
+            .expect("store");
+        let folder = FaultyFolder::new();
+        let (relay, writer) = open(&store, &folder, timers).await;
+        let agent = Agent::ours();
+        let mut world = World {
+            relay,
+            store,
+            folder,
+            agent,
+            timers,
+            writer: Some(writer),
+            _home: home,
+        };
+        world.connect_agent();
+        world
+    }
+
+    /// The process dies; what it had not synced is gone. Another one opens what is left.
+    pub(crate) async fn kill_and_reopen(&mut self) {
+        let disk = self.folder.after_power_cut(0);
+        self.relay.stop().await;
+        if let Some(writer) = self.writer.take() {
+            writer.close().await;
+        }
+        self.agent.cut();
+        self.folder = disk;
+        let (relay, writer) = open(&self.store, &self.folder, self.timers).await;
+        (self.relay, self.writer) = (relay, Some(writer));
+        self.connect_agent();
+    }
+
+    pub(crate) fn connect_agent(&mut self) {
+        let (socket, opening) = self.agent.connect();
+        let relay = self.relay.clone();
+        tokio::spawn(async move {
+            let open = OpenControlChannel::parse(&opening).expect("the agent's own text");
+            relay.serve_control(&node(NODE), &opening, &open, socket).await;
+        });
+    }
+
+    /// A shell session that `StartSession` has just answered.
+    pub(crate) async fn start_session(&mut self, id: &str) -> SessionId {
+        assert!(self.relay.node_connected(&node(NODE), PATIENCE).await);
+        let (session, authorized) = self.record(id).await;
+        self.relay
+            .start(authorized, SessionStart::default_shell())
+            .await
+            .expect("starts");
+        session
+    }
+
+    pub(crate) async fn record(&self, id: &str) -> (SessionId, AuthorizedSession) {
+        let session = SessionId::parse(id).expect("a session id");
+        let authorized = authorize(&session);
+        let now = SystemClock::new().now();
+        let region = Region::parse("us-east-1").expect("a region");
+        let record = Session::new(&authorized, region, None, SessionStart::default_shell(), now);
+        let grant = TokenGrant {
+            hash: Token::generate(&SystemRandom).hash(),
+            binding: TokenBinding::DataChannel {
+                session: session.clone(),
+                end: ChannelEnd::ClientStart,
+            },
+            granted_at: now,
+            expires_at: now,
+        };
+        self.store.create_session(&record, &grant).await.expect("stored");
+        (session, authorized)
+    }
+
+    pub(crate) fn connect_client(&self, session: &SessionId, client: &mut Peer<Client>, role: ClientRole) {
+        let (socket, opening) = client.connect();
+        let open = drawbridge_protocol::payload::OpenDataChannel::parse(&opening).expect("the client's text");
+        let accepted = AcceptedClient {
+            role,
+            client_id: open.client_id,
+            capabilities: open.capabilities,
+        };
+        let (relay, session) = (self.relay.clone(), session.clone());
+        tokio::spawn(async move { relay.serve_client(&session, accepted, socket).await.is_ok() });
+    }
+
+    pub(crate) fn connect_worker(&self, session: &SessionId, worker: &mut Peer<Worker>) {
+        let (socket, _) = worker.connect();
+        self.serve_worker(session, NODE, socket);
+    }
+
+    pub(crate) fn serve_worker(
+        &self,
+        session: &SessionId,
+        from: &str,
+        socket: MemorySocket,
+    ) -> tokio::task::JoinHandle<bool> {
+        let (relay, session, from) = (self.relay.clone(), session.clone(), node(from));
+        tokio::spawn(async move { relay.serve_node(&session, &from, socket).await.is_ok() })
+    }
+
+    /// A session with both ends connected, and a prompt on the client's screen.
+    pub(crate) async fn joined(
+        &mut self,
+        id: &str,
+        mut client: Peer<Client>,
+    ) -> (SessionId, Peer<Client>, Peer<Worker>) {
+        let session = self.start_session(id).await;
+        self.connect_client(&session, &mut client, ClientRole::Start);
+        self.until_agent(|agent| !agent.orders.is_empty()).await;
+        let order = self.agent.core.orders.remove(0);
+        assert_eq!(order.session_id, id);
+        let mut worker = Worker::start(id, NODE, order.drawbridge);
+        self.connect_worker(&session, &mut worker);
+        worker.core.print(b"$ ");
+        self.until(&mut client, &mut worker, |client, _| client.output == b"$ ")
+            .await;
+        (session, client, worker)
+    }
+
+    /// Lets everybody run until something is so.
+    pub(crate) async fn until(
+        &mut self,
+        client: &mut Peer<Client>,
+        worker: &mut Peer<Worker>,
+        so: impl Fn(&Client, &Worker) -> bool,
+    ) {
+        let running = async {
+            while !so(&client.core, &worker.core) {
+                tokio::select! {
+                    () = client.step() => {}
+                    () = worker.step() => {}
+                    () = self.agent.step() => {}
+                }
+            }
+        };
+        timeout(PATIENCE, running).await.expect("it comes to that");
+    }
+
+    /// Runs the agent until something is so of it.
+    pub(crate) async fn until_agent(&mut self, so: impl Fn(&Agent) -> bool) {
+        let running = async {
+            while !so(&self.agent.core) {
+                self.agent.step().await;
+            }
+        };
+        timeout(PATIENCE, running).await.expect("it comes to that");
+    }
+
+    pub(crate) fn report_completion(&mut self, session: &SessionId, status: TaskStatus, output: &str) {
+        let complete = TaskComplete::new(session.to_string(), NODE, status, output);
+        let now = self.agent.now();
+        self.agent.core.control.complete(complete, now);
+        self.agent.flush();
+    }
+
+    /// The session's state once it is `so`, as the store tells it.
+    pub(crate) async fn stored_state(
+        &self,
+        session: &SessionId,
+        so: impl Fn(&SessionState) -> bool,
+    ) -> SessionState {
+        let polling = async {
+            loop {
+                let state = self
+                    .store
+                    .session(session)
+                    .await
+                    .expect("store")
+                    .expect("known")
+                    .state;
+                if so(&state) {
+                    return state;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, polling).await.expect("the store is told")
+    }
+}
+
+async fn open(store: &Sqlite, folder: &FaultyFolder, timers: Timers) -> (SessionRelay, JournalWriter) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let random = Arc::new(SystemRandom);
+    let (journal, writer) = Journal::open(
+        JournalConfig::default(),
+        Arc::new(folder.clone()),
+        JournalKey::new([1; 32]),
+        Arc::clone(&clock),
+        Arc::clone(&random) as _,
+    )
+    .expect("journal");
+    let store: Arc<dyn Store> = Arc::new(store.clone());
+    let relay = SessionRelay::open(store, journal, clock, random, timers)
+        .await
+        .expect("relay");
+    (relay, writer)
+}
+
+pub(crate) fn node(id: &str) -> NodeId {
+    NodeId::parse(id).expect("a node id")
+}
+
+fn authorize(session: &SessionId) -> AuthorizedSession {
+    let account = AccountId::parse("123456789012").expect("an account");
+    let region = Region::parse("us-east-1").expect("a region");
+    let alice = Principal::User {
+        account: account.clone(),
+        name: "alice".into(),
+        id: "AIDAALICE".into(),
+    };
+    let resource = Resource::node(&region, &account, NODE);
+    let Decision::Allow(allowed) = decide(&alice, "ssm:StartSession", &[resource]) else {
+        panic!("allowed")
+    };
+    allowed
+        .open_session(session.clone(), node(NODE))
+        .expect("the decision is about it")
+}
