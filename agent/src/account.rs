@@ -67,9 +67,15 @@ impl Account {
 
     fn complete(user: User) -> Result<Self, nix::Error> {
         let name = CString::new(user.name.as_str()).map_err(|_| nix::Error::EINVAL)?;
-        let groups = getgrouplist(&name, user.gid)?.into_iter().map(nix::unistd::Gid::as_raw).collect();
-        let shell =
-            if user.shell.as_os_str().is_empty() { PathBuf::from(DEFAULT_SHELL) } else { user.shell };
+        let groups = getgrouplist(&name, user.gid)?
+            .into_iter()
+            .map(nix::unistd::Gid::as_raw)
+            .collect();
+        let shell = if user.shell.as_os_str().is_empty() {
+            PathBuf::from(DEFAULT_SHELL)
+        } else {
+            user.shell
+        };
         Ok(Self {
             name: user.name,
             uid: user.uid.as_raw(),

@@ -72,7 +72,9 @@ pub async fn run(
         clock: Arc::clone(node.clock()),
         random: Arc::clone(node.random()),
     };
-    let dial = ControlDial { node: Arc::clone(&node) };
+    let dial = ControlDial {
+        node: Arc::clone(&node),
+    };
     let mut agent = Agent::new(identity, dial, state, registry, settings);
     agent.take_up().await?;
     let platform = Platform::of_this_machine();
@@ -136,7 +138,13 @@ enum StartError {
 }
 
 impl<D: Dial> Agent<D> {
-    fn new(identity: Identity, dial: D, state: StateFolder, registry: Registry, settings: AgentSettings) -> Self {
+    fn new(
+        identity: Identity,
+        dial: D,
+        state: StateFolder,
+        registry: Registry,
+        settings: AgentSettings,
+    ) -> Self {
         let config = NodeControlConfig {
             capabilities: identity.capabilities,
             keepalive: KEEPALIVE,
@@ -258,7 +266,8 @@ impl<D: Dial> Agent<D> {
             Err(error) => {
                 tracing::error!(session.id = %session, %error, "cannot keep track of a session");
                 let outcome = Outcome::failed(format!("Unable to start shell: {}", chain(&error)));
-                self.control.complete(outcome.report(&session, &self.identity.node), self.now());
+                self.control
+                    .complete(outcome.report(&session, &self.identity.node), self.now());
                 return;
             }
         };
@@ -269,7 +278,10 @@ impl<D: Dial> Agent<D> {
             }
             Err(error) => {
                 tracing::warn!(session.id = %session, error = chain(&error), "session refused");
-                self.settle(&folder, &Outcome::failed(format!("Unable to start shell: {}", chain(&error))));
+                self.settle(
+                    &folder,
+                    &Outcome::failed(format!("Unable to start shell: {}", chain(&error))),
+                );
                 self.complete(folder);
             }
         }
@@ -296,7 +308,8 @@ impl<D: Dial> Agent<D> {
             watched.ended().await;
             WorkerEvent::Ended(session)
         }));
-        self.workers.insert(folder.session().clone(), Worker { process, folder });
+        self.workers
+            .insert(folder.session().clone(), Worker { process, folder });
     }
 
     fn terminate(&mut self, session: &str) {
@@ -316,7 +329,10 @@ impl<D: Dial> Agent<D> {
             }));
         } else if !self.reports.values().any(|folder| *folder.session() == session) {
             // The server believes in a session that this node knows nothing of, and would otherwise go on doing so.
-            self.control.complete(Outcome::success().report(&session, &self.identity.node), self.now());
+            self.control.complete(
+                Outcome::success().report(&session, &self.identity.node),
+                self.now(),
+            );
         }
     }
 
@@ -333,9 +349,16 @@ impl<D: Dial> Agent<D> {
             if let Some(shell) = folder.shell()
                 && may_sweep(shell.is_alive())
             {
-                end_leftovers(Leftovers { session: shell.pid, ancestor: None }).await;
+                end_leftovers(Leftovers {
+                    session: shell.pid,
+                    ancestor: None,
+                })
+                .await;
             }
-            self.settle(&folder, &Outcome::failed("The session's worker process ended unexpectedly"));
+            self.settle(
+                &folder,
+                &Outcome::failed("The session's worker process ended unexpectedly"),
+            );
         }
         self.complete(folder);
     }

@@ -17,23 +17,32 @@ pub struct Backoff {
 
 impl Backoff {
     /// For a control channel: the first attempt within a quarter of a second, never more than 30 s between two.
-    pub const CONTROL: Self =
-        Self::new(Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(30));
+    pub const CONTROL: Self = Self::new(
+        Duration::from_millis(250),
+        Duration::from_millis(500),
+        Duration::from_secs(30),
+    );
 
     /// For a session, where somebody is waiting: at once, then from 100 ms up to 5 s.
     pub const SESSION: Self = Self::new(Duration::ZERO, Duration::from_millis(100), Duration::from_secs(5));
 
     const fn new(immediate: Duration, initial: Duration, longest: Duration) -> Self {
-        Self { immediate, initial, longest, failures: 0 }
+        Self {
+            immediate,
+            initial,
+            longest,
+            failures: 0,
+        }
     }
 
     /// Returns how long to wait before the next attempt, and counts it.
     pub fn next(&mut self, random: &dyn Random) -> Duration {
         let full = match self.failures.checked_sub(1) {
             None => self.immediate,
-            Some(doublings) => {
-                self.initial.saturating_mul(2_u32.saturating_pow(doublings)).min(self.longest)
-            }
+            Some(doublings) => self
+                .initial
+                .saturating_mul(2_u32.saturating_pow(doublings))
+                .min(self.longest),
         };
         self.failures = self.failures.saturating_add(1);
         let chance = f64::from(u16::from_be_bytes(random.array())) / f64::from(u16::MAX);
@@ -59,7 +68,11 @@ mod tests {
         let delays: Vec<Duration> = (0..100).map(|_| backoff.next(&random)).collect();
         assert!(delays[0] <= Duration::from_millis(250));
         assert!(delays[1] >= Duration::from_millis(250) && delays[1] <= Duration::from_millis(500));
-        assert!(delays[10..].iter().all(|delay| (15..=30).contains(&delay.as_secs())));
+        assert!(
+            delays[10..]
+                .iter()
+                .all(|delay| (15..=30).contains(&delay.as_secs()))
+        );
         assert!(delays.iter().all(|delay| *delay <= Duration::from_secs(30)));
     }
 

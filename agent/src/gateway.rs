@@ -46,10 +46,14 @@ const SESSION_ENDED: &str = "Session is already terminated";
 /// See [`GatewayError`].
 pub async fn open(node: &Node, channel: Channel<'_>) -> Result<(Token, WebSocket), GatewayError> {
     let (path, query) = match channel {
-        Channel::Control => (format!("/v1/control-channel/{}", node.id()), "role=subscribe&stream=input"),
-        Channel::Data(session) => {
-            (format!("/v1/data-channel/{}", session.url_segment()), "role=publish_subscribe")
-        }
+        Channel::Control => (
+            format!("/v1/control-channel/{}", node.id()),
+            "role=subscribe&stream=input",
+        ),
+        Channel::Data(session) => (
+            format!("/v1/data-channel/{}", session.url_segment()),
+            "role=publish_subscribe",
+        ),
     };
     let mut input = json!({"MessageSchemaVersion": "1.0", "RequestId": node.random().uuid()});
     if matches!(channel, Channel::Data(_)) {
@@ -59,12 +63,15 @@ pub async fn open(node: &Node, channel: Channel<'_>) -> Result<(Token, WebSocket
     let auth = Auth::Credentials(&credentials);
     let answer = node.observe(node.gateway().post(MESSAGES, &path, &input, auth).await)?;
     let body = String::from_utf8_lossy(&answer.body);
-    let token = (answer.status == StatusCode::CREATED).then(|| token(&body)).flatten().ok_or_else(|| {
-        if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            node.forget_credentials();
-        }
-        refusal(answer.status, &body)
-    })?;
+    let token = (answer.status == StatusCode::CREATED)
+        .then(|| token(&body))
+        .flatten()
+        .ok_or_else(|| {
+            if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                node.forget_credentials();
+            }
+            refusal(answer.status, &body)
+        })?;
     let endpoint = node.gateway().endpoint();
     let scheme = if endpoint.is_tls() { "wss" } else { "ws" };
     let url = format!("{scheme}://{}{path}?{query}", endpoint.authority());
@@ -87,7 +94,11 @@ fn token(xml: &str) -> Option<Token> {
     let (_, rest) = xml.split_once("<TokenValue>")?;
     let (value, _) = rest.split_once("</TokenValue>")?;
     // The ampersand last, or an escaped escape would be read twice.
-    let value = value.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
+    let value = value
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'");
     let value = value.replace("&amp;", "&");
     (!value.is_empty()).then(|| Token::new(value))
 }
@@ -99,17 +110,32 @@ mod tests {
     #[test]
     fn reads_the_token_whatever_surrounds_it() {
         let found = |xml: &str| token(xml).map(|token| token.expose().to_owned());
-        assert_eq!(found("<A><X>1</X><TokenValue>a&amp;lt;b&lt;</TokenValue></A>").as_deref(), Some("a&lt;b<"));
-        for xml in ["", "<TokenValue>", "<TokenValue></TokenValue>", "<TokenValue/>", "{}"] {
+        assert_eq!(
+            found("<A><X>1</X><TokenValue>a&amp;lt;b&lt;</TokenValue></A>").as_deref(),
+            Some("a&lt;b<")
+        );
+        for xml in [
+            "",
+            "<TokenValue>",
+            "<TokenValue></TokenValue>",
+            "<TokenValue/>",
+            "{}",
+        ] {
             assert_eq!(found(xml), None, "{xml}");
         }
     }
 
     #[test]
     fn tells_the_end_of_a_session_from_other_refusals() {
-        let ended = refusal(StatusCode::BAD_REQUEST, r#"{"message":"Session is already terminated"}"#);
+        let ended = refusal(
+            StatusCode::BAD_REQUEST,
+            r#"{"message":"Session is already terminated"}"#,
+        );
         assert!(matches!(ended, GatewayError::SessionEnded));
         let other = refusal(StatusCode::BAD_GATEWAY, "<html>\r\nbad\u{1b}[31m</html>");
-        assert_eq!(other.to_string(), "the message gateway answered with status 502 Bad Gateway: <html>bad[31m</html>");
+        assert_eq!(
+            other.to_string(),
+            "the message gateway answered with status 502 Bad Gateway: <html>bad[31m</html>"
+        );
     }
 }

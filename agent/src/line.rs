@@ -73,7 +73,12 @@ impl<D: Dial> Line<D> {
     /// Starts the first attempt, without delay.
     pub(crate) fn new(dial: D, backoff: Backoff, random: Arc<dyn Random>) -> Self {
         let state = State::Dialling(dial.dial());
-        Self { dial, backoff, random, state }
+        Self {
+            dial,
+            backoff,
+            random,
+            state,
+        }
     }
 
     /// Waits for the next thing to happen, connecting and writing meanwhile.
@@ -139,7 +144,9 @@ impl<D: Dial> Line<D> {
     /// Queues messages from `source` until it has none or the network is `limit` bytes behind; says whether it had
     /// none. Without a connection nothing is taken.
     pub(crate) fn fill(&mut self, limit: usize, mut source: impl FnMut() -> Option<Transmit>) -> bool {
-        let State::Up(socket) = &mut self.state else { return false };
+        let State::Up(socket) = &mut self.state else {
+            return false;
+        };
         while socket.backlog() < limit {
             match source() {
                 Some(transmit) => socket.push(transmit),

@@ -19,22 +19,37 @@ pub struct Platform {
 impl Platform {
     /// Looks at this machine; what it does not say is left empty.
     pub fn of_this_machine() -> Self {
-        let release = ["/etc/os-release", "/usr/lib/os-release"].into_iter().find_map(|path| fs::read_to_string(path).ok());
+        let release = ["/etc/os-release", "/usr/lib/os-release"]
+            .into_iter()
+            .find_map(|path| fs::read_to_string(path).ok());
         let (name, version) = describe(&release.unwrap_or_default());
-        let computer = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-        Self { name, version, computer }
+        let computer = fs::read_to_string("/proc/sys/kernel/hostname")
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        Self {
+            name,
+            version,
+            computer,
+        }
     }
 }
 
 /// Returns the address this machine has towards the server, which is the one of its many that means something to it.
 pub async fn address_towards(endpoint: &Endpoint) -> Option<IpAddr> {
-    let servers = tokio::net::lookup_host((endpoint.host(), endpoint.port())).await.ok()?;
+    let servers = tokio::net::lookup_host((endpoint.host(), endpoint.port()))
+        .await
+        .ok()?;
     servers.into_iter().find_map(route_to)
 }
 
 /// Connecting a datagram socket sends nothing; it only asks the system for the way.
 fn route_to(server: SocketAddr) -> Option<IpAddr> {
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if server.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        std::net::Ipv6Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((any, 0)).ok()?;
     socket.connect(server).ok()?;
     Some(socket.local_addr().ok()?.ip())
@@ -42,11 +57,17 @@ fn route_to(server: SocketAddr) -> Option<IpAddr> {
 
 fn describe(release: &str) -> (String, String) {
     let value = |name: &str| {
-        let line = release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        line.map(|value| value.trim().trim_matches(['"', '\'']).to_owned()).unwrap_or_default()
+        let line = release
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.map(|value| value.trim().trim_matches(['"', '\'']).to_owned())
+            .unwrap_or_default()
     };
     let name = value("NAME");
-    (if name.is_empty() { "Linux".to_owned() } else { name }, value("VERSION_ID"))
+    (
+        if name.is_empty() { "Linux".to_owned() } else { name },
+        value("VERSION_ID"),
+    )
 }
 
 #[cfg(test)]
@@ -55,7 +76,8 @@ mod tests {
 
     #[test]
     fn reads_the_distribution() {
-        let debian = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n";
+        let debian =
+            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n";
         assert_eq!(describe(debian), ("Debian GNU/Linux".to_owned(), "12".to_owned()));
         assert_eq!(describe("NAME=Arch\n"), ("Arch".to_owned(), String::new()));
         assert_eq!(describe(""), ("Linux".to_owned(), String::new()));

@@ -30,7 +30,11 @@ pub struct ProcessIdentity {
 impl ProcessIdentity {
     /// Returns the identity of a process that is alive at this moment.
     pub fn of(pid: i32) -> Option<Self> {
-        Some(Self { pid, start_ticks: stat(pid)?.start_ticks, boot_id: boot_id() })
+        Some(Self {
+            pid,
+            start_ticks: stat(pid)?.start_ticks,
+            boot_id: boot_id(),
+        })
     }
 
     /// Says whether this very process is still there and not merely waiting to be reaped.

@@ -54,7 +54,13 @@ pub enum Received {
 impl<T: Transport> Socket<T> {
     /// Takes a websocket into use.
     pub fn new(transport: T) -> Self {
-        Self { transport, queue: VecDeque::new(), queued_bytes: 0, unflushed: false, closing: false }
+        Self {
+            transport,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            unflushed: false,
+            closing: false,
+        }
     }
 
     /// Queues a message.

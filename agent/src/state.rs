@@ -59,7 +59,13 @@ impl StateFolder {
     ///
     /// When it cannot be made, or is a link or another user's.
     pub fn create(path: &Path) -> Result<Self, StateError> {
-        let fail = |action| move |source| StateError::Io { action, path: path.to_owned(), source };
+        let fail = |action| {
+            move |source| StateError::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            }
+        };
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(fail("create the folder of"))?;
         }
@@ -75,15 +81,24 @@ impl StateFolder {
     ///
     /// When it does not exist, or is a link or another user's.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        let fail = |action| move |source| StateError::Io { action, path: path.to_owned(), source };
+        let fail = |action| {
+            move |source| StateError::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            }
+        };
         let found = fs::symlink_metadata(path).map_err(fail("open"))?;
         if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
             return Err(StateError::NotOurs(path.to_owned()));
         }
         if found.mode() & 0o077 != 0 {
-            fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE)).map_err(fail("close to others"))?;
+            fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
+                .map_err(fail("close to others"))?;
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 
     /// Returns where the folder is.
@@ -98,12 +113,25 @@ impl StateFolder {
     /// When the lock file cannot be made.
     pub fn lock(&self) -> Result<Option<File>, StateError> {
         let path = self.path.join("lock");
-        let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path);
-        let file = opened.map_err(|source| StateError::Io { action: "open", path: path.clone(), source })?;
+        let opened = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .open(&path);
+        let file = opened.map_err(|source| StateError::Io {
+            action: "open",
+            path: path.clone(),
+            source,
+        })?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(file)),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(StateError::Io { action: "lock", path, source: error.into() }),
+            Err(error) => Err(StateError::Io {
+                action: "lock",
+                path,
+                source: error.into(),
+            }),
         }
     }
 
@@ -122,7 +150,11 @@ impl StateFolder {
             .and_then(|()| File::open(&self.path)?.sync_all());
         written.map_err(|source| {
             let _ = fs::remove_file(&unfinished);
-            StateError::Io { action: "write", path, source }
+            StateError::Io {
+                action: "write",
+                path,
+                source,
+            }
         })
     }
 
@@ -137,7 +169,11 @@ impl StateFolder {
             Ok(content) if content.len() as u64 > MAX_FILE_BYTES => Err(StateError::TooLarge(path)),
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(StateError::Io { action: "read", path, source }),
+            Err(source) => Err(StateError::Io {
+                action: "read",
+                path,
+                source,
+            }),
         }
     }
 
@@ -148,7 +184,11 @@ impl StateFolder {
     /// When there is no such file or the system refuses.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), StateError> {
         let path = self.path.join(from);
-        fs::rename(&path, self.path.join(to)).map_err(|source| StateError::Io { action: "rename", path, source })
+        fs::rename(&path, self.path.join(to)).map_err(|source| StateError::Io {
+            action: "rename",
+            path,
+            source,
+        })
     }
 
     /// Removes a file; one that is not there is not an error.
@@ -159,9 +199,11 @@ impl StateFolder {
     pub fn remove(&self, name: &str) -> Result<(), StateError> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(StateError::Io { action: "remove", path, source })
-            }
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::Io {
+                action: "remove",
+                path,
+                source,
+            }),
             _ => Ok(()),
         }
     }
@@ -174,7 +216,11 @@ fn create_private(path: &Path, content: &[u8]) -> io::Result<()> {
     {
         return Err(error);
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
@@ -234,9 +280,18 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link")).expect("linked");
         assert!(folder.read("link").is_err());
         let pipe = folder.path().join("pipe");
-        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
-            .expect("made");
-        assert_eq!(folder.read("pipe").expect("an empty pipe has nothing"), Some(Vec::new()));
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .expect("made");
+        assert_eq!(
+            folder.read("pipe").expect("an empty pipe has nothing"),
+            Some(Vec::new())
+        );
     }
 
     #[test]
@@ -245,7 +300,10 @@ mod tests {
         assert_eq!(folder.read("file").expect("readable"), None);
         folder.write("file", b"one").expect("written");
         folder.write("file", b"two").expect("written");
-        assert_eq!(folder.read("file").expect("readable").as_deref(), Some(&b"two"[..]));
+        assert_eq!(
+            folder.read("file").expect("readable").as_deref(),
+            Some(&b"two"[..])
+        );
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
         folder.remove("file").expect("removed");
         folder.remove("file").expect("nothing to remove");
@@ -266,7 +324,10 @@ mod tests {
         let place = |root, xdg| StateFolder::default_path(root, xdg, home).display().to_string();
         assert_eq!(place(true, Some(state)), "/var/lib/drawbridge-agent");
         assert_eq!(place(false, Some(state)), "/state/drawbridge-agent");
-        assert_eq!(place(false, Some(Path::new("relative"))), "/home/a/.local/state/drawbridge-agent");
+        assert_eq!(
+            place(false, Some(Path::new("relative"))),
+            "/home/a/.local/state/drawbridge-agent"
+        );
         assert_eq!(place(false, None), "/home/a/.local/state/drawbridge-agent");
     }
 }

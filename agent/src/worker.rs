@@ -94,7 +94,13 @@ async fn run(
 
     let folder = SessionFolder::open(&spec.session_folder)?.ok_or(WorkerError::Folder)?;
     let state = StateFolder::open(&spec.state)?;
-    let node = Node::open(state, KeyRotation::LeftToAgent, environment, Arc::clone(&clock), Arc::clone(&random))?;
+    let node = Node::open(
+        state,
+        KeyRotation::LeftToAgent,
+        environment,
+        Arc::clone(&clock),
+        Arc::clone(&random),
+    )?;
     let account = choose(&spec.plan.run_as, &spec.default_account, &spec.state)?;
     let settings = Settings {
         plan: spec.plan.clone(),
@@ -103,7 +109,10 @@ async fn run(
         account,
         adopts_orphans: true,
     };
-    let dial = GatewayDial { node: Arc::new(node), session: spec.plan.session.clone() };
+    let dial = GatewayDial {
+        node: Arc::new(node),
+        session: spec.plan.session.clone(),
+    };
     let session = ShellSession::start(settings, dial, clock, random)?;
     if let Some(shell) = ProcessIdentity::of(session.shell()) {
         folder.set_shell(&shell)?;

@@ -144,18 +144,31 @@ mod tests {
     use super::*;
 
     fn run_as(user: &str) -> RunAs {
-        RunAs { enabled: true, user: user.to_owned() }
+        RunAs {
+            enabled: true,
+            user: user.to_owned(),
+        }
     }
 
     fn refused(user: &str) -> AccountError {
-        choose(&run_as(user), &DefaultAccount::AgentUser, Path::new("/nonexistent")).expect_err("refused")
+        choose(
+            &run_as(user),
+            &DefaultAccount::AgentUser,
+            Path::new("/nonexistent"),
+        )
+        .expect_err("refused")
     }
 
     #[test]
     fn refuses_names_that_are_not_names() {
         let long = "a".repeat(33);
-        for name in ["-x", "a b", "a:b", "a\nb", "a;id", "../a", "$(id)", "Ünicode", "0", "a$b", ".x", &long] {
-            assert!(matches!(RunAsName::parse(name), Err(AccountError::BadName(_))), "{name:?}");
+        for name in [
+            "-x", "a b", "a:b", "a\nb", "a;id", "../a", "$(id)", "Ünicode", "0", "a$b", ".x", &long,
+        ] {
+            assert!(
+                matches!(RunAsName::parse(name), Err(AccountError::BadName(_))),
+                "{name:?}"
+            );
         }
         for name in ["alice", "_apt", "build-1", "first.last", "host$", &long[..32]] {
             assert!(RunAsName::parse(name).is_ok(), "{name:?}");
@@ -170,12 +183,18 @@ mod tests {
     #[test]
     fn never_gives_a_document_root() {
         let error = refused("root");
-        assert!(matches!(error, AccountError::Root(_) | AccountError::NotRoot), "{error}");
+        assert!(
+            matches!(error, AccountError::Root(_) | AccountError::NotRoot),
+            "{error}"
+        );
     }
 
     #[test]
     fn says_that_an_account_does_not_exist() {
         let error = refused("no-such-user-here");
-        assert!(matches!(error, AccountError::Unknown(_) | AccountError::NotRoot), "{error}");
+        assert!(
+            matches!(error, AccountError::Unknown(_) | AccountError::NotRoot),
+            "{error}"
+        );
     }
 }

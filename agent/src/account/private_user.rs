@@ -27,7 +27,10 @@ pub struct PrivateUser {
 impl PrivateUser {
     /// Uses the machine's own account and sudo configuration; `state` holds the lock.
     pub fn of_system(state: &Path) -> Self {
-        Self { state: state.to_owned(), sudoers: PathBuf::from("/etc/sudoers.d") }
+        Self {
+            state: state.to_owned(),
+            sudoers: PathBuf::from("/etc/sudoers.d"),
+        }
     }
 
     /// Returns the account, made if it did not exist.
@@ -57,12 +60,19 @@ impl PrivateUser {
             }
             fs::remove_file(&unfinished).map_err(AccountError::Create)?;
         }
-        find()?.ok_or_else(|| AccountError::Create(io::Error::other("useradd reported success without an account")))
+        find()?.ok_or_else(|| {
+            AccountError::Create(io::Error::other("useradd reported success without an account"))
+        })
     }
 
     fn lock(&self) -> io::Result<File> {
         let path = self.state.join("ssm-user.lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
         flock(&file, FlockOperation::LockExclusive)?;
         Ok(file)
     }
@@ -94,5 +104,8 @@ fn create() -> io::Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("useradd said: {}", said.trim().escape_debug())))
+    Err(io::Error::other(format!(
+        "useradd said: {}",
+        said.trim().escape_debug()
+    )))
 }

@@ -37,7 +37,11 @@ pub fn grant_sudo(folder: &Path) -> io::Result<()> {
 }
 
 fn write(path: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(path)?;
     // The umask may have taken bits away; it cannot have added any.
     file.set_permissions(Permissions::from_mode(MODE))?;
     file.write_all(RULE.as_bytes())?;
@@ -61,7 +65,10 @@ mod tests {
         grant_sudo(folder.path()).expect("granted");
         let file = folder.path().join(FILE);
         assert_eq!(fs::read_to_string(&file).expect("readable"), RULE);
-        assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o7777, MODE);
+        assert_eq!(
+            fs::metadata(&file).expect("there").permissions().mode() & 0o7777,
+            MODE
+        );
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
     }
 
@@ -71,7 +78,11 @@ mod tests {
         let file = folder.path().join(FILE);
         fs::write(&file, "# taken away by an administrator\n").expect("written");
         grant_sudo(folder.path()).expect("nothing to do");
-        assert!(fs::read_to_string(&file).expect("readable").starts_with("# taken"));
+        assert!(
+            fs::read_to_string(&file)
+                .expect("readable")
+                .starts_with("# taken")
+        );
     }
 
     #[test]
@@ -87,7 +98,9 @@ mod tests {
     fn is_never_writable_by_others_while_many_grant_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         std::thread::scope(|scope| {
-            let grants: Vec<_> = (0..8).map(|_| scope.spawn(|| (0..50).for_each(|_| drop(grant_sudo(folder.path()))))).collect();
+            let grants: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| (0..50).for_each(|_| drop(grant_sudo(folder.path())))))
+                .collect();
             while grants.iter().any(|grant| !grant.is_finished()) {
                 for entry in fs::read_dir(folder.path()).expect("listed").flatten() {
                     if let Ok(metadata) = entry.metadata() {

@@ -41,7 +41,9 @@ impl Server {
                 self.step().await;
             }
         };
-        tokio::time::timeout(PATIENCE, exchange).await.expect("it happens in time");
+        tokio::time::timeout(PATIENCE, exchange)
+            .await
+            .expect("it happens in time");
     }
 
     async fn connected(&mut self) {
@@ -66,6 +68,15 @@ impl Server {
         self.flush().await;
     }
 
+    /// Waits until the agent has handled everything that was sent to it.
+    async fn settled(&mut self) {
+        const NOBODY: &str = "nobody-1";
+        self.terminate(NOBODY).await;
+        self.until(|server| server.completed.iter().any(|complete| complete.task_id == NOBODY))
+            .await;
+        self.completed.retain(|complete| complete.task_id != NOBODY);
+    }
+
     async fn step(&mut self) {
         self.flush().await;
         tokio::select! {
@@ -82,7 +93,9 @@ impl Server {
 
     fn receive(&mut self, message: Message) {
         let now = self.now();
-        let Some((control, _)) = &mut self.control else { return };
+        let Some((control, _)) = &mut self.control else {
+            return;
+        };
         match message {
             Message::Text(text) => control.handle_text(&text, now).expect("well formed"),
             Message::Binary(frame) => control.handle_message(frame, now).expect("well behaved"),
@@ -102,7 +115,9 @@ impl Server {
 
     async fn flush(&mut self) {
         let now = self.now();
-        let Some((control, socket)) = &mut self.control else { return };
+        let Some((control, socket)) = &mut self.control else {
+            return;
+        };
         while let Some(transmit) = control.poll_transmit(now) {
             let is_acknowledge = |frame: &Bytes| frame[4..].starts_with(b"agent_task_acknowledge");
             match transmit {
@@ -137,7 +152,10 @@ fn agent(state: &Path, script: &str) -> (Agent<MemoryDial>, Server) {
     };
     let settings = AgentSettings {
         default_account: DefaultAccount::AgentUser,
-        worker: WorkerProgram { program: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()] },
+        worker: WorkerProgram {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+        },
     };
     let state = StateFolder::create(state).expect("created");
     let registry = Registry::open(&state).expect("opened");
@@ -164,7 +182,11 @@ async fn beside<T>(agent: &mut Agent<MemoryDial>, script: impl Future<Output = T
 
 fn known(state: &Path) -> usize {
     let state = StateFolder::open(state).expect("there");
-    Registry::open(&state).expect("opened").known().expect("listed").len()
+    Registry::open(&state)
+        .expect("opened")
+        .known()
+        .expect("listed")
+        .len()
 }
 
 #[tokio::test]
@@ -175,12 +197,15 @@ async fn reports_an_end_until_it_is_acknowledged_and_then_forgets() {
         server.connected().await;
         server.start("alice-1", &json!({})).await;
         server.until(|server| !server.completed.is_empty()).await;
-        server.until(|_| known(folder.path()) == 0).await;
+        server.settled().await;
     })
     .await;
+    assert_eq!(known(folder.path()), 0);
     assert_eq!(server.opened[0].capabilities, Some(Capabilities::OURS));
     assert_eq!(server.opened[0].platform_type, "linux");
-    let [complete] = &server.completed[..] else { panic!("one report: {:?}", server.completed) };
+    let [complete] = &server.completed[..] else {
+        panic!("one report: {:?}", server.completed)
+    };
     assert_eq!(complete.task_id, "alice-1");
     assert_eq!(complete.instance_id, "mi-0a1b2c3d4e5f67890");
     assert_eq!(complete.final_task_status, TaskStatus::Success);
@@ -193,9 +218,10 @@ async fn an_agent_that_was_replaced_finds_its_sessions_and_ends_them_when_told()
     beside(&mut first, async {
         server.connected().await;
         server.start("alice-1", &json!({})).await;
-        server.until(|_| known(folder.path()) == 1).await;
+        server.settled().await;
     })
     .await;
+    assert_eq!(known(folder.path()), 1);
     drop(first);
 
     let (mut second, mut server) = agent(folder.path(), PATIENT);
@@ -209,7 +235,10 @@ async fn an_agent_that_was_replaced_finds_its_sessions_and_ends_them_when_told()
     .await;
     // The script cannot say how its session ended.
     assert_eq!(server.completed[0].final_task_status, TaskStatus::Failed);
-    assert_eq!(server.completed[0].output, "The session's worker process ended unexpectedly");
+    assert_eq!(
+        server.completed[0].output,
+        "The session's worker process ended unexpectedly"
+    );
 }
 
 #[tokio::test]
@@ -228,9 +257,10 @@ async fn a_report_that_nobody_acknowledged_is_made_again_by_the_next_agent() {
     let (mut second, mut server) = agent(folder.path(), QUICK);
     beside(&mut second, async {
         server.until(|server| !server.completed.is_empty()).await;
-        server.until(|_| known(folder.path()) == 0).await;
+        server.settled().await;
     })
     .await;
+    assert_eq!(known(folder.path()), 0);
     assert_eq!(server.completed[0].final_task_status, TaskStatus::Success);
 }
 
@@ -240,13 +270,19 @@ async fn says_why_it_refuses_a_session() {
     let (mut agent, mut server) = agent(folder.path(), PATIENT);
     beside(&mut agent, async {
         server.connected().await;
-        server.start("alice-1", &json!({"kmsKeyId": "alias/sessions"})).await;
+        server
+            .start("alice-1", &json!({"kmsKeyId": "alias/sessions"}))
+            .await;
         server.start("../../etc/cron.d/x", &json!({})).await;
         server.until(|server| !server.completed.is_empty()).await;
     })
     .await;
     assert_eq!(server.completed[0].final_task_status, TaskStatus::Failed);
-    assert!(server.completed[0].output.contains("kmsKeyId"), "{}", server.completed[0].output);
+    assert!(
+        server.completed[0].output.contains("kmsKeyId"),
+        "{}",
+        server.completed[0].output
+    );
     assert_eq!(server.completed.len(), 1);
 }
 

@@ -120,6 +120,9 @@ mod tests {
     fn never_prints_a_secret() {
         let credentials = RoleCredentials::from_answer(&answer(&json!(4600)), at(1000)).expect("complete");
         let printed = format!("{credentials:?} {:?}", credentials.signing());
-        assert!(!printed.contains("s3cret") && !printed.contains("t0ken"), "{printed}");
+        assert!(
+            !printed.contains("s3cret") && !printed.contains("t0ken"),
+            "{printed}"
+        );
     }
 }

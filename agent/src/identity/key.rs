@@ -91,7 +91,10 @@ mod tests {
         assert_eq!(text.len(), 392);
         store(&folder, Slot::Next, &key).expect("stored");
         promote(&folder).expect("promoted");
-        assert_eq!(public_text(&load(&folder, Slot::Current).expect("loaded")).expect("public"), text);
+        assert_eq!(
+            public_text(&load(&folder, Slot::Current).expect("loaded")).expect("public"),
+            text
+        );
         assert!(matches!(load(&folder, Slot::Next), Err(KeyError::Missing)));
         folder.write(CURRENT, b"garbage").expect("written");
         assert!(matches!(load(&folder, Slot::Current), Err(KeyError::Damaged)));

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drawbridge_aws_client::{
-    Auth, CallError, Client, Connector, Credentials, EndpointError, Environment, Now, Proxies, ProxyError, RsaSigner,
-    Service, Tls, TlsError,
+    Auth, CallError, Client, Connector, Credentials, EndpointError, Environment, Now, Proxies, ProxyError,
+    RsaSigner, Service, Tls, TlsError,
 };
 use drawbridge_session::{Clock, NodeId, Random};
 use serde_json::{Value, json};
@@ -93,7 +93,12 @@ impl Node {
             Arc::new(move || clock.now())
         };
         let region = registration.region.as_str();
-        let ssm = Client::new(registration.endpoint_of("ssm")?, region, connector.clone(), Arc::clone(&now));
+        let ssm = Client::new(
+            registration.endpoint_of("ssm")?,
+            region,
+            connector.clone(),
+            Arc::clone(&now),
+        );
         let gateway = Client::new(registration.endpoint_of("ssmmessages")?, region, connector, now);
         Ok(Self {
             registration,
@@ -140,7 +145,10 @@ impl Node {
     /// See [`NodeError`].
     pub async fn call(&self, operation: &str, input: &Value) -> Result<Value, NodeError> {
         let credentials = self.credentials().await?;
-        let called = self.ssm.call_json(Service::SSM, operation, input, Auth::Credentials(&credentials)).await;
+        let called = self
+            .ssm
+            .call_json(Service::SSM, operation, input, Auth::Credentials(&credentials))
+            .await;
         self.observe(called)
     }
 
@@ -195,7 +203,10 @@ impl Node {
         let fetched = RoleCredentials::from_answer(&answer, self.clock.now()).ok_or(NodeError::Answer)?;
         credentials::store(&self.folder, &fetched)?;
         self.keep(Some(fetched.clone()));
-        let asked_for_key = answer.get("UpdateKeyPair").and_then(Value::as_bool).unwrap_or(false);
+        let asked_for_key = answer
+            .get("UpdateKeyPair")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
         if asked_for_key && self.rotation == KeyRotation::Allowed {
             // The credentials are good whether or not this succeeds; the server will ask again.
             if let Err(error) = self.replace_key().await {
@@ -208,7 +219,10 @@ impl Node {
     async fn request_token(&self) -> Result<Value, NodeError> {
         let input = json!({"Fingerprint": self.registration.fingerprint});
         let current = key::load(&self.folder, Slot::Current)?;
-        let refused = match self.call_as_key(current, "RequestManagedInstanceRoleToken", &input).await {
+        let refused = match self
+            .call_as_key(current, "RequestManagedInstanceRoleToken", &input)
+            .await
+        {
             Err(error) if error.code().is_some() => error,
             other => return other.map_err(NodeError::Call),
         };
@@ -227,11 +241,15 @@ impl Node {
     }
 
     async fn replace_key(&self) -> Result<(), NodeError> {
-        let next = tokio::task::spawn_blocking(key::generate).await.map_err(|_| KeyError::Generate)??;
+        let next = tokio::task::spawn_blocking(key::generate)
+            .await
+            .map_err(|_| KeyError::Generate)??;
         key::store(&self.folder, Slot::Next, &next)?;
         let input = json!({"NewPublicKey": key::public_text(&next)?, "NewPublicKeyType": "Rsa"});
         let current = key::load(&self.folder, Slot::Current)?;
-        self.call_as_key(current, "UpdateManagedInstancePublicKey", &input).await.map_err(NodeError::Call)?;
+        self.call_as_key(current, "UpdateManagedInstancePublicKey", &input)
+            .await
+            .map_err(NodeError::Call)?;
         key::promote(&self.folder)?;
         tracing::info!("the node's key was replaced");
         Ok(())
@@ -244,7 +262,9 @@ impl Node {
         input: &Value,
     ) -> Result<Value, CallError> {
         let signer = RsaSigner::new(self.id().as_str(), key);
-        self.ssm.call_json(Service::SSM, operation, input, Auth::Node(&signer)).await
+        self.ssm
+            .call_json(Service::SSM, operation, input, Auth::Node(&signer))
+            .await
     }
 
     /// Drops credentials that the server does not accept, so that the next call fetches new ones.
@@ -256,7 +276,10 @@ impl Node {
     }
 
     fn kept(&self) -> Option<RoleCredentials> {
-        self.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.credentials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn keep(&self, credentials: Option<RoleCredentials>) {

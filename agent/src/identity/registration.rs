@@ -133,13 +133,31 @@ pub async fn register(
     let answer = client
         .call_json(Service::SSM, "RegisterManagedInstance", &input, Auth::Unsigned)
         .await
-        .map_err(|source| RegisterError::Call { activation: request.activation_id.clone(), source })?;
-    let answered = answer.get("InstanceId").and_then(|id| id.as_str()).unwrap_or_default();
-    let node_id = NodeId::parse(answered)
-        .map_err(|_| RegisterError::Answer(answered.chars().take(64).collect::<String>().escape_debug().to_string()))?;
+        .map_err(|source| RegisterError::Call {
+            activation: request.activation_id.clone(),
+            source,
+        })?;
+    let answered = answer
+        .get("InstanceId")
+        .and_then(|id| id.as_str())
+        .unwrap_or_default();
+    let node_id = NodeId::parse(answered).map_err(|_| {
+        RegisterError::Answer(
+            answered
+                .chars()
+                .take(64)
+                .collect::<String>()
+                .escape_debug()
+                .to_string(),
+        )
+    })?;
 
-    let registration =
-        Registration { node_id, region: request.region.clone(), endpoint: request.endpoint.clone(), fingerprint };
+    let registration = Registration {
+        node_id,
+        region: request.region.clone(),
+        endpoint: request.endpoint.clone(),
+        fingerprint,
+    };
     keep(&registration, &key, request.authorities.as_deref(), folder)?;
     Ok(registration)
 }

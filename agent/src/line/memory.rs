@@ -33,7 +33,16 @@ pub(crate) struct Listener {
 pub(crate) fn memory() -> (MemoryDial, Listener) {
     let (accepted, connections) = mpsc::unbounded_channel();
     let session_ended = Rc::new(Cell::new(false));
-    (MemoryDial { accepted, session_ended: Rc::clone(&session_ended) }, Listener { connections, session_ended })
+    (
+        MemoryDial {
+            accepted,
+            session_ended: Rc::clone(&session_ended),
+        },
+        Listener {
+            connections,
+            session_ended,
+        },
+    )
 }
 
 impl Dial for MemoryDial {

@@ -29,7 +29,9 @@ impl ProcessHandle {
     ///
     /// When descriptors have run out. Must be called within a tokio runtime.
     pub fn open(identity: ProcessIdentity) -> io::Result<Option<Self>> {
-        let Some(pid) = Pid::from_raw(identity.pid) else { return Ok(None) };
+        let Some(pid) = Pid::from_raw(identity.pid) else {
+            return Ok(None);
+        };
         let descriptor = match pidfd_open(pid, PidfdFlags::NONBLOCK) {
             Ok(descriptor) => Some(descriptor),
             Err(Errno::SRCH) => return Ok(None),
@@ -42,7 +44,9 @@ impl ProcessHandle {
         if !identity.is_alive() {
             return Ok(None);
         }
-        let descriptor = descriptor.map(|descriptor| watch(descriptor, Interest::READABLE)).transpose()?;
+        let descriptor = descriptor
+            .map(|descriptor| watch(descriptor, Interest::READABLE))
+            .transpose()?;
         Ok(Some(Self { identity, descriptor }))
     }
 

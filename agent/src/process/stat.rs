@@ -31,20 +31,31 @@ pub fn stat(pid: i32) -> Option<ProcessStat> {
 
 /// Lists every process that can be seen. Not a snapshot: processes come and go while it reads.
 pub fn all() -> Vec<ProcessStat> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect()
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
+        .collect()
 }
 
 /// Returns the identity of this start of the machine; empty where the system does not have one.
 pub fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// The second field is the program's name in parentheses and may itself contain spaces and parentheses.
 fn parse(line: &[u8]) -> Option<ProcessStat> {
     let name_end = line.iter().rposition(|byte| *byte == b')')?;
     let name_start = line.iter().position(|byte| *byte == b'(')?;
-    let pid = std::str::from_utf8(line.get(..name_start)?).ok()?.trim().parse().ok()?;
+    let pid = std::str::from_utf8(line.get(..name_start)?)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     let rest = std::str::from_utf8(line.get(name_end + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     Some(ProcessStat {
@@ -63,7 +74,13 @@ mod tests {
     #[test]
     fn reads_names_with_spaces_and_parentheses() {
         let line = b"42 (a) b (c)) S 7 42 41 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 98765 1 1 1\n";
-        let expected = ProcessStat { pid: 42, state: b'S', parent: 7, session: 41, start_ticks: 98765 };
+        let expected = ProcessStat {
+            pid: 42,
+            state: b'S',
+            parent: 7,
+            session: 41,
+            start_ticks: 98765,
+        };
         assert_eq!(parse(line), Some(expected));
     }
 

@@ -15,7 +15,10 @@ use crate::account::Account;
 /// Makes `command` start in a session of its own, with no inherited descriptors but its standard ones and with
 /// default signal dispositions, so that it outlives its parent and nothing of the parent's leaks into it.
 pub fn detach(command: &mut Command) {
-    #[expect(unsafe_code, reason = "a session of its own can only be entered between fork and exec")]
+    #[expect(
+        unsafe_code,
+        reason = "a session of its own can only be entered between fork and exec"
+    )]
     // SAFETY: the closure makes only async-signal-safe system calls and touches no memory of the parent's.
     unsafe {
         command.pre_exec(|| {
@@ -40,7 +43,10 @@ pub(super) fn enter_terminal(command: &mut Command, account: &Account, change_id
         groups: account.groups.clone(),
     });
 
-    #[expect(unsafe_code, reason = "terminal and identity can only be set between fork and exec")]
+    #[expect(
+        unsafe_code,
+        reason = "terminal and identity can only be set between fork and exec"
+    )]
     // SAFETY: the closure makes only async-signal-safe system calls on values it owns; nothing allocates.
     unsafe {
         command.pre_exec(move || {
@@ -70,7 +76,10 @@ struct Identity {
 }
 
 impl Identity {
-    #[expect(unsafe_code, reason = "the safe wrappers allocate or lock, which a forked child may not")]
+    #[expect(
+        unsafe_code,
+        reason = "the safe wrappers allocate or lock, which a forked child may not"
+    )]
     fn assume(&self) -> io::Result<()> {
         // SAFETY: `groups` outlives the call and its length is passed with it; the rest take plain numbers.
         unsafe {
@@ -81,7 +90,10 @@ impl Identity {
         self.prove()
     }
 
-    #[expect(unsafe_code, reason = "the safe wrappers allocate or lock, which a forked child may not")]
+    #[expect(
+        unsafe_code,
+        reason = "the safe wrappers allocate or lock, which a forked child may not"
+    )]
     fn prove(&self) -> io::Result<()> {
         let (mut real, mut effective, mut saved) = (0, 0, 0);
         // SAFETY: the three pointers are to live locals; a successful setuid(0) is answered by never executing.
@@ -100,7 +112,11 @@ impl Identity {
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Ignored signals survive `exec`, and whoever started the agent may have ignored some.
@@ -120,16 +136,28 @@ fn close_others_on_exec() {
     // SAFETY: marking a descriptor close-on-exec does not invalidate it for anyone in this process.
     unsafe {
         // By number: the wrapper is missing from the C libraries of older systems.
-        let marked =
-            libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        let marked = libc::syscall(
+            libc::SYS_close_range,
+            FIRST,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        );
         if marked == 0 {
             return;
         }
         let mut limit: libc::rlimit = std::mem::zeroed();
         let known = libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0;
-        let highest = if known { limit.rlim_cur.min(1 << 16) } else { 1 << 16 };
+        let highest = if known {
+            limit.rlim_cur.min(1 << 16)
+        } else {
+            1 << 16
+        };
         for descriptor in 3..highest {
-            libc::fcntl(libc::c_int::try_from(descriptor).unwrap_or(libc::c_int::MAX), libc::F_SETFD, libc::FD_CLOEXEC);
+            libc::fcntl(
+                libc::c_int::try_from(descriptor).unwrap_or(libc::c_int::MAX),
+                libc::F_SETFD,
+                libc::FD_CLOEXEC,
+            );
         }
     }
 }

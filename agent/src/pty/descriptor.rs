@@ -12,7 +12,10 @@ use tokio::io::unix::AsyncFd;
 ///
 /// When the descriptor cannot be watched. Must be called within a tokio runtime.
 pub(crate) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
-    #[expect(unsafe_code, reason = "the safe constructors trust every `AsRawFd`; only this one is not deprecated")]
+    #[expect(
+        unsafe_code,
+        reason = "the safe constructors trust every `AsRawFd`; only this one is not deprecated"
+    )]
     // SAFETY: an `OwnedFd` keeps its descriptor open and answers with the same number until it is dropped.
     let watched = unsafe { AsyncFd::register_with_interest(descriptor, interest) };
     watched.map_err(|refused| refused.into_parts().1)

@@ -35,11 +35,17 @@ impl Leftovers {
                 && Some(process.pid) != self.ancestor
                 && (process.session == self.session || self.descends(process, &processes))
         };
-        processes.iter().filter(belongs).map(|process| process.pid).collect()
+        processes
+            .iter()
+            .filter(belongs)
+            .map(|process| process.pid)
+            .collect()
     }
 
     fn descends(&self, process: &ProcessStat, processes: &[ProcessStat]) -> bool {
-        let Some(ancestor) = self.ancestor else { return false };
+        let Some(ancestor) = self.ancestor else {
+            return false;
+        };
         let mut parent = process.parent;
         // Bounded, because the table is not a snapshot and could contain a cycle.
         for _ in 0..processes.len() {

@@ -70,8 +70,10 @@ impl Shell {
         terminal.resize(columns, rows).map_err(ShellError::Terminal)?;
         let change_identity = rustix::process::geteuid().is_root();
         if change_identity {
-            hand_over(&shell_end, account)
-                .map_err(|source| ShellError::Ownership { user: account.name.clone(), source })?;
+            hand_over(&shell_end, account).map_err(|source| ShellError::Ownership {
+                user: account.name.clone(),
+                source,
+            })?;
         }
         let pid = execute(account, environment, shell_end, change_identity).map_err(|source| {
             ShellError::Start {
@@ -85,8 +87,15 @@ impl Shell {
 }
 
 fn hand_over(shell_end: &OwnedFd, account: &Account) -> io::Result<()> {
-    let group = Group::from_name(TERMINAL_GROUP).ok().flatten().map_or(account.gid, |group| group.gid.as_raw());
-    rustix::fs::fchown(shell_end, Some(Uid::from_raw(account.uid)), Some(Gid::from_raw(group)))?;
+    let group = Group::from_name(TERMINAL_GROUP)
+        .ok()
+        .flatten()
+        .map_or(account.gid, |group| group.gid.as_raw());
+    rustix::fs::fchown(
+        shell_end,
+        Some(Uid::from_raw(account.uid)),
+        Some(Gid::from_raw(group)),
+    )?;
     rustix::fs::fchmod(shell_end, TERMINAL_MODE)?;
     Ok(())
 }

@@ -57,7 +57,12 @@ impl Terminal {
     ///
     /// Only when the terminal itself is gone.
     pub fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
         Ok(tcsetwinsize(self.control.get_ref(), size)?)
     }
 

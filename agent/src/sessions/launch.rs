@@ -61,7 +61,10 @@ pub enum LaunchError {
 impl WorkerProgram {
     /// The program that is running, even if its file has been replaced since: `/proc/self/exe worker`.
     pub fn this_program() -> Self {
-        Self { program: PathBuf::from("/proc/self/exe"), arguments: vec![OsString::from("worker")] }
+        Self {
+            program: PathBuf::from("/proc/self/exe"),
+            arguments: vec![OsString::from("worker")],
+        }
     }
 
     /// Starts a worker in a session of its own and hands the specification over.
@@ -89,9 +92,14 @@ impl WorkerProgram {
         let mut child = command.spawn().map_err(LaunchError::Start)?;
 
         let vanished = || LaunchError::HandOver(io::ErrorKind::BrokenPipe.into());
-        let identity = i32::try_from(child.id()).ok().and_then(ProcessIdentity::of).ok_or_else(vanished)?;
+        let identity = i32::try_from(child.id())
+            .ok()
+            .and_then(ProcessIdentity::of)
+            .ok_or_else(vanished)?;
         folder.set_worker(&identity)?;
-        let handle = ProcessHandle::open(identity).map_err(LaunchError::HandOver)?.ok_or_else(vanished)?;
+        let handle = ProcessHandle::open(identity)
+            .map_err(LaunchError::HandOver)?
+            .ok_or_else(vanished)?;
         let mut input = child.stdin.take().ok_or_else(vanished)?;
         input.write_all(&content).map_err(LaunchError::HandOver)?;
         Ok(handle)
@@ -117,14 +125,22 @@ fn log_target(folder: &SessionFolder) -> io::Result<Stdio> {
     if is_journal() {
         return Ok(Stdio::inherit());
     }
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(folder.log())?;
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(folder.log())?;
     Ok(Stdio::from(file))
 }
 
 /// systemd names the device and inode of the journal's socket in `JOURNAL_STREAM` (systemd.exec(5)).
 fn is_journal() -> bool {
-    let Ok(announced) = std::env::var("JOURNAL_STREAM") else { return false };
-    let Ok(own) = std::fs::metadata("/proc/self/fd/2") else { return false };
+    let Ok(announced) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let Ok(own) = std::fs::metadata("/proc/self/fd/2") else {
+        return false;
+    };
     announced == format!("{}:{}", own.dev(), own.ino())
 }
 
@@ -166,22 +182,40 @@ mod tests {
             },
             default_account: DefaultAccount::AgentUser,
         };
-        Fixture { _parent: parent, registry, folder, spec }
+        Fixture {
+            _parent: parent,
+            registry,
+            folder,
+            spec,
+        }
     }
 
     fn script(text: &str) -> WorkerProgram {
-        WorkerProgram { program: "/bin/sh".into(), arguments: vec!["-c".into(), text.into()] }
+        WorkerProgram {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), text.into()],
+        }
     }
 
     async fn ended(handle: &ProcessHandle) {
-        tokio::time::timeout(PATIENCE, handle.ended()).await.expect("the worker ends");
+        tokio::time::timeout(PATIENCE, handle.ended())
+            .await
+            .expect("the worker ends");
     }
 
     #[tokio::test]
     async fn hands_the_specification_over_where_nobody_else_sees_it() {
-        let Fixture { _parent, folder, spec, .. } = fixture();
+        let Fixture {
+            _parent,
+            folder,
+            spec,
+            ..
+        } = fixture();
         let copy = folder.path().join("copy");
-        let worker = script(&format!("tr '\\0' ' ' </proc/$$/cmdline >&2; cat >{}", copy.display()));
+        let worker = script(&format!(
+            "tr '\\0' ' ' </proc/$$/cmdline >&2; cat >{}",
+            copy.display()
+        ));
         let handle = worker.launch(&spec, &folder).expect("started");
         ended(&handle).await;
         let file = std::fs::File::open(&copy).expect("copied");
@@ -192,24 +226,50 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_has_a_session_of_its_own_and_is_found_again() {
-        let Fixture { _parent, registry, folder, spec } = fixture();
-        let handle = script("cat >/dev/null; exec sleep 1000").launch(&spec, &folder).expect("started");
+        let Fixture {
+            _parent,
+            registry,
+            folder,
+            spec,
+        } = fixture();
+        let handle = script("cat >/dev/null; exec sleep 1000")
+            .launch(&spec, &folder)
+            .expect("started");
         let pid = handle.identity().pid;
         assert_eq!(stat(pid).expect("running").session, pid);
         drop(handle);
 
-        let [found] = &registry.known().expect("listed")[..] else { panic!("one session") };
-        let again = ProcessHandle::open(found.worker().expect("noted")).expect("opened").expect("running");
+        let [found] = &registry.known().expect("listed")[..] else {
+            panic!("one session")
+        };
+        let again = ProcessHandle::open(found.worker().expect("noted"))
+            .expect("opened")
+            .expect("running");
         again.terminate().expect("signalled");
         ended(&again).await;
-        assert!(ProcessHandle::open(found.worker().expect("noted")).expect("opened").is_none());
+        assert!(
+            ProcessHandle::open(found.worker().expect("noted"))
+                .expect("opened")
+                .is_none()
+        );
     }
 
     #[tokio::test]
     async fn says_when_a_worker_cannot_be_started() {
-        let Fixture { _parent, folder, spec, .. } = fixture();
-        let missing = WorkerProgram { program: "/no/such/program".into(), arguments: Vec::new() };
-        assert!(matches!(missing.launch(&spec, &folder), Err(LaunchError::Start(_))));
+        let Fixture {
+            _parent,
+            folder,
+            spec,
+            ..
+        } = fixture();
+        let missing = WorkerProgram {
+            program: "/no/such/program".into(),
+            arguments: Vec::new(),
+        };
+        assert!(matches!(
+            missing.launch(&spec, &folder),
+            Err(LaunchError::Start(_))
+        ));
     }
 
     #[test]

@@ -26,12 +26,18 @@ pub enum Status {
 impl Outcome {
     /// The end of a session that ran.
     pub fn success() -> Self {
-        Self { status: Status::Success, output: String::new() }
+        Self {
+            status: Status::Success,
+            output: String::new(),
+        }
     }
 
     /// The end of a session that could not run, with the reason.
     pub fn failed(reason: impl Into<String>) -> Self {
-        Self { status: Status::Failed, output: reason.into() }
+        Self {
+            status: Status::Failed,
+            output: reason.into(),
+        }
     }
 
     /// Writes the report to the server.

@@ -40,7 +40,11 @@ pub enum PlanError {
 }
 
 /// Boolean settings that documents also give as strings (`protocol.md` 11.2).
-const LENIENT_BOOLEANS: [&str; 3] = ["s3EncryptionEnabled", "cloudWatchEncryptionEnabled", "runAsEnabled"];
+const LENIENT_BOOLEANS: [&str; 3] = [
+    "s3EncryptionEnabled",
+    "cloudWatchEncryptionEnabled",
+    "runAsEnabled",
+];
 
 impl ShellPlan {
     /// Reads and checks a request to start a session.
@@ -59,16 +63,26 @@ impl ShellPlan {
         let demands = [
             (!inputs.kms_key_id.is_empty(), "encryption with `kmsKeyId`"),
             (!inputs.s3_bucket_name.is_empty(), "session logs in an S3 bucket"),
-            (!inputs.cloud_watch_log_group_name.is_empty(), "session logs in a CloudWatch log group"),
+            (
+                !inputs.cloud_watch_log_group_name.is_empty(),
+                "session logs in a CloudWatch log group",
+            ),
         ];
         if let Some((_, demand)) = demands.into_iter().find(|(demanded, _)| *demanded) {
             return Err(PlanError::Unsupported(demand));
         }
         let requested = content.run_as_user.trim();
-        let user = if requested.is_empty() { inputs.run_as_default_user } else { requested.to_owned() };
+        let user = if requested.is_empty() {
+            inputs.run_as_default_user
+        } else {
+            requested.to_owned()
+        };
         Ok(Self {
             session,
-            run_as: RunAs { enabled: inputs.run_as_enabled, user },
+            run_as: RunAs {
+                enabled: inputs.run_as_enabled,
+                user,
+            },
             profile: inputs.shell_profile.linux,
             extension: content.drawbridge,
         })
@@ -128,10 +142,27 @@ mod tests {
 
     #[test]
     fn the_request_overrides_the_documents_user() {
-        let inputs = json!({"runAsEnabled": "true", "runAsDefaultUser": "bob", "shellProfile": {"linux": "date"}});
-        let user = |run_as_user| ShellPlan::parse(request(&inputs, run_as_user)).expect("accepted").run_as;
-        assert_eq!(user(" "), RunAs { enabled: true, user: "bob".to_owned() });
-        assert_eq!(user("carol"), RunAs { enabled: true, user: "carol".to_owned() });
+        let inputs =
+            json!({"runAsEnabled": "true", "runAsDefaultUser": "bob", "shellProfile": {"linux": "date"}});
+        let user = |run_as_user| {
+            ShellPlan::parse(request(&inputs, run_as_user))
+                .expect("accepted")
+                .run_as
+        };
+        assert_eq!(
+            user(" "),
+            RunAs {
+                enabled: true,
+                user: "bob".to_owned()
+            }
+        );
+        assert_eq!(
+            user("carol"),
+            RunAs {
+                enabled: true,
+                user: "carol".to_owned()
+            }
+        );
     }
 
     #[test]
@@ -148,8 +179,18 @@ mod tests {
 
     #[test]
     fn refuses_documents_with_wrong_types() {
-        for inputs in [json!({"runAsEnabled": "perhaps"}), json!({"kmsKeyId": 7}), json!([1])] {
-            assert!(matches!(ShellPlan::parse(request(&inputs, "")), Err(PlanError::Document(_))), "{inputs}");
+        for inputs in [
+            json!({"runAsEnabled": "perhaps"}),
+            json!({"kmsKeyId": 7}),
+            json!([1]),
+        ] {
+            assert!(
+                matches!(
+                    ShellPlan::parse(request(&inputs, "")),
+                    Err(PlanError::Document(_))
+                ),
+                "{inputs}"
+            );
         }
     }
 
@@ -158,7 +199,10 @@ mod tests {
         for id in ["../../etc/cron.d/x", "a/b", "", "a\0b", "x\n", &"a".repeat(4096)] {
             let mut bad = request(&json!({}), "");
             bad.session_id = id.to_owned();
-            assert!(matches!(ShellPlan::parse(bad), Err(PlanError::Session(_))), "{id:?}");
+            assert!(
+                matches!(ShellPlan::parse(bad), Err(PlanError::Session(_))),
+                "{id:?}"
+            );
         }
     }
 

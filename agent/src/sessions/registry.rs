@@ -40,7 +40,9 @@ impl Registry {
     ///
     /// When the folder cannot be made or is not this user's.
     pub fn open(state: &StateFolder) -> Result<Self, StateError> {
-        Ok(Self { folder: StateFolder::create(&state.path().join(FOLDER))? })
+        Ok(Self {
+            folder: StateFolder::create(&state.path().join(FOLDER))?,
+        })
     }
 
     /// Makes the folder of a session that is about to start; `None` when the session is known already.
@@ -52,10 +54,19 @@ impl Registry {
         let path = self.folder.path().join(session.file_name());
         match DirBuilder::new().mode(0o700).create(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
-            Err(source) => return Err(StateError::Io { action: "create", path, source }),
+            Err(source) => {
+                return Err(StateError::Io {
+                    action: "create",
+                    path,
+                    source,
+                });
+            }
             Ok(()) => {}
         }
-        let begun = SessionFolder { session: session.clone(), folder: StateFolder::open(&path)? };
+        let begun = SessionFolder {
+            session: session.clone(),
+            folder: StateFolder::open(&path)?,
+        };
         begun.keep(SESSION, session)?;
         Ok(Some(begun))
     }
@@ -67,8 +78,11 @@ impl Registry {
     /// When the registry cannot be read.
     pub fn known(&self) -> Result<Vec<SessionFolder>, StateError> {
         let path = self.folder.path();
-        let entries = fs::read_dir(path)
-            .map_err(|source| StateError::Io { action: "list", path: path.to_owned(), source })?;
+        let entries = fs::read_dir(path).map_err(|source| StateError::Io {
+            action: "list",
+            path: path.to_owned(),
+            source,
+        })?;
         let mut known = Vec::new();
         for entry in entries.flatten() {
             match SessionFolder::open(&entry.path()) {
@@ -162,17 +176,24 @@ impl SessionFolder {
     /// When the folder cannot be removed.
     pub fn forget(&self) -> Result<(), StateError> {
         let path = self.path().to_owned();
-        fs::remove_dir_all(&path).map_err(|source| StateError::Io { action: "remove", path, source })
+        fs::remove_dir_all(&path).map_err(|source| StateError::Io {
+            action: "remove",
+            path,
+            source,
+        })
     }
 
     fn keep(&self, name: &str, value: &impl Serialize) -> Result<(), StateError> {
-        self.folder.write(name, &serde_json::to_vec(value).unwrap_or_default())
+        self.folder
+            .write(name, &serde_json::to_vec(value).unwrap_or_default())
     }
 }
 
 /// Reads a value back; a damaged one counts as none.
 fn recall<T: DeserializeOwned>(folder: &StateFolder, name: &str) -> Result<Option<T>, StateError> {
-    Ok(folder.read(name)?.and_then(|content| serde_json::from_slice(&content).ok()))
+    Ok(folder
+        .read(name)?
+        .and_then(|content| serde_json::from_slice(&content).ok()))
 }
 
 #[cfg(test)]
@@ -195,14 +216,22 @@ mod tests {
         let (_parent, registry) = registry();
         assert!(registry.begin(&session("a@b.c-01")).expect("made").is_some());
         assert!(registry.begin(&session("a@b.c-01")).expect("known").is_none());
-        assert!(registry.begin(&session("..")).expect("a name like any other").is_some());
+        assert!(
+            registry
+                .begin(&session(".."))
+                .expect("a name like any other")
+                .is_some()
+        );
         assert_eq!(fs::read_dir(registry.folder.path()).expect("listed").count(), 2);
     }
 
     #[test]
     fn finds_everything_again() {
         let (_parent, registry) = registry();
-        let begun = registry.begin(&session("alice-1")).expect("made").expect("not known");
+        let begun = registry
+            .begin(&session("alice-1"))
+            .expect("made")
+            .expect("not known");
         let own = ProcessIdentity::of(i32::try_from(std::process::id()).expect("small")).expect("running");
         begun.set_worker(&own).expect("kept");
         begun.set_shell(&own).expect("kept");
@@ -210,7 +239,9 @@ mod tests {
         begun.set_outcome(&Outcome::success()).expect("ignored");
 
         let known = registry.known().expect("listed");
-        let [found] = known.as_slice() else { panic!("one session: {known:?}") };
+        let [found] = known.as_slice() else {
+            panic!("one session: {known:?}")
+        };
         assert_eq!(found.session(), &session("alice-1"));
         assert!(found.worker().expect("noted").is_alive());
         assert_eq!(found.shell(), Some(own));
@@ -223,7 +254,10 @@ mod tests {
     fn removes_what_was_never_finished() {
         let (_parent, registry) = registry();
         fs::create_dir(registry.folder.path().join("half")).expect("made");
-        let begun = registry.begin(&session("alice-1")).expect("made").expect("not known");
+        let begun = registry
+            .begin(&session("alice-1"))
+            .expect("made")
+            .expect("not known");
         fs::rename(begun.path(), registry.folder.path().join("other")).expect("moved");
         assert!(registry.known().expect("listed").is_empty());
         assert_eq!(fs::read_dir(registry.folder.path()).expect("listed").count(), 0);
@@ -231,7 +265,8 @@ mod tests {
 
     #[test]
     fn a_worker_of_an_earlier_boot_is_not_alive() {
-        let mut identity = ProcessIdentity::of(i32::try_from(std::process::id()).expect("small")).expect("running");
+        let mut identity =
+            ProcessIdentity::of(i32::try_from(std::process::id()).expect("small")).expect("running");
         assert!(identity.is_alive());
         identity.boot_id = "another".to_owned();
         assert!(!identity.is_alive());

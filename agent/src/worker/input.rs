@@ -55,7 +55,9 @@ impl Input {
     pub(super) fn refuses(&self, frame: &[u8]) -> bool {
         const MESSAGE_TYPE: std::ops::Range<usize> = 4..36;
         self.bytes >= LIMIT_BYTES
-            && frame.get(MESSAGE_TYPE).is_some_and(|name| name.starts_with(b"input_stream_data"))
+            && frame
+                .get(MESSAGE_TYPE)
+                .is_some_and(|name| name.starts_with(b"input_stream_data"))
     }
 }
 

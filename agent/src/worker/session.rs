@@ -146,7 +146,10 @@ impl<D: Dial> ShellSession<D> {
             profile: profile.map(|text| Profile { text, due }),
             phase: Phase::Running,
             is_paused: false,
-            progress: Progress { capacity: 0, at: Duration::ZERO },
+            progress: Progress {
+                capacity: 0,
+                at: Duration::ZERO,
+            },
             sweep: None,
             children,
             clock,
@@ -191,8 +194,18 @@ impl<D: Dial> ShellSession<D> {
 
     async fn next(&mut self, stop: &mut Option<Pin<Box<dyn Future<Output = ()>>>>) -> Happened {
         let limit = self.read_limit();
-        let wait = self.deadline().map(|deadline| deadline.saturating_sub(self.clock.monotonic()));
-        let Self { line, terminal, input, output, children, sweep, .. } = self;
+        let wait = self
+            .deadline()
+            .map(|deadline| deadline.saturating_sub(self.clock.monotonic()));
+        let Self {
+            line,
+            terminal,
+            input,
+            output,
+            children,
+            sweep,
+            ..
+        } = self;
         tokio::select! {
             event = line.next() => Happened::Line(event),
             outcome = terminal.read(output, limit), if limit > 0 => Happened::Output(outcome),
@@ -276,7 +289,8 @@ impl<D: Dial> ShellSession<D> {
 
     fn handle_output(&mut self, outcome: io::Result<ReadOutcome>) {
         if !self.output.is_empty() {
-            self.end.send_output(PayloadType::Output, Bytes::copy_from_slice(&self.output));
+            self.end
+                .send_output(PayloadType::Output, Bytes::copy_from_slice(&self.output));
             self.output.clear();
             if let Some(profile) = &mut self.profile {
                 profile.due = Duration::ZERO;
@@ -303,7 +317,11 @@ impl<D: Dial> ShellSession<D> {
             Phase::Leaving { since } if now.monotonic >= since + GOODBYE_PATIENCE => {
                 self.phase = Phase::Over(Outcome::success());
             }
-            Phase::Running | Phase::Draining(_) | Phase::Delivering | Phase::Leaving { .. } | Phase::Over(_) => {}
+            Phase::Running
+            | Phase::Draining(_)
+            | Phase::Delivering
+            | Phase::Leaving { .. }
+            | Phase::Over(_) => {}
         }
     }
 
@@ -314,7 +332,11 @@ impl<D: Dial> ShellSession<D> {
 
     /// Notices the end of the shell and collects orphans that ended.
     fn reap(&mut self) {
-        let whom = if self.adopts_orphans { None } else { Some(Pid::from_raw(self.shell())) };
+        let whom = if self.adopts_orphans {
+            None
+        } else {
+            Some(Pid::from_raw(self.shell()))
+        };
         while let Ok(status) = waitpid(whom, Some(WaitPidFlag::WNOHANG)) {
             let Some(pid) = status.pid() else { return };
             if pid.as_raw() == self.shell()
@@ -349,13 +371,21 @@ impl<D: Dial> ShellSession<D> {
             }
             self.handle_output(outcome);
         }
-        self.end.send_state(State::Terminating { exit_code: Some(status.0) });
-        self.progress = Progress { capacity: self.end.output_capacity(), at: self.clock.monotonic() };
+        self.end.send_state(State::Terminating {
+            exit_code: Some(status.0),
+        });
+        self.progress = Progress {
+            capacity: self.end.output_capacity(),
+            at: self.clock.monotonic(),
+        };
         self.phase = Phase::Delivering;
     }
 
     fn type_profile(&mut self) {
-        if let Some(profile) = self.profile.take_if(|profile| self.clock.monotonic() >= profile.due) {
+        if let Some(profile) = self
+            .profile
+            .take_if(|profile| self.clock.monotonic() >= profile.due)
+        {
             self.input.push(Bytes::from(profile.text + "\n"));
         }
     }
@@ -363,13 +393,21 @@ impl<D: Dial> ShellSession<D> {
     fn note_progress(&mut self) {
         let capacity = self.end.output_capacity();
         if capacity != self.progress.capacity {
-            self.progress = Progress { capacity, at: self.clock.monotonic() };
+            self.progress = Progress {
+                capacity,
+                at: self.clock.monotonic(),
+            };
         }
     }
 
     fn patience_ends(&self) -> Duration {
         let is_served = self.line.is_up() && !self.is_paused;
-        self.progress.at + if is_served { SILENCE_PATIENCE } else { ABSENCE_PATIENCE }
+        self.progress.at
+            + if is_served {
+                SILENCE_PATIENCE
+            } else {
+                ABSENCE_PATIENCE
+            }
     }
 
     /// Returns how many bytes the terminal may be read for; 0 while the server or the network must catch up.
@@ -392,7 +430,10 @@ impl<D: Dial> ShellSession<D> {
 
     fn leftovers(&self) -> Leftovers {
         let ancestor = self.adopts_orphans.then(|| Pid::this().as_raw());
-        Leftovers { session: self.shell(), ancestor }
+        Leftovers {
+            session: self.shell(),
+            ancestor,
+        }
     }
 
     fn now(&self) -> Time {

@@ -49,7 +49,9 @@ impl Client {
                 self.step().await;
             }
         };
-        tokio::time::timeout(PATIENCE, exchange).await.expect("it happens in time");
+        tokio::time::timeout(PATIENCE, exchange)
+            .await
+            .expect("it happens in time");
     }
 
     async fn until_seen(&mut self, mark: &str) {
@@ -71,7 +73,10 @@ impl Client {
             }
             let _ = socket.flush().await;
         }
-        let wait = self.end.poll_timeout().map_or(PATIENCE, |deadline| deadline.saturating_sub(now.monotonic));
+        let wait = self
+            .end
+            .poll_timeout()
+            .map_or(PATIENCE, |deadline| deadline.saturating_sub(now.monotonic));
         tokio::select! {
             Some(socket) = self.listener.connections.recv() => {
                 self.socket = Some(socket);
@@ -96,7 +101,8 @@ impl Client {
             Some(Message::Binary(bytes)) => {
                 let frame = Frame::decode(bytes.clone()).expect("a frame");
                 if frame.message_type == MessageType::AgentSessionState {
-                    self.states.push(serde_json::from_slice(&frame.payload).expect("a state"));
+                    self.states
+                        .push(serde_json::from_slice(&frame.payload).expect("a state"));
                 } else {
                     self.end.handle_message(bytes, now).expect("well behaved");
                 }
@@ -121,11 +127,18 @@ impl Client {
     }
 
     fn ended_with(&self) -> Option<&AgentSessionState> {
-        self.states.iter().find(|state| state.session_state == SessionState::Terminating)
+        self.states
+            .iter()
+            .find(|state| state.session_state == SessionState::Terminating)
     }
 
     async fn send(&mut self, message_type: MessageType, payload: &'static str) {
-        let frame = Frame::control(message_type, Uuid::nil(), Bytes::from_static(payload.as_bytes()), self.now());
+        let frame = Frame::control(
+            message_type,
+            Uuid::nil(),
+            Bytes::from_static(payload.as_bytes()),
+            self.now(),
+        );
         let socket = self.socket.as_mut().expect("connected");
         socket.send(Message::Binary(frame.encode())).await.expect("sent");
     }
@@ -178,7 +191,10 @@ fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
         session: Box::pin(session.run(stopped)),
         stop,
         client: Client {
-            end: ClientEnd::new(ClientConfig::new(Uuid::nil(), "1.2.764.0"), MessageIds::new([9; 16])),
+            end: ClientEnd::new(
+                ClientConfig::new(Uuid::nil(), "1.2.764.0"),
+                MessageIds::new([9; 16]),
+            ),
             listener,
             socket: None,
             clock,
@@ -189,10 +205,16 @@ fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
     }
 }
 
-const OURS: Option<NodeExtension> = Some(NodeExtension { max_payload: 32 * 1024, cumulative_ack: true });
+const OURS: Option<NodeExtension> = Some(NodeExtension {
+    max_payload: 32 * 1024,
+    cumulative_ack: true,
+});
 
 /// Runs the session beside the client's script.
-async fn beside<T>(session: &mut Pin<Box<dyn Future<Output = Outcome>>>, script: impl Future<Output = T>) -> T {
+async fn beside<T>(
+    session: &mut Pin<Box<dyn Future<Output = Outcome>>>,
+    script: impl Future<Output = T>,
+) -> T {
     tokio::select! {
         done = script => done,
         outcome = session => panic!("ended before the client was done: {outcome:?}"),
@@ -206,13 +228,20 @@ async fn outcome_of(session: Pin<Box<dyn Future<Output = Outcome>>>, client: &mu
             () = async { loop { client.step().await } } => unreachable!("it steps for ever"),
         }
     };
-    tokio::time::timeout(PATIENCE, ended).await.expect("the session ends")
+    tokio::time::timeout(PATIENCE, ended)
+        .await
+        .expect("the session ends")
 }
 
 #[tokio::test]
 async fn runs_a_shell_from_prompt_to_exit() {
     for extension in [None, OURS] {
-        let Fixture { mut client, mut session, shell, stop: _stop } = fixture("", extension);
+        let Fixture {
+            mut client,
+            mut session,
+            shell,
+            stop: _stop,
+        } = fixture("", extension);
         beside(&mut session, async {
             client.until(|client| !client.output.is_empty()).await;
             client.end.send_size(Size { cols: 132, rows: 50 });
@@ -224,39 +253,66 @@ async fn runs_a_shell_from_prompt_to_exit() {
         .await;
         assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
 
-        let [connected, terminating] = &client.states[..] else { panic!("two states: {:?}", client.states) };
+        let [connected, terminating] = &client.states[..] else {
+            panic!("two states: {:?}", client.states)
+        };
         assert_eq!(connected.session_state, SessionState::Connected);
         assert_eq!(terminating.session_state, SessionState::Terminating);
         assert_eq!(terminating.exit_code, extension.map(|_| 3));
-        let [opened] = &client.opened[..] else { panic!("one connection") };
+        let [opened] = &client.opened[..] else {
+            panic!("one connection")
+        };
         assert_eq!(opened.token_value.expose(), "t0ken");
         assert_eq!(opened.client_instance_id.as_deref(), Some("mi-0a1b2c3d4e5f67890"));
         assert_eq!(opened.client_id, "");
-        assert_eq!(Leftovers { session: shell, ancestor: None }.find(), Vec::<i32>::new());
+        assert_eq!(
+            Leftovers {
+                session: shell,
+                ancestor: None
+            }
+            .find(),
+            Vec::<i32>::new()
+        );
     }
 }
 
 #[tokio::test]
 async fn loses_and_doubles_nothing_when_the_connection_is_cut_again_and_again() {
     const LINES: usize = 200_000;
-    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    let Fixture {
+        mut client,
+        mut session,
+        stop: _stop,
+        ..
+    } = fixture("", OURS);
     beside(&mut session, async {
         client.until(|client| !client.output.is_empty()).await;
-        client.type_in(&format!("stty -echo -onlcr; printf '%s' '<''<'; seq {LINES}; printf '%s' '>''>'\r"));
+        client.type_in(&format!(
+            "stty -echo -onlcr; printf '%s' '<''<'; seq {LINES}; printf '%s' '>''>'\r"
+        ));
         client.until_seen("<<").await;
         for _ in 0..10 {
             let before = client.output.len();
-            client.until(|client| client.output.len() > before + 60_000 || client.text().ends_with(">>")).await;
+            client
+                .until(|client| client.output.len() > before + 60_000 || client.text().ends_with(">>"))
+                .await;
             client.cut();
         }
-        client.until(|client| client.output.windows(2).any(|two| two == b">>")).await;
+        client
+            .until(|client| client.output.windows(2).any(|two| two == b">>"))
+            .await;
     })
     .await;
     let text = client.text();
     let (_, rest) = text.split_once("<<").expect("the first mark");
     let (body, _) = rest.split_once(">>").expect("the second mark");
     let expected: String = (1..=LINES).map(|line| format!("{line}\n")).collect();
-    assert!(body == expected, "{} bytes instead of {}", body.len(), expected.len());
+    assert!(
+        body == expected,
+        "{} bytes instead of {}",
+        body.len(),
+        expected.len()
+    );
     assert!(client.opened.len() >= 10, "{}", client.opened.len());
     client.type_in("exit\r");
     assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
@@ -264,7 +320,12 @@ async fn loses_and_doubles_nothing_when_the_connection_is_cut_again_and_again() 
 
 #[tokio::test]
 async fn delivers_what_was_written_before_the_exit_to_a_client_that_was_away() {
-    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    let Fixture {
+        mut client,
+        mut session,
+        stop: _stop,
+        ..
+    } = fixture("", OURS);
     beside(&mut session, async {
         client.until(|client| !client.output.is_empty()).await;
         client.type_in("seq 50000; exit\r");
@@ -279,20 +340,42 @@ async fn delivers_what_was_written_before_the_exit_to_a_client_that_was_away() {
 
 #[tokio::test]
 async fn ends_when_told_to_without_a_word() {
-    let Fixture { mut client, mut session, shell, stop } = fixture("", OURS);
+    let Fixture {
+        mut client,
+        mut session,
+        shell,
+        stop,
+    } = fixture("", OURS);
     beside(&mut session, client.until(|client| !client.output.is_empty())).await;
     stop.send(()).expect("it listens");
     assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
     assert_eq!(client.ended_with(), None);
-    assert_eq!(Leftovers { session: shell, ancestor: None }.find(), Vec::<i32>::new());
+    assert_eq!(
+        Leftovers {
+            session: shell,
+            ancestor: None
+        }
+        .find(),
+        Vec::<i32>::new()
+    );
 }
 
 #[tokio::test]
 async fn ends_when_the_server_closes_the_channel() {
-    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    let Fixture {
+        mut client,
+        mut session,
+        stop: _stop,
+        ..
+    } = fixture("", OURS);
     beside(&mut session, async {
         client.until(|client| !client.output.is_empty()).await;
-        client.send(MessageType::ChannelClosed, r#"{"SessionId":"alice-0a1b2c3d4e5f67890"}"#).await;
+        client
+            .send(
+                MessageType::ChannelClosed,
+                r#"{"SessionId":"alice-0a1b2c3d4e5f67890"}"#,
+            )
+            .await;
     })
     .await;
     assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
@@ -300,7 +383,12 @@ async fn ends_when_the_server_closes_the_channel() {
 
 #[tokio::test]
 async fn ends_when_the_server_knows_the_session_no_more() {
-    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    let Fixture {
+        mut client,
+        mut session,
+        stop: _stop,
+        ..
+    } = fixture("", OURS);
     beside(&mut session, client.until(|client| !client.output.is_empty())).await;
     client.listener.session_ended.set(true);
     client.cut();
@@ -309,7 +397,12 @@ async fn ends_when_the_server_knows_the_session_no_more() {
 
 #[tokio::test]
 async fn a_paused_session_leaves_its_output_in_the_terminal() {
-    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("", OURS);
+    let Fixture {
+        mut client,
+        mut session,
+        stop: _stop,
+        ..
+    } = fixture("", OURS);
     beside(&mut session, async {
         client.until(|client| !client.output.is_empty()).await;
         client.type_in("stty -echo; printf '%s' 'rea''dy'; read x; printf '%s' 'aft''er'\r");
@@ -327,6 +420,11 @@ async fn a_paused_session_leaves_its_output_in_the_terminal() {
 
 #[tokio::test]
 async fn types_the_profile_once_the_shell_is_there() {
-    let Fixture { mut client, mut session, stop: _stop, .. } = fixture("printf '%s' 'from ''profile'", OURS);
+    let Fixture {
+        mut client,
+        mut session,
+        stop: _stop,
+        ..
+    } = fixture("printf '%s' 'from ''profile'", OURS);
     beside(&mut session, client.until_seen("from profile")).await;
 }

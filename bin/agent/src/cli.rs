@@ -34,7 +34,12 @@ pub(crate) struct Register {
     #[arg(long, value_name = "ID")]
     pub(crate) activation_id: ActivationId,
     /// The activation's code, or `-` to read it from standard input
-    #[arg(long, value_name = "CODE", env = "DRAWBRIDGE_ACTIVATION_CODE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "CODE",
+        env = "DRAWBRIDGE_ACTIVATION_CODE",
+        hide_env_values = true
+    )]
     pub(crate) activation_code: String,
     /// Certificate authorities to trust for the server instead of the system's, in PEM form
     #[arg(long, value_name = "FILE")]
@@ -104,7 +109,10 @@ mod tests {
     fn help_never_shows_the_code_of_the_environment() {
         let mut command = Arguments::command();
         let register = command.find_subcommand_mut("register").expect("there");
-        let code = register.get_arguments().find(|argument| argument.get_id() == "activation_code").expect("there");
+        let code = register
+            .get_arguments()
+            .find(|argument| argument.get_id() == "activation_code")
+            .expect("there");
         assert!(code.is_hide_env_values_set());
     }
 }

@@ -58,19 +58,31 @@ fn judge(error: &anyhow::Error) -> (u8, Option<&'static str>) {
         if let Some(error) = cause.downcast_ref::<RegisterError>() {
             match error {
                 RegisterError::AlreadyRegistered(_) => {
-                    return (ALREADY_REGISTERED, Some("`--force` gives the present registration up"));
+                    return (
+                        ALREADY_REGISTERED,
+                        Some("`--force` gives the present registration up"),
+                    );
                 }
                 RegisterError::Endpoint(_) => {
-                    return (USAGE, Some("`--endpoint` takes a URL like https://drawbridge.example.org:8443"));
+                    return (
+                        USAGE,
+                        Some("`--endpoint` takes a URL like https://drawbridge.example.org:8443"),
+                    );
                 }
                 _ => {}
             }
         }
         if let Some(NodeError::NotRegistered) = cause.downcast_ref::<NodeError>() {
-            return (NOT_REGISTERED, Some("`drawbridge-agent register` makes this machine a managed node"));
+            return (
+                NOT_REGISTERED,
+                Some("`drawbridge-agent register` makes this machine a managed node"),
+            );
         }
         if cause.is::<StateError>() {
-            return (FOLDER_UNUSABLE, Some("`--state-dir` names another folder; it must belong to the user of the agent"));
+            return (
+                FOLDER_UNUSABLE,
+                Some("`--state-dir` names another folder; it must belong to the user of the agent"),
+            );
         }
         if let Some(error) = cause.downcast_ref::<CallError>() {
             return judge_call(error);
@@ -81,12 +93,17 @@ fn judge(error: &anyhow::Error) -> (u8, Option<&'static str>) {
 
 fn judge_call(error: &CallError) -> (u8, Option<&'static str>) {
     match error {
-        CallError::Aws { .. } => {
-            (SERVER_REFUSED, Some("an activation works until it expires and for as many machines as it was made for"))
-        }
-        CallError::Tls { .. } => {
-            (SERVER_UNREACHABLE, Some("`--ca` names the certificate authority of a server that made its own"))
-        }
-        _ => (SERVER_UNREACHABLE, Some("check the endpoint, and HTTPS_PROXY if the way there leads through a proxy")),
+        CallError::Aws { .. } => (
+            SERVER_REFUSED,
+            Some("an activation works until it expires and for as many machines as it was made for"),
+        ),
+        CallError::Tls { .. } => (
+            SERVER_UNREACHABLE,
+            Some("`--ca` names the certificate authority of a server that made its own"),
+        ),
+        _ => (
+            SERVER_UNREACHABLE,
+            Some("check the endpoint, and HTTPS_PROXY if the way there leads through a proxy"),
+        ),
     }
 }

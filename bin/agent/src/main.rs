@@ -54,17 +54,28 @@ fn execute(arguments: Arguments) -> Result<()> {
 }
 
 fn work() -> Result<()> {
-    let spec = WorkerSpec::read(io::stdin().lock()).context("cannot read what to run; this command is not for people")?;
+    let spec = WorkerSpec::read(io::stdin().lock())
+        .context("cannot read what to run; this command is not for people")?;
     let environment = Environment::of_process();
-    let session = worker::work(spec, &environment, Arc::new(SystemClock::new()), Arc::new(SystemRandom));
-    runtime()?.block_on(session).context("cannot note how the session ended")
+    let session = worker::work(
+        spec,
+        &environment,
+        Arc::new(SystemClock::new()),
+        Arc::new(SystemRandom),
+    );
+    runtime()?
+        .block_on(session)
+        .context("cannot note how the session ended")
 }
 
 /// One thread for everything: an idle agent must be as good as not there.
 fn runtime() -> Result<Runtime> {
     let mut builder = Builder::new_current_thread();
     // Names are resolved and keys are made in a second thread, which need not stay.
-    builder.enable_all().max_blocking_threads(2).thread_keep_alive(std::time::Duration::from_secs(1));
+    builder
+        .enable_all()
+        .max_blocking_threads(2)
+        .thread_keep_alive(std::time::Duration::from_secs(1));
     builder.build().context("cannot start the runtime")
 }
 
@@ -73,7 +84,10 @@ fn log() {
     let wanted = std::env::var("DRAWBRIDGE_LOG").ok();
     let filter = wanted.as_deref().and_then(|text| text.parse::<Targets>().ok());
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(false);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(false);
     let registry = tracing_subscriber::registry().with(filter);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         registry.with(layer.without_time()).init();

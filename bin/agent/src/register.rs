@@ -17,9 +17,10 @@ pub(crate) async fn register(arguments: Register) -> Result<()> {
     let code = activation_code(&arguments.activation_code)?;
     let environment = Environment::of_process();
     let authorities = match &arguments.ca {
-        Some(file) => {
-            Some(std::fs::read(file).with_context(|| format!("cannot read certificate authorities from `{}`", file.display()))?)
-        }
+        Some(file) => Some(
+            std::fs::read(file)
+                .with_context(|| format!("cannot read certificate authorities from `{}`", file.display()))?,
+        ),
         None => None,
     };
     let tls = match (&authorities, &arguments.ca) {
@@ -37,8 +38,14 @@ pub(crate) async fn register(arguments: Register) -> Result<()> {
         replace: arguments.force,
     };
     let clock = SystemClock::new();
-    let registration =
-        register_node(&request, &folder, connector, Arc::new(move || clock.now()), &SystemRandom).await?;
+    let registration = register_node(
+        &request,
+        &folder,
+        connector,
+        Arc::new(move || clock.now()),
+        &SystemRandom,
+    )
+    .await?;
     println!("{}", registration.node_id);
     eprintln!("registered; `drawbridge-agent run` connects this node");
     Ok(())
@@ -48,12 +55,20 @@ fn activation_code(argument: &str) -> Result<Secret> {
     let mut text = argument.to_owned();
     if argument == "-" {
         text.clear();
-        std::io::stdin().lock().read_line(&mut text).context("cannot read the activation code")?;
+        std::io::stdin()
+            .lock()
+            .read_line(&mut text)
+            .context("cannot read the activation code")?;
     }
     let text = text.trim();
     if text.is_empty() {
         let hint = "`--activation-code -` reads one line from standard input";
-        return Err(Failure { code: USAGE, sentence: "the activation code is empty", hint }.into());
+        return Err(Failure {
+            code: USAGE,
+            sentence: "the activation code is empty",
+            hint,
+        }
+        .into());
     }
     Ok(Secret::new(text))
 }

@@ -39,11 +39,22 @@ pub(crate) async fn run(arguments: Run) -> Result<()> {
         hint: "stop it, or give this one a folder of its own with `--state-dir`",
     })?;
     let clock = Arc::new(SystemClock::new());
-    let node = Node::open(folder.clone(), KeyRotation::Allowed, &environment, clock, Arc::new(SystemRandom))?;
+    let node = Node::open(
+        folder.clone(),
+        KeyRotation::Allowed,
+        &environment,
+        clock,
+        Arc::new(SystemRandom),
+    )?;
     let span = tracing::info_span!("agent", node.id = %node.id());
-    let settings = AgentSettings { default_account, worker: WorkerProgram::this_program() };
+    let settings = AgentSettings {
+        default_account,
+        worker: WorkerProgram::this_program(),
+    };
     let stop = stop(arguments.until_stdin_closes)?;
-    drawbridge_agent::run(node, folder, settings, stop).instrument(span).await?;
+    drawbridge_agent::run(node, folder, settings, stop)
+        .instrument(span)
+        .await?;
     Ok(())
 }
 
@@ -55,7 +66,11 @@ fn default_account(arguments: &Run, environment: &Environment) -> Result<Default
         let name = RunAsName::parse(name).context("cannot use `DRAWBRIDGE_RUN_AS`")?;
         return Ok(DefaultAccount::Named(name));
     }
-    Ok(if arguments.no_ssm_user { DefaultAccount::AgentUser } else { DefaultAccount::SsmUser })
+    Ok(if arguments.no_ssm_user {
+        DefaultAccount::AgentUser
+    } else {
+        DefaultAccount::SsmUser
+    })
 }
 
 /// Resolves when the agent is asked to stop.
@@ -64,7 +79,10 @@ fn stop(until_stdin_closes: bool) -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for signals")?;
     let mut input = None;
     if until_stdin_closes {
-        let stdin = io::stdin().as_fd().try_clone_to_owned().context("cannot watch standard input")?;
+        let stdin = io::stdin()
+            .as_fd()
+            .try_clone_to_owned()
+            .context("cannot watch standard input")?;
         input = Some(pipe::Receiver::from_owned_fd(stdin).context("`--until-stdin-closes` needs a pipe")?);
     }
     Ok(async move {
@@ -77,7 +95,9 @@ fn stop(until_stdin_closes: bool) -> Result<impl Future<Output = ()>> {
 }
 
 async fn closed(input: &mut Option<pipe::Receiver>) {
-    let Some(input) = input else { return std::future::pending().await };
+    let Some(input) = input else {
+        return std::future::pending().await;
+    };
     let mut ignored = [0; 64];
     while input.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
 }
