@@ -70,7 +70,7 @@ impl StateFolder {
             fs::create_dir_all(parent).map_err(fail("create the folder of"))?;
         }
         match DirBuilder::new().mode(FOLDER_MODE).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail("create")(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(fail("create")(error)),
             _ => Self::open(path),
         }
     }
