@@ -24,6 +24,9 @@ mod remote;
 mod run;
 mod typing;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use drawbridge_protocol::Capabilities;

@@ -481,6 +481,10 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     fn handle_deadline(&mut self) -> Option<Stop> {
         let now = now(self.clock);
         self.core.handle_timeout(now);
+        if self.deaf_at().is_some_and(|at| now.monotonic >= at) {
+            tracing::info!(session.id = %self.ticket.session_id, "nothing was ever heard on this connection");
+            self.lose();
+        }
         if self.notice_at().is_some_and(|at| now.monotonic >= at) {
             self.give_notice();
         }
@@ -495,6 +499,21 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             (LineState::Up { since, .. }, Stage::Starting { told: false }) => {
                 Some(*since + patience.start_notice)
             }
+            _ => None,
+        }
+    }
+
+    /// When a server that has said nothing, not even to a ping, is given up.
+    ///
+    /// Only before the session begins: later, a proxy that swallows pongs must not cut an idle session.
+    fn deaf_at(&self) -> Option<Duration> {
+        match (&self.line.state, self.stage) {
+            (
+                LineState::Up {
+                    since, messages: 0, ..
+                },
+                Stage::Starting { .. },
+            ) => Some(*since + self.options.patience.attempt),
             _ => None,
         }
     }
@@ -524,7 +543,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     }
 
     fn next_deadline(&self) -> Option<Duration> {
-        [self.core.poll_timeout(), self.notice_at()]
+        [self.core.poll_timeout(), self.notice_at(), self.deaf_at()]
             .into_iter()
             .flatten()
             .min()

@@ -1,0 +1,8 @@
+//! Whole sessions between a terminal and a server that live in memory, under a paused clock.
+
+mod keys;
+mod life;
+mod network;
+mod peer;
+mod stage;
+mod throughput;
