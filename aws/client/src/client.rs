@@ -1,8 +1,7 @@
 //! Signed calls to one endpoint.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
@@ -10,29 +9,21 @@ use drawbridge_aws_dialects::sigv4::{self, Payload, Signing};
 use drawbridge_aws_dialects::{json11, xml};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::auth::Auth;
 use crate::call::{CallError, Service};
 use crate::connect::Connector;
 use crate::endpoint::Endpoint;
 use crate::failure;
+use crate::kept::KeptConnection;
 use crate::websocket::{self, WebSocket};
 
 /// The clock that signatures are dated with.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// The largest answer accepted, in bytes.
-const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-
-/// How long an idle connection is worth reusing; servers and middle boxes drop older ones.
-const KEEP_IDLE: Duration = Duration::from_secs(15);
 
 /// A clock that is off by more than this is corrected by the server's (servers allow five minutes).
 const TOLERATED_SKEW: SignedDuration = SignedDuration::from_mins(4);
@@ -70,13 +61,7 @@ pub struct Client {
     now: Now,
     /// What must be added to our clock to agree with the server's, in seconds.
     skew_seconds: AtomicI64,
-    kept: Mutex<Option<Kept>>,
-}
-
-/// An open connection that nobody uses at the moment.
-struct Kept {
-    sender: SendRequest<Full<Bytes>>,
-    since: Instant,
+    kept: KeptConnection,
 }
 
 impl Client {
@@ -88,7 +73,7 @@ impl Client {
             connector,
             now,
             skew_seconds: AtomicI64::new(0),
-            kept: Mutex::new(None),
+            kept: KeptConnection::default(),
         }
     }
 
@@ -147,8 +132,8 @@ impl Client {
 
     /// Opens a websocket to an absolute `wss://` (or `ws://`) URL, which may be on another host than the endpoint.
     ///
-    /// With [`Auth::Credentials`] the upgrade is signed for `ssmmessages`. The URL is used verbatim: what is
-    /// percent-encoded in it stays so.
+    /// With [`Auth::Credentials`] the upgrade is signed for `ssmmessages`, unless the URL is presigned already. The
+    /// URL is used verbatim: what is percent-encoded in it stays so.
     ///
     /// # Errors
     /// See [`CallError`]; a refused upgrade is [`CallError::Aws`] or [`CallError::Status`].
@@ -159,6 +144,10 @@ impl Client {
         };
         let uri: Uri = url.parse().map_err(|_| bad("it is not a URL"))?;
         let endpoint = Endpoint::of_uri(&uri).map_err(|error| bad(error.reason()))?;
+        let presigned = uri
+            .query()
+            .is_some_and(|query| query.contains("X-Amz-Signature="));
+        let auth = if presigned { Auth::Unsigned } else { auth };
         let limit = self.connector.timeouts().call;
         let open = async {
             let mut corrected = false;
@@ -167,7 +156,9 @@ impl Client {
                 request = self.sign(request, Service::SSMMESSAGES, &[], auth)?;
                 let stream = self.connector.connect(&endpoint).await?;
                 match websocket::open(request, stream).await {
-                    Err(refused) if !corrected && self.corrects_clock(&refused.headers, &refused.error) => {
+                    Err(refused)
+                        if !corrected && self.corrects_clock(&endpoint, &refused.headers, &refused.error) =>
+                    {
                         corrected = true;
                     }
                     outcome => return outcome.map_err(|refused| refused.error),
@@ -207,12 +198,16 @@ impl Client {
                     headers.insert("x-amz-target", value(target)?);
                 }
                 let request = self.sign(request, service, &body, auth)?;
-                let answer = self.exchange(request.map(|()| Full::new(body.clone()))).await?;
+                let request = request.map(|()| Full::new(body.clone()));
+                let answer = self
+                    .kept
+                    .exchange(&self.connector, &self.endpoint, request)
+                    .await?;
                 if answer.status.is_success() || corrected {
                     return Ok(answer);
                 }
                 let error = failure::of_answer(answer.status, &answer.headers, &answer.body);
-                if !self.corrects_clock(&answer.headers, &error) {
+                if !self.corrects_clock(&self.endpoint, &answer.headers, &error) {
                     return Ok(answer);
                 }
                 corrected = true;
@@ -247,74 +242,6 @@ impl Client {
         Ok(Request::from_parts(parts, ()))
     }
 
-    /// Sends a request over the kept connection, or a new one, and reads the whole answer.
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
-        let mut request = request;
-        if let Some(mut sender) = self.take_kept()
-            && sender.ready().await.is_ok()
-        {
-            match sender.try_send_request(request).await {
-                Ok(response) => return self.finish(sender, response).await,
-                Err(mut failed) => match failed.take_message() {
-                    // The connection died before a byte was sent: a new one may carry the same request.
-                    Some(unsent) => request = unsent,
-                    None => return Err(CallError::Http(failed.into_error())),
-                },
-            }
-        }
-        let stream = self.connector.connect(&self.endpoint).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(CallError::Http)?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
-        });
-        let response = sender.send_request(request).await.map_err(CallError::Http)?;
-        self.finish(sender, response).await
-    }
-
-    async fn finish(
-        &self,
-        sender: SendRequest<Full<Bytes>>,
-        response: hyper::Response<Incoming>,
-    ) -> Result<Answer, CallError> {
-        let (head, body) = response.into_parts();
-        let body = match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return Err(CallError::TooLarge {
-                    limit_bytes: MAX_ANSWER_BYTES,
-                });
-            }
-            Err(error) => {
-                return Err(match error.downcast::<hyper::Error>() {
-                    Ok(error) => CallError::Http(*error),
-                    Err(error) => CallError::Body {
-                        reason: error.to_string(),
-                    },
-                });
-            }
-        };
-        if !sender.is_closed() {
-            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept {
-                sender,
-                since: Instant::now(),
-            });
-        }
-        Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            body,
-        })
-    }
-
-    fn take_kept(&self) -> Option<SendRequest<Full<Bytes>>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        (kept.since.elapsed() < KEEP_IDLE && !kept.sender.is_closed()).then_some(kept.sender)
-    }
-
     fn corrected_now(&self) -> Timestamp {
         let now = (self.now)();
         let skew = SignedDuration::from_secs(self.skew_seconds.load(Ordering::Relaxed));
@@ -322,14 +249,16 @@ impl Client {
     }
 
     /// Whether the refusal is about time and the server's `Date` differs enough from ours to try again with it.
-    fn corrects_clock(&self, headers: &HeaderMap, error: &CallError) -> bool {
+    ///
+    /// Only over TLS: anyone can write a `Date` into plain HTTP.
+    fn corrects_clock(&self, endpoint: &Endpoint, headers: &HeaderMap, error: &CallError) -> bool {
         const ABOUT_TIME: [&str; 4] = [
             "InvalidSignatureException",
             "SignatureDoesNotMatch",
             "RequestExpired",
             "RequestTimeTooSkewed",
         ];
-        if !error.code().is_some_and(|code| ABOUT_TIME.contains(&code)) {
+        if !endpoint.is_tls() || !error.code().is_some_and(|code| ABOUT_TIME.contains(&code)) {
             return false;
         }
         let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) else {

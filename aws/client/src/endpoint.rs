@@ -121,7 +121,7 @@ impl FromStr for Endpoint {
             reason,
         };
         let uri: Uri = text.parse().map_err(|_| fail("it is not a URL"))?;
-        let endpoint = Self::of_uri(&uri)?;
+        let endpoint = Self::of_uri(&uri).map_err(|error| fail(error.reason))?;
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(fail("it must not have a path"));
         }
@@ -137,5 +137,65 @@ impl fmt::Display for Endpoint {
             if self.tls { "https" } else { "http" },
             self.authority()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Endpoint;
+
+    fn authority(text: &str) -> String {
+        text.parse::<Endpoint>()
+            .map_or_else(|error| error.to_string(), |endpoint| endpoint.authority())
+    }
+
+    #[test]
+    fn the_authority_has_a_port_only_when_it_is_unusual() {
+        for (text, expected) in [
+            ("https://bridge.example", "bridge.example"),
+            ("https://bridge.example:443/", "bridge.example"),
+            ("https://bridge.example:8443", "bridge.example:8443"),
+            ("http://127.0.0.1:80", "127.0.0.1"),
+            ("http://127.0.0.1:443", "127.0.0.1:443"),
+            ("https://[::1]:7443", "[::1]:7443"),
+            ("https://[::1]", "[::1]"),
+        ] {
+            assert_eq!(authority(text), expected, "{text}");
+        }
+        assert_eq!("https://[::1]:7443".parse::<Endpoint>().unwrap().host(), "::1");
+        assert_eq!(
+            Endpoint::aws("ssm", "eu-x-1").to_string(),
+            "https://ssm.eu-x-1.amazonaws.com"
+        );
+    }
+
+    #[test]
+    fn what_is_not_an_endpoint_says_why() {
+        for (text, reason) in [
+            ("bridge.example:8443", "it must start with `https://`"),
+            ("/path", "it must start with `https://`"),
+            ("ftp://x", "it must start with `https://`"),
+            ("https://x/path", "it must not have a path"),
+            ("https://x/?q", "it must not have a path"),
+            ("https://user@x", "it must not contain a user name"),
+            ("https://x:0", "port 0 cannot be called"),
+            ("https://x:99999", "its port is not a number"),
+            ("", "it is not a URL"),
+            ("https://", "it is not a URL"),
+        ] {
+            assert_eq!(authority(text), format!("`{text}` is not an endpoint: {reason}"));
+        }
+    }
+
+    #[test]
+    fn websocket_urls_name_endpoints_too() {
+        let url = "wss://bridge.example:8443/v1/data-channel/a%2Bb?role=x"
+            .parse()
+            .unwrap();
+        let endpoint = Endpoint::of_uri(&url).unwrap();
+        assert_eq!(
+            (endpoint.host(), endpoint.port(), endpoint.is_tls()),
+            ("bridge.example", 8443, true)
+        );
     }
 }

@@ -13,6 +13,7 @@ pub mod credentials;
 mod endpoint;
 mod environment;
 mod failure;
+mod kept;
 mod proxy;
 mod stream;
 mod tls;

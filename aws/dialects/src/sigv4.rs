@@ -12,6 +12,7 @@
 //! registered with an activation send (`docs/protocol`, role token).
 
 mod canonical;
+mod claim;
 mod failure;
 mod parse;
 mod sign;

@@ -2,7 +2,7 @@
 
 use crate::server::{Server, now};
 use drawbridge_aws_client::{Auth, CallError, Credentials};
-use drawbridge_aws_dialects::sigv4;
+use drawbridge_aws_dialects::sigv4::{self, Signing};
 use futures_util::{SinkExt as _, StreamExt as _};
 use secrecy::SecretString;
 use tokio_tungstenite::accept_hdr_async;
@@ -79,6 +79,29 @@ async fn upgrades_signed_and_unsigned() {
         socket.send(message.clone()).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), message);
     }
+}
+
+#[tokio::test]
+async fn a_presigned_url_is_left_alone() {
+    let server = echoing().await;
+    let url = url(&server).replace("wss://", "https://").parse().unwrap();
+    let signing = Signing {
+        region: "us-east-1",
+        service: "ssmmessages",
+        now: now(),
+    };
+    let presigned = sigv4::presign(&url, 60, &credentials("secret"), signing)
+        .unwrap()
+        .to_string();
+    let presigned = presigned.replace("https://", "wss://");
+    let wrong = credentials("other");
+    assert!(
+        server
+            .client(now())
+            .open_websocket(&presigned, Auth::Credentials(&wrong))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
