@@ -58,7 +58,8 @@ pub enum Role {
 pub struct Hello {
     /// What the server and the far end can do together.
     pub capabilities: Capabilities,
-    /// The sequence number that the server expects next from this client; a client that has sent nothing starts there.
+    /// Sequence number of the first input that has not reached the node for good: everything before it is acknowledged,
+    /// and a client that has sent nothing starts there.
     pub input_sequence: i64,
     /// Whether this client may type.
     pub role: Role,

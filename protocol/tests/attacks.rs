@@ -13,7 +13,7 @@ use drawbridge_protocol::data_channel::node::Event as NodeEvent;
 use drawbridge_protocol::payload::Size;
 use drawbridge_protocol::stream::{SequenceError, Window};
 use drawbridge_protocol::wire::{DecodeError, Frame, MessageType, PayloadType};
-use drawbridge_protocol::{Token, Transmit};
+use drawbridge_protocol::{Hello, Role, Token, Transmit};
 
 use ends::*;
 
@@ -307,9 +307,9 @@ fn an_inflated_handshake_is_refused_unread() {
 #[test]
 fn a_watcher_cannot_type() {
     let mut client = our_client();
-    let watcher = drawbridge_protocol::Hello {
-        role: drawbridge_protocol::Role::Watcher,
-        ..Default::default()
+    let watcher = Hello {
+        role: Role::Watcher,
+        ..Hello::default()
     };
     client.handle_message(hello(watcher), at(0)).unwrap();
     client.handle_message(output(0, "$ "), at(0)).unwrap();

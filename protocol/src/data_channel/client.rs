@@ -111,7 +111,7 @@ impl ClientEnd {
         };
         self.connection.open(payload::to_text(&open), now);
         // What was agreed was agreed with whoever answered before; a new answer comes with its own hello.
-        self.agree(None);
+        self.agree(None, now);
         self.outbound.handle_connected();
     }
 
@@ -156,7 +156,7 @@ impl ClientEnd {
             }
             MessageType::DrawbridgeHello => {
                 let hello: Hello = payload::parse(&frame.payload).map_err(unreadable)?;
-                self.agree(Some(hello));
+                self.agree(Some(hello), now);
                 self.events.push_back(Event::Hello(hello));
             }
             MessageType::InputStreamData => return Err(PeerMisbehaved::UnexpectedMessage(message_type)),
@@ -391,11 +391,15 @@ impl ClientEnd {
         }
     }
 
-    fn agree(&mut self, hello: Option<Hello>) {
+    fn agree(&mut self, hello: Option<Hello>, now: Time) {
         if let Some(hello) = hello {
             // A watcher that reconnects is not an owner in the moment before it is told again.
             self.role = hello.role;
-            self.outbound.start_at(hello.input_sequence);
+            if !self.outbound.start_at(hello.input_sequence) {
+                // Acknowledgements that the last connection took along need not be earned again.
+                self.outbound
+                    .handle_cumulative_acknowledge(hello.input_sequence.saturating_sub(1), now);
+            }
         }
         let hello = hello.unwrap_or_default();
         let ours = self.config.capabilities.unwrap_or_default();
