@@ -169,7 +169,7 @@ async fn of_profile(environment: &Environment, asked: Option<&str>) -> Result<Re
         return Ok(resolved);
     }
     if let Some(line) = profile.value("credential_process") {
-        return process::run(name, line).await;
+        return process::run(name, line, environment).await;
     }
     if let Some(resolved) = of_settings(name, &profile.config)? {
         return Ok(resolved);

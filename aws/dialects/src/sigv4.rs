@@ -9,7 +9,7 @@
 //! Nothing in a [`SignedRequest`] is proven until one of the two `verify` calls returned [`Verified`].
 //!
 //! Source: the public AWS documentation "Signature Version 4 signing process"; the RSA variant is what nodes
-//! registered with an activation send (`docs/protocol`, role token).
+//! registered with an activation send when they ask for their role token.
 
 mod canonical;
 mod claim;

@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::{CredentialsError, Resolved};
+use crate::environment::Environment;
 
 /// How long the program may take; it may be waiting for a person with a token.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,8 +22,13 @@ const MAX_OUTPUT_BYTES: u64 = 64 * 1024;
 
 /// Runs the program of a profile and reads what it prints.
 ///
-/// No shell is involved, so nothing in the line is expanded. The program's errors go to our own standard error.
-pub(super) async fn run(profile: &str, line: &str) -> Result<Resolved, CredentialsError> {
+/// No shell is involved, so nothing in the line is expanded. The program's errors go to our own standard error. It sees
+/// `environment` and nothing else of ours: a caller may have left secrets out of it.
+pub(super) async fn run(
+    profile: &str,
+    line: &str,
+    environment: &Environment,
+) -> Result<Resolved, CredentialsError> {
     let failed = |reason: &str| CredentialsError::Process {
         profile: profile.to_owned(),
         reason: reason.to_owned(),
@@ -31,6 +37,8 @@ pub(super) async fn run(profile: &str, line: &str) -> Result<Resolved, Credentia
     let (program, arguments) = words.split_first().ok_or_else(|| failed("is empty"))?;
     let mut child = Command::new(program)
         .args(arguments)
+        .env_clear()
+        .envs(environment.variables())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
