@@ -224,12 +224,17 @@ impl RelayCore {
         self.append(JournalRecord::Owner(identity), Promise::Owner, now);
     }
 
+    /// Returns where a client that comes without a past begins.
+    ///
+    /// At least the last frame is repeated where there is one: a client learns from its first frame that it is in a shell,
+    /// and its user sees the prompt.
     fn place(&self, position: Position) -> i64 {
+        let last = (self.intake.next() - 1).max(0);
         match position {
             // Without a journal there is nothing to begin with but what the owner has not seen.
             Position::Start if !self.recorder.has_failed() => 0,
-            Position::Start | Position::Unconfirmed => self.owner.reader.cursor(),
-            Position::Live => self.intake.next(),
+            Position::Start | Position::Unconfirmed => self.owner.reader.cursor().min(last),
+            Position::Live => last,
         }
     }
 

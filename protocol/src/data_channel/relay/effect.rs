@@ -47,7 +47,8 @@ pub struct WatcherAttachment {
     pub from: Position,
 }
 
-/// Names a place in the session's output.
+/// Names a place in the session's output. Whatever it is, at least the last frame there is gets repeated, so that a client
+/// learns what it is in and its user sees a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
     /// The first frame of the session.

@@ -88,11 +88,15 @@ impl RelayCore {
         }
     }
 
+    /// Ends the session at the node, over both channels: either may be down.
     fn tell_node(&mut self, now: Time) {
-        if !self.ledger.facts.start_requested {
-            return;
+        if self.ledger.facts.start_requested {
+            self.effects.push_back(Effect::TerminateOnNode);
+            self.close_node_session(now);
         }
-        self.effects.push_back(Effect::TerminateOnNode);
+    }
+
+    fn close_node_session(&mut self, now: Time) {
         if let Some(conn) = self.node.conn() {
             let (node, session) = (&self.config.node_id, &self.config.session_id);
             let bytes = self.frames.channel_closed(node, session, "", None, now);
@@ -167,6 +171,10 @@ impl RelayCore {
                 .capabilities
                 .is_some_and(|capabilities| capabilities.exit_code);
             self.close_client(conn, &outcome.output, exit_code(understood), now);
+        }
+        if self.config.node.is_some() {
+            // Our agent waits for this before it hangs up, so that its last words cannot be lost with the connection.
+            self.close_node_session(now);
         }
         let deadline = now.monotonic + self.config.timers.linger;
         self.stage = Stage::Lingering { outcome, deadline };

@@ -150,6 +150,13 @@ impl Reader {
         self.unconfirmed += bytes;
     }
 
+    /// Notes that frames below `end` are all there is: nothing is unconfirmed beyond the window, whatever was estimated.
+    pub(super) fn compare_with_end(&mut self, end: i64) {
+        if self.cursor >= end {
+            self.unconfirmed = 0;
+        }
+    }
+
     /// Says what comes next, given that frames below `end` have arrived.
     pub(super) fn next(&mut self, store: &OutputStore, end: i64, bounds: WindowBounds) -> Next {
         let full = self.window.len() >= bounds.frames || self.window_bytes >= bounds.bytes;
@@ -259,9 +266,14 @@ impl Reader {
         else {
             return false;
         };
-        if sequence >= self.next {
-            // A client of ours may have it from an earlier connection, and will acknowledge the copy too.
-            return sequence < self.sent_before;
+        if sequence >= self.next && sequence >= self.sent_before {
+            return false;
+        }
+        // A client of ours may have more than was sent here, from an earlier connection. What was sent here is confirmed by
+        // that; the rest will be when its copy has arrived.
+        let sequence = if cumulative { sequence.min(self.next - 1) } else { sequence };
+        if sequence >= self.next || sequence < self.cursor {
+            return true;
         }
         let Some(index) = usize::try_from(sequence - self.cursor).ok() else {
             return true;

@@ -283,6 +283,7 @@ impl RelayCore {
             (false, true) => limits.lag_bytes,
             (false, false) => limits.detached_bytes,
         };
+        self.owner.reader.compare_with_end(self.intake.next());
         let lag = self.owner.reader.unconfirmed();
         let hold = match (attached, self.acknowledges_on_delivery()) {
             // A tunnel without a client has nowhere to put anything.
