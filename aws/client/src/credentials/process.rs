@@ -133,6 +133,7 @@ fn split(line: &str) -> Result<Vec<String>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::{run, split};
+    use crate::environment::Environment;
 
     #[test]
     fn splits_like_a_shell_without_being_one() {
@@ -158,6 +159,7 @@ mod tests {
         let error = run(
             "p",
             r#"echo '{"Version":1,"AccessKeyId":"AKIA","SecretAccessKey":7, hush}'"#,
+            &Environment::default(),
         )
         .await;
         let text = error.unwrap_err().to_string();
@@ -165,9 +167,21 @@ mod tests {
             text,
             "`credential_process` of profile `p` did not print the expected JSON"
         );
-        let text = run("p", "false").await.unwrap_err().to_string();
+        let nothing = Environment::default();
+        let text = run("p", "false", &nothing).await.unwrap_err().to_string();
         assert!(text.contains("ended with exit status: 1"), "{text}");
-        let text = run("p", "/nonexistent/program").await.unwrap_err().to_string();
+        let text = run("p", "/nonexistent/program", &nothing)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("cannot be started"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn sees_only_the_environment_it_is_given() {
+        let given: Environment = [("GIVEN", "yes")].into_iter().collect();
+        let script = r#"sh -c 'test "$GIVEN" = yes && test -z "$HOME$CARGO_MANIFEST_DIR" && exit 7'"#;
+        let text = run("p", script, &given).await.unwrap_err().to_string();
+        assert!(text.contains("exit status: 7"), "{text}");
     }
 }
