@@ -1,5 +1,6 @@
 //! The ends of both channels, ready to be driven by hand, and the frames that their peers would send.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(dead_code, reason = "every test file uses its own part of it")]
 
 use std::time::Duration;
