@@ -21,3 +21,6 @@ pub use registration::{RegisterError, RegisterRequest, Registration, register};
 pub const AGENT_VERSION: &str = "3.3.1000.0";
 /// The name this agent reports.
 pub const AGENT_NAME: &str = "drawbridge-agent";
+
+#[cfg(test)]
+mod tests;

@@ -183,7 +183,7 @@ fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = Box::pin(async move {
         if stopped.await.is_err() {
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
     });
     Fixture {
