@@ -22,7 +22,12 @@ impl Administrator {
         let endpoint: Endpoint = environment.endpoint.parse().context("own endpoint")?;
         let tls = Tls::of_file(authority).context("own certificate authority")?;
         let connector = Connector::new(tls, Proxies::none());
-        let client = Client::new(endpoint, environment.region.clone(), connector, crate::clock::now());
+        let client = Client::new(
+            endpoint,
+            environment.region.clone(),
+            connector,
+            crate::clock::now(),
+        );
         let credentials = Credentials {
             access_key_id: environment.access_key_id.clone(),
             secret_access_key: environment.secret_access_key.expose().into(),
@@ -35,18 +40,27 @@ impl Administrator {
     pub(crate) async fn knows_node(&self, node: &str) -> Result<bool> {
         let filter = json!({ "Filters": [{ "Key": "InstanceIds", "Values": [node] }] });
         let answer = self.call("DescribeInstanceInformation", &filter).await?;
-        Ok(answer["InstanceInformationList"].as_array().is_some_and(|nodes| !nodes.is_empty()))
+        Ok(answer["InstanceInformationList"]
+            .as_array()
+            .is_some_and(|nodes| !nodes.is_empty()))
     }
 
     /// Whether the managed node's control channel is up.
     pub(crate) async fn is_connected(&self, node: &str) -> Result<bool> {
-        let answer = self.call("GetConnectionStatus", &json!({ "Target": node })).await?;
+        let answer = self
+            .call("GetConnectionStatus", &json!({ "Target": node }))
+            .await?;
         Ok(answer["Status"] == "connected")
     }
 
     async fn call(&self, operation: &str, input: &Value) -> Result<Value> {
         self.client
-            .call_json(Service::SSM, operation, input, Auth::Credentials(&self.credentials))
+            .call_json(
+                Service::SSM,
+                operation,
+                input,
+                Auth::Credentials(&self.credentials),
+            )
             .await
             .with_context(|| format!("`{operation}` failed"))
     }

@@ -15,7 +15,10 @@ const SYSTEM_BUNDLES: [&str; 5] = [
 
 /// Writes the system's roots followed by `authority` to `bundle`.
 pub(crate) fn write(authority: &Path, bundle: &Path) -> Result<()> {
-    let mut text = SYSTEM_BUNDLES.iter().find_map(|path| std::fs::read(path).ok()).unwrap_or_default();
+    let mut text = SYSTEM_BUNDLES
+        .iter()
+        .find_map(|path| std::fs::read(path).ok())
+        .unwrap_or_default();
     if text.last().is_some_and(|byte| *byte != b'\n') {
         text.push(b'\n');
     }

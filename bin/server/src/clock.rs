@@ -7,6 +7,6 @@ use drawbridge_session::{Clock as _, SystemClock};
 
 /// The wall clock, for signatures.
 pub(crate) fn now() -> Now {
-    let clock = SystemClock::default();
+    let clock = SystemClock::new();
     Arc::new(move || clock.now())
 }

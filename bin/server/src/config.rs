@@ -63,18 +63,27 @@ impl Config {
 
     fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        let well_formed_port = self.listen.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let well_formed_port = self
+            .listen
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         if !well_formed_port {
             problems.push(("listen", format!("must be `HOST:PORT`, is `{}`", self.listen)));
         }
         if self.account.len() != 12 || !self.account.bytes().all(|byte| byte.is_ascii_digit()) {
             problems.push(("account", format!("must be 12 digits, is `{}`", self.account)));
         }
-        let region_characters = self.region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let region_characters = self
+            .region
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if self.region.is_empty() || self.region.len() > 100 || !region_characters {
             problems.push((
                 "region",
-                format!("must be 1 to 100 letters, digits and hyphens, is `{}`", self.region),
+                format!(
+                    "must be 1 to 100 letters, digits and hyphens, is `{}`",
+                    self.region
+                ),
             ));
         }
         problems
@@ -96,7 +105,12 @@ impl Default for Config {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+    text.as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
 }
 
 fn default_listen() -> String {
@@ -126,17 +140,35 @@ mod tests {
     #[test]
     fn names_line_and_key_of_each_mistake() {
         let cases = [
-            ("data_dir = \"/d\"\nlisen = \":1\"\n", "line 2: unknown field `lisen`"),
-            ("data_dir = \"/d\"\n\naccount = \"12\"\n", "line 3: `account` must be 12 digits, is `12`"),
-            ("data_dir = \"/d\"\nlisten = \"nowhere\"\n", "line 2: `listen` must be `HOST:PORT`, is `nowhere`"),
-            ("data_dir = \"/d\"\nregion = \"a b\"\n", "line 2: `region` must be 1 to 100"),
-            ("data_dir = 3\n", "line 1: invalid type: integer `3`, expected path string"),
+            (
+                "data_dir = \"/d\"\nlisen = \":1\"\n",
+                "line 2: unknown field `lisen`",
+            ),
+            (
+                "data_dir = \"/d\"\n\naccount = \"12\"\n",
+                "line 3: `account` must be 12 digits, is `12`",
+            ),
+            (
+                "data_dir = \"/d\"\nlisten = \"nowhere\"\n",
+                "line 2: `listen` must be `HOST:PORT`, is `nowhere`",
+            ),
+            (
+                "data_dir = \"/d\"\nregion = \"a b\"\n",
+                "line 2: `region` must be 1 to 100",
+            ),
+            (
+                "data_dir = 3\n",
+                "line 1: invalid type: integer `3`, expected path string",
+            ),
             ("listen = \"[::]:1\"\n", "line 1: missing field `data_dir`"),
             ("data_dir = \"/d\nx", "line 1: "),
         ];
         for (text, expected) in cases {
             let problem = Config::parse(text).unwrap_err();
-            assert!(problem.starts_with(expected), "for {text:?}: {problem:?} does not start with {expected:?}");
+            assert!(
+                problem.starts_with(expected),
+                "for {text:?}: {problem:?} does not start with {expected:?}"
+            );
         }
     }
 }

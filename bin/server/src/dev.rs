@@ -1,20 +1,18 @@
 //! `drawbridge dev`: a server, an administrator and one managed node on this machine, with nothing else installed.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use drawbridge_aws_client::{Auth, Client, Service};
 use drawbridge_gateway::{OpenError, Server};
 use serde_json::json;
-use tokio::process::Child;
 
 use crate::api::Administrator;
 use crate::cli::Dev;
 use crate::environment::Environment;
 use crate::exit::{Failure, NODE_FAILED};
-use crate::node::{NodeSetup, sibling};
+use crate::node::{NodeSetup, RunningAgent, programs};
 use crate::serve::{self, environment_of};
 use crate::{bundle, config::Config, signals};
 
@@ -45,7 +43,7 @@ pub(crate) async fn run(arguments: Dev) -> Result<()> {
     bundle::write(&authority, &certificate_bundle)?;
     let mut environment = environment_of(&server, &config, certificate_bundle)?;
     let setup = NodeSetup {
-        agent: sibling("drawbridge-agent")?,
+        agent: programs()?.join("drawbridge-agent"),
         state: folder.join("node"),
         authority,
         endpoint: environment.endpoint.clone(),
@@ -66,35 +64,35 @@ pub(crate) async fn run(arguments: Dev) -> Result<()> {
         environment.write(&folder.join("env"))?;
         environment.write(&env_file)?;
         announce(&arguments, &environment, &env_file, &node);
-        keep_running(&setup, agent).await?;
+        let agent = keep_running(&setup, agent).await?;
         end_sessions(&administrator.client, &administrator).await;
+        agent.stop().await;
         Ok(())
     }
     .await;
     let _ = stop.send(());
-    serving.await.context("the server's task failed")?.context("the server stopped")?;
+    serving
+        .await
+        .context("the server's task failed")?
+        .context("the server stopped")?;
     outcome
 }
 
 /// Keeps the agent running until a signal asks for the end.
-async fn keep_running(setup: &NodeSetup, mut agent: Child) -> Result<()> {
+async fn keep_running(setup: &NodeSetup, mut agent: RunningAgent) -> Result<RunningAgent> {
     let mut restarts = 0_u32;
     loop {
         tokio::select! {
-            () = signals::asked_to_stop() => return Ok(()),
-            status = agent.wait() => {
+            () = signals::asked_to_stop() => return Ok(agent),
+            how = agent.ended() => {
                 let pause = Duration::from_millis(200 << restarts.min(6));
-                tracing::warn!(status = %shown(status), "the agent ended; starting it again");
+                tracing::warn!(how, "the agent ended; starting it again");
                 tokio::time::sleep(pause).await;
                 restarts += 1;
                 agent = setup.start()?;
             }
         }
     }
-}
-
-fn shown(status: std::io::Result<ExitStatus>) -> String {
-    status.map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
 /// The node's id, registering it first where the folder has none that this server knows.
@@ -106,13 +104,19 @@ async fn registered_node(setup: &NodeSetup, folder: &Path, administrator: &Admin
     {
         return Ok(node.trim().to_owned());
     }
-    let node = setup.register(&administrator.client, &administrator.credentials).await?;
+    let node = setup
+        .register(&administrator.client, &administrator.credentials)
+        .await?;
     crate::environment::write_private(&remembered, node.as_bytes())
         .with_context(|| format!("cannot write `{}`", remembered.display()))?;
     Ok(node)
 }
 
-async fn wait_until_connected(administrator: &Administrator, node: &str, agent: &mut Child) -> Result<()> {
+async fn wait_until_connected(
+    administrator: &Administrator,
+    node: &str,
+    agent: &mut RunningAgent,
+) -> Result<()> {
     let connected = async {
         while !administrator.is_connected(node).await? {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -121,8 +125,8 @@ async fn wait_until_connected(administrator: &Administrator, node: &str, agent: 
     };
     tokio::select! {
         connected = connected => connected,
-        status = agent.wait() => {
-            Err(Failure::new(NODE_FAILED, format!("the managed node ended: {}", shown(status))).into())
+        how = agent.ended() => {
+            Err(Failure::new(NODE_FAILED, format!("the managed node ended: {how}")).into())
         }
         () = tokio::time::sleep(NODE_PATIENCE) => {
             let sentence = format!("the managed node did not connect within {} s", NODE_PATIENCE.as_secs());
@@ -136,14 +140,22 @@ async fn end_sessions(client: &Client, administrator: &Administrator) {
     let auth = || Auth::Credentials(&administrator.credentials);
     let live = async || -> Option<Vec<String>> {
         let input = json!({ "State": "Active" });
-        let answer = client.call_json(Service::SSM, "DescribeSessions", &input, auth()).await.ok()?;
-        let ids = answer["Sessions"].as_array()?.iter().filter_map(|one| one["SessionId"].as_str());
+        let answer = client
+            .call_json(Service::SSM, "DescribeSessions", &input, auth())
+            .await
+            .ok()?;
+        let ids = answer["Sessions"]
+            .as_array()?
+            .iter()
+            .filter_map(|one| one["SessionId"].as_str());
         Some(ids.map(str::to_owned).collect())
     };
     let all = async {
         for id in live().await.unwrap_or_default() {
             let input = json!({ "SessionId": id });
-            let _ = client.call_json(Service::SSM, "TerminateSession", &input, auth()).await;
+            let _ = client
+                .call_json(Service::SSM, "TerminateSession", &input, auth())
+                .await;
         }
         while live().await.is_some_and(|ids| !ids.is_empty()) {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -159,21 +171,32 @@ fn announce(arguments: &Dev, environment: &Environment, env_file: &Path, node: &
     }
     eprintln!("drawbridge is ready at {}", environment.endpoint);
     eprintln!("managed node {node} (this machine)\n");
-    eprintln!("In another terminal, paste this (or `. {}`):\n", env_file.display());
+    eprintln!(
+        "In another terminal, paste this (or `. {}`):\n",
+        env_file.display()
+    );
     println!("{}", environment.export_lines());
     println!("aws ssm start-session --target {node}\n");
     eprintln!("Ctrl-C stops the server and ends its sessions.");
 }
 
 fn print_environment_of_running(file: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the running server's environment `{}`", file.display()))?;
+    let text = std::fs::read_to_string(file).with_context(|| {
+        format!(
+            "cannot read the running server's environment `{}`",
+            file.display()
+        )
+    })?;
     print!("{text}");
     Ok(())
 }
 
 fn default_folder() -> Result<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let named = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     named("XDG_DATA_HOME")
         .or_else(|| named("HOME").map(|home| home.join(".local/share")))
         .map(|base| base.join("drawbridge"))

@@ -33,7 +33,10 @@ impl Environment {
         let mut pairs = vec![
             ("AWS_ENDPOINT_URL", self.endpoint.clone()),
             ("AWS_ACCESS_KEY_ID", self.access_key_id.clone()),
-            ("AWS_SECRET_ACCESS_KEY", self.secret_access_key.expose().to_owned()),
+            (
+                "AWS_SECRET_ACCESS_KEY",
+                self.secret_access_key.expose().to_owned(),
+            ),
             ("AWS_DEFAULT_REGION", self.region.clone()),
             ("AWS_REGION", self.region.clone()),
             ("AWS_CA_BUNDLE", bundle.clone()),
@@ -69,7 +72,11 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&partial)?;
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(partial, path)

@@ -14,7 +14,11 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure that ends the program with `code`.
     pub(crate) fn new(code: u8, sentence: impl Into<String>) -> Self {
-        Self { code, sentence: sentence.into(), hint: None }
+        Self {
+            code,
+            sentence: sentence.into(),
+            hint: None,
+        }
     }
 
     /// What the user can do about it.

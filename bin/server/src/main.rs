@@ -15,6 +15,7 @@ mod people;
 mod serve;
 mod signals;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -54,7 +55,12 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             return single()?.block_on(people::sessions(sessions));
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "drawbridge", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "drawbridge",
+                &mut std::io::stdout(),
+            );
         }
         Command::Man => clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?,
     }
@@ -62,15 +68,26 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
 }
 
 fn threaded() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
 }
 
 fn single() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
 }
 
 /// Logs to standard error; `DRAWBRIDGE_LOG` chooses what, in the syntax of `tracing`'s filters.
 fn log_to_standard_error(default: &str) {
     let filter = EnvFilter::try_from_env("DRAWBRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }

@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use drawbridge_aws_client::{Auth, Client, Credentials, Service};
 use serde_json::json;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use crate::exit::{Failure, NODE_FAILED};
+
+/// How long the agent may take to end when asked, before it is killed.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the node is set up.
 pub(crate) struct NodeSetup {
@@ -26,6 +30,27 @@ pub(crate) struct NodeSetup {
     pub(crate) ssm_user: bool,
 }
 
+/// A running agent, which ends when this value is dropped or this process ends.
+pub(crate) struct RunningAgent {
+    child: Child,
+    /// Held open, and apart from the child, because waiting for a child closes the input that it still has.
+    input: Option<ChildStdin>,
+}
+
+impl RunningAgent {
+    /// Waits until the agent ends by itself, and says how.
+    pub(crate) async fn ended(&mut self) -> String {
+        let status = self.child.wait().await;
+        status.map_or_else(|error| error.to_string(), |status| status.to_string())
+    }
+
+    /// Asks the agent to end, and waits for that.
+    pub(crate) async fn stop(mut self) {
+        self.input = None;
+        let _ = tokio::time::timeout(STOP_PATIENCE, self.child.wait()).await;
+    }
+}
+
 impl NodeSetup {
     /// Registers through an activation made for it, and answers the node's id.
     pub(crate) async fn register(&self, client: &Client, administrator: &Credentials) -> Result<String> {
@@ -35,7 +60,12 @@ impl NodeSetup {
             "Description": "the managed node of drawbridge dev",
         });
         let activation = client
-            .call_json(Service::SSM, "CreateActivation", &input, Auth::Credentials(administrator))
+            .call_json(
+                Service::SSM,
+                "CreateActivation",
+                &input,
+                Auth::Credentials(administrator),
+            )
             .await
             .context("cannot make an activation for the managed node")?;
         let text = |key: &str| activation[key].as_str().unwrap_or_default().to_owned();
@@ -66,30 +96,43 @@ impl NodeSetup {
     }
 
     /// Starts the agent. It ends when this process does, however that ends: its standard input closes.
-    pub(crate) fn start(&self) -> Result<Child> {
+    pub(crate) fn start(&self) -> Result<RunningAgent> {
         let mut command = Command::new(&self.agent);
-        command.arg("run").arg("--state-dir").arg(&self.state).arg("--until-stdin-closes");
-        command.arg(if self.ssm_user { "--ssm-user" } else { "--no-ssm-user" });
+        command
+            .arg("run")
+            .arg("--state-dir")
+            .arg(&self.state)
+            .arg("--until-stdin-closes");
+        command.arg(if self.ssm_user {
+            "--ssm-user"
+        } else {
+            "--no-ssm-user"
+        });
         if let Some(person) = std::env::var_os("SUDO_USER").filter(|_| !self.ssm_user) {
             command.env("DRAWBRIDGE_RUN_AS", person);
         }
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| self.cannot_start(&error).into())
+            .kill_on_drop(true);
+        // A process group of its own: Ctrl-C is for this program, which ends the sessions first.
+        command.process_group(0);
+        let mut child = command.spawn().map_err(|error| self.cannot_start(&error))?;
+        let input = child.stdin.take();
+        Ok(RunningAgent { child, input })
     }
 
     fn cannot_start(&self, error: &std::io::Error) -> Failure {
-        Failure::new(NODE_FAILED, format!("cannot start the agent `{}`: {error}", self.agent.display()))
-            .hint("`cargo xtask demo` builds the three programs beside each other")
+        Failure::new(
+            NODE_FAILED,
+            format!("cannot start the agent `{}`: {error}", self.agent.display()),
+        )
+        .hint("`cargo xtask demo` builds the three programs beside each other")
     }
 }
 
-/// The program called `name` beside this one.
-pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
+/// The folder that holds this program and its siblings.
+pub(crate) fn programs() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program lies")?;
-    let folder = own.parent().unwrap_or(Path::new("/"));
-    Ok(folder.join(name))
+    Ok(own.parent().unwrap_or(Path::new("/")).to_owned())
 }

@@ -19,7 +19,11 @@ use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
 pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {
     let api = api(&arguments.server)?;
     let target = node_id(&api, &arguments.node).await?;
-    let request = StartSession { target, reason: arguments.reason, ..StartSession::default() };
+    let request = StartSession {
+        target,
+        reason: arguments.reason,
+        ..StartSession::default()
+    };
     let ticket = api.start_session(&request).await.map_err(refused)?;
     run(&api, &ticket, Mode::Connect).await
 }
@@ -27,10 +31,25 @@ pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {
 /// `drawbridge sessions …`.
 pub(crate) async fn sessions(arguments: Sessions) -> Result<ExitCode> {
     match arguments {
-        Sessions::List { history, json, server } => {
-            let which = if history { SessionListing::History } else { SessionListing::Active };
+        Sessions::List {
+            history,
+            json,
+            server,
+        } => {
+            let which = if history {
+                SessionListing::History
+            } else {
+                SessionListing::Active
+            };
             let sessions = api(&server)?.describe_sessions(which).await.map_err(refused)?;
-            print!("{}", if json { table::json(&sessions)? } else { table::text(&sessions) });
+            print!(
+                "{}",
+                if json {
+                    table::json(&sessions)?
+                } else {
+                    table::text(&sessions)
+                }
+            );
             Ok(ExitCode::SUCCESS)
         }
         Sessions::Terminate { session, server } => {
@@ -51,15 +70,19 @@ pub(crate) async fn sessions(arguments: Sessions) -> Result<ExitCode> {
 }
 
 async fn run(api: &Api, ticket: &SessionTicket, mode: Mode) -> Result<ExitCode> {
-    let clock = Arc::new(SystemClock::default());
-    match client::run(api, ticket, mode, clock, &SystemRandom::default()).await {
+    let clock = Arc::new(SystemClock::new());
+    match client::run(api, ticket, mode, clock, &SystemRandom).await {
         Ok(end) => Ok(match end.exit_code() {
             1 => ExitCode::from(SESSION_FAILED),
             code => ExitCode::from(code),
         }),
         Err(error) => {
-            let hint = matches!(error, ClientError::ConnectionLost { .. })
-                .then(|| format!("`drawbridge sessions attach {}` takes it up again", ticket.session_id));
+            let hint = matches!(error, ClientError::ConnectionLost { .. }).then(|| {
+                format!(
+                    "`drawbridge sessions attach {}` takes it up again",
+                    ticket.session_id
+                )
+            });
             let mut failure = Failure::new(SESSION_FAILED, sentence(&error));
             if let Some(hint) = hint {
                 failure = failure.hint(hint);
@@ -77,13 +100,17 @@ async fn node_id(api: &Api, named: &str) -> Result<String> {
     let found = api.nodes_named(named).await.map_err(refused)?;
     match found.as_slice() {
         [one] => Ok(one.instance_id.clone()),
-        [] => Err(Failure::new(SERVER_REFUSED, format!("no node has the id or Name `{named}`"))
-            .hint("`aws ssm describe-instance-information` lists the nodes")
-            .into()),
+        [] => Err(
+            Failure::new(SERVER_REFUSED, format!("no node has the id or Name `{named}`"))
+                .hint("`aws ssm describe-instance-information` lists the nodes")
+                .into(),
+        ),
         several => {
             let ids: Vec<&str> = several.iter().map(|node| node.instance_id.as_str()).collect();
             let sentence = format!("{} nodes have the Name `{named}`", several.len());
-            Err(Failure::new(SERVER_REFUSED, sentence).hint(format!("name one by id: {}", ids.join(", "))).into())
+            Err(Failure::new(SERVER_REFUSED, sentence)
+                .hint(format!("name one by id: {}", ids.join(", ")))
+                .into())
         }
     }
 }
@@ -96,9 +123,16 @@ fn api(server: &ServerArguments) -> Result<Api> {
     let environment = Environment::of_process();
     let tls = Tls::of_environment(&environment)?;
     let proxies = Proxies::of_environment(&environment)?;
-    let clock = Arc::new(SystemClock::default());
+    let clock = Arc::new(SystemClock::new());
     let connector = Connector::new(tls, proxies);
-    Ok(Api::new(endpoint, &server.region, server.profile.clone(), environment, connector, clock))
+    Ok(Api::new(
+        endpoint,
+        &server.region,
+        server.profile.clone(),
+        environment,
+        connector,
+        clock,
+    ))
 }
 
 fn refused(error: ApiError) -> anyhow::Error {

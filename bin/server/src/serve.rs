@@ -11,13 +11,15 @@ use crate::cli::Serve;
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::exit::{ADDRESS_UNAVAILABLE, FOLDER_IN_USE, FOLDER_UNUSABLE, Failure};
-use crate::node::sibling;
+use crate::node::programs;
 use crate::{bundle, signals};
 
 /// Runs until a signal asks for the end.
 pub(crate) async fn run(arguments: Serve) -> Result<()> {
     let config = Config::load(&arguments.config)?;
-    let server = Server::open(server_config(&config)?).await.map_err(|error| explain(error, &config))?;
+    let server = Server::open(server_config(&config)?)
+        .await
+        .map_err(|error| explain(error, &config))?;
     let certificate_bundle = config.data_dir.join("ca-bundle.pem");
     bundle::write(&server.authority_file(), &certificate_bundle)?;
     let environment = environment_of(&server, &config, certificate_bundle)?;
@@ -25,7 +27,10 @@ pub(crate) async fn run(arguments: Serve) -> Result<()> {
     environment.write(&env_file)?;
     eprintln!("drawbridge is ready at {}", environment.endpoint);
     eprintln!("the administrator's environment is in `{}`", env_file.display());
-    server.serve(signals::asked_to_stop()).await.context("the server stopped")
+    server
+        .serve(signals::asked_to_stop())
+        .await
+        .context("the server stopped")
 }
 
 /// The server's own configuration from a checked file.
@@ -60,7 +65,7 @@ pub(crate) fn environment_of(
         secret_access_key: administrator.secret.clone(),
         region: config.region.clone(),
         certificate_bundle,
-        programs: sibling("")?,
+        programs: programs()?,
         node: None,
     })
 }
@@ -71,12 +76,14 @@ pub(crate) fn explain(error: OpenError, config: &Config) -> anyhow::Error {
     let failure = match &error {
         OpenError::Folder(FolderError::InUse { .. }) => Failure::new(FOLDER_IN_USE, error.to_string())
             .hint("stop the other server, or name another folder with `--data-dir`"),
-        OpenError::Folder(FolderError::Unusable { source, .. }) => {
-            Failure::new(FOLDER_UNUSABLE, format!("cannot use the data folder `{folder}`: {source}"))
-        }
+        OpenError::Folder(FolderError::Unusable { source, .. }) => Failure::new(
+            FOLDER_UNUSABLE,
+            format!("cannot use the data folder `{folder}`: {source}"),
+        ),
         OpenError::Address { source, .. } => {
             let sentence = format!("cannot listen on `{}`: {source}", config.listen);
-            Failure::new(ADDRESS_UNAVAILABLE, sentence).hint("port 0 takes a free one: `--listen 127.0.0.1:0`")
+            Failure::new(ADDRESS_UNAVAILABLE, sentence)
+                .hint("port 0 takes a free one: `--listen 127.0.0.1:0`")
         }
         _ => return anyhow::Error::new(error).context("cannot open the server"),
     };

@@ -35,8 +35,11 @@ pub(super) fn text(sessions: &[SessionSummary]) -> String {
         .collect();
     let mut text = String::new();
     let mut line = |cells: [&str; 6]| {
-        let padded: Vec<String> =
-            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
         writeln!(text, "{}", padded.join("  ").trim_end()).expect("writing to a String cannot fail");
     };
     line(HEADINGS);
@@ -52,17 +55,27 @@ pub(super) fn json(sessions: &[SessionSummary]) -> Result<String> {
 }
 
 fn local_time(seconds: Option<f64>) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "dates of sessions are far inside an i64")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "dates of sessions are far inside an i64"
+    )]
     let stamp = seconds.and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
     stamp.map_or_else(
         || "-".to_owned(),
-        |stamp| stamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        |stamp| {
+            stamp
+                .to_zoned(TimeZone::system())
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        },
     )
 }
 
 /// `text` without what a terminal would obey: a reason is somebody else's words.
 fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    text.chars()
+        .map(|letter| if letter.is_control() { '\u{fffd}' } else { letter })
+        .collect()
 }
 
 #[cfg(test)]
