@@ -37,7 +37,7 @@ pub enum SessionListing {
 }
 
 /// One session as `DescribeSessions` shows it; what the server leaves out is empty.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SessionSummary {
     /// The session.
