@@ -1,5 +1,7 @@
 //! The store in one SQLite file, in write-ahead mode: one connection writes, a few read.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,9 +54,9 @@ const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_sessions.sql")];
 impl Sqlite {
     /// Opens the file, made where it is missing, and brings its schema up to date.
     pub async fn open(file: &Path, root: Arc<RootKey>) -> Result<Self, StoreError> {
+        keep_to_ourselves(file).map_err(StoreError::doing("create its database"))?;
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(10));
@@ -70,7 +72,7 @@ impl Sqlite {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .max_lifetime(None)
-            .connect_lazy_with(options.read_only(true).create_if_missing(false));
+            .connect_lazy_with(options.read_only(true));
         Ok(Self {
             writer,
             readers,
@@ -107,6 +109,16 @@ impl std::fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sqlite").finish_non_exhaustive()
     }
+}
+
+/// Makes the file where it is missing, for this user only; SQLite gives its side files the same mode.
+fn keep_to_ourselves(file: &Path) -> std::io::Result<()> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(file)
+        .map(drop)
 }
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

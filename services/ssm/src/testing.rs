@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_aws_dialects::{json11, model};
+use drawbridge_aws_dialects::json11;
+use drawbridge_aws_dialects::model::{self, Kind, Shape};
 use drawbridge_session::principal::NODE_ROLE;
 use drawbridge_session::{
     AccountId, Activation, ActivationId, Caller, Clock as _, Ending, FakeRelay, FixedClock, ManagedNode,
@@ -67,8 +68,14 @@ impl House {
                 (operation, model::drawbridge().operation(name))
             }
         };
-        json11::validate(modelled.expect("a model"), &input)?;
-        self.ssm.call(operation, caller, input).await
+        let modelled = modelled.expect("a model");
+        json11::validate(modelled, &input)?;
+        let answer = self.ssm.call(operation, caller, input).await;
+        match &answer {
+            Ok(answer) => check_answer(modelled, modelled.output(), answer),
+            Err(error) => check_error(modelled, error),
+        }
+        answer
     }
 
     /// Asks each input as the administrator and expects its error.
@@ -222,6 +229,55 @@ impl House {
             .await
             .expect("asked")
     }
+}
+
+/// Every member of an answer is one that clients know, and has the type that they expect.
+fn check_answer(operation: &model::Operation, shape: Option<&Shape>, answer: &Value) {
+    let Some(shape) = shape else {
+        return assert_eq!(*answer, json!({}), "{}", operation.name());
+    };
+    let wrong = format!("{}: {answer} is no {}", operation.name(), shape.name());
+    match shape.kind() {
+        Kind::Structure(members) => {
+            for (name, value) in answer.as_object().expect(&wrong) {
+                let member = members
+                    .iter()
+                    .find(|member| member.name == *name)
+                    .unwrap_or_else(|| {
+                        panic!("{}: {} has no member {name}", operation.name(), shape.name());
+                    });
+                check_answer(operation, Some(operation.shape(member.shape)), value);
+            }
+        }
+        Kind::List { element, .. } => {
+            for value in answer.as_array().expect(&wrong) {
+                check_answer(operation, Some(operation.shape(*element)), value);
+            }
+        }
+        Kind::Map { value: shape, .. } => {
+            for value in answer.as_object().expect(&wrong).values() {
+                check_answer(operation, Some(operation.shape(*shape)), value);
+            }
+        }
+        Kind::Text | Kind::Blob => assert!(answer.is_string(), "{}: {answer}", operation.name()),
+        Kind::Integer | Kind::Long => assert!(answer.is_i64(), "{}: {answer}", operation.name()),
+        Kind::Float | Kind::Timestamp => assert!(answer.is_number(), "{}: {answer}", operation.name()),
+        Kind::Boolean => assert!(answer.is_boolean(), "{}: {answer}", operation.name()),
+    }
+}
+
+/// Every error is one that the operation's model declares, or that any operation may have.
+fn check_error(operation: &model::Operation, error: &AwsError) {
+    const ANY: &[&str] = &[
+        "AccessDeniedException",
+        "ValidationException",
+        "SerializationException",
+    ];
+    // What `StartSession` answers and its model leaves out.
+    const UNDECLARED: &[(&str, &str)] = &[("StartSession", "InvalidParameters")];
+    let declared = operation.errors().any(|(code, _)| code == error.code());
+    let known = ANY.contains(&error.code()) || UNDECLARED.contains(&(operation.name(), error.code()));
+    assert!(declared || known, "{} does not declare {error}", operation.name());
 }
 
 fn principal_of(node: &ManagedNode) -> Principal {

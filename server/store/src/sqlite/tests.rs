@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use drawbridge_session::{
@@ -172,6 +173,19 @@ async fn keeps_what_it_is_given_across_a_restart() {
         Some("advanced")
     );
     assert_eq!(again.setting("none").await.expect("read"), None);
+}
+
+#[tokio::test]
+async fn keeps_its_files_to_its_user() {
+    let house = House::new().await;
+    house.node(b"key").await;
+    let files: Vec<_> = std::fs::read_dir(house.folder.path()).expect("listed").collect();
+    assert!(files.len() >= 2, "the database and its write-ahead log");
+    for file in files {
+        let file = file.expect("an entry");
+        let mode = file.metadata().expect("read").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.path().display());
+    }
 }
 
 #[tokio::test]

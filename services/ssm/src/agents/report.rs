@@ -146,7 +146,7 @@ mod tests {
                     (with("InstanceId", json!("web-1")), "ValidationException"),
                     (with("AgentVersion", json!("new")), "ValidationException"),
                     (with("PlatformType", json!("BeOS")), "ValidationException"),
-                    (with("IPAddress", json!("x".repeat(47))), "ValidationException"),
+                    (with("IPAddress", json!("x".repeat(129))), "ValidationException"),
                     (
                         with("ComputerName", json!("x".repeat(256))),
                         "ValidationException",
