@@ -213,7 +213,7 @@ class Terminal:
 
     def forget(self):
         """Drops what has been read so far, so that the next wait sees only what is new."""
-        while self.child.isalive() and select.select([self.child.fd], [], [], 0)[0] and self.pump():
+        while self.child.isalive() and select.select([self.child.child_fd], [], [], 0)[0] and self.pump():
             pass
         self.raw.clear()
 

@@ -67,7 +67,7 @@ def test_activation_life(ssm):
     ssm.delete_activation(ActivationId=made["ActivationId"])
     assert ssm.describe_activations(
         Filters=[{"FilterKey": "ActivationIds", "FilterValues": [made["ActivationId"]]}])["ActivationList"] == []
-    refused(ssm.delete_activation, "InvalidActivation", ActivationId=made["ActivationId"])
+    refused(ssm.delete_activation, "InvalidActivationId", ActivationId=made["ActivationId"])
 
 
 def test_pages_of_activations(ssm):
@@ -222,4 +222,5 @@ def test_any_region_name_is_accepted(dev):
     there = boto3.client("ssm", endpoint_url=dev.env["AWS_ENDPOINT_URL"], region_name="rack-7",
                          verify=dev.env["AWS_CA_BUNDLE"], aws_access_key_id=dev.env["AWS_ACCESS_KEY_ID"],
                          aws_secret_access_key=dev.env["AWS_SECRET_ACCESS_KEY"])
-    assert there.get_connection_status(Target=dev.node)["Status"] == "connected"
+    assert there.describe_sessions(State="Active")["Sessions"] == [], "a region sees its own"
+    assert there.create_activation(IamRole=NODE_ROLE)["ActivationId"]

@@ -69,8 +69,9 @@ def test_reason_and_owner_are_on_record(dev, terminal):
     assert mine[0]["DocumentName"] == "SSM-SessionManagerRunShell"
     done = dev.aws("ssm", "terminate-session", "--session-id", mine[0]["SessionId"])
     assert done == {"SessionId": mine[0]["SessionId"]}
-    shell.wait_for(mine[0]["SessionId"].encode())
-    assert shell.end() == 0
+    code = shell.end()
+    assert f"SessionId: {mine[0]['SessionId']} : terminated by {mine[0]['Owner']}".encode() in shell.raw
+    assert code == 255, "the AWS CLI's word for a plugin that did not end with 0"
     assert dev.session(mine[0]["SessionId"], "History")["Reason"] == "change 4711"
 
 

@@ -74,7 +74,9 @@ def test_a_restarted_agent_keeps_its_sessions(dev, terminal, tmp_path):
         node.start()
         eventually(lambda: dev.aws("ssm", "get-connection-status", "--target", node.node)["Status"] == "connected")
         dev.aws("ssm", "terminate-session", "--session-id", session_id)
-        assert shell.end() == 0
+        shell.end()
+        assert b"terminated by " in shell.raw
+        assert dev.session(session_id, "History")["Status"] == "Terminated"
 
 
 def test_a_node_that_is_not_connected_is_refused_before_anything_starts(dev, tmp_path):
