@@ -12,6 +12,8 @@ mod error;
 mod input;
 mod nodes;
 mod page;
+#[cfg(test)]
+mod permissions;
 mod service;
 mod sessions;
 mod tags;

@@ -15,8 +15,13 @@ impl Nodes for Sqlite {
         now: Timestamp,
     ) -> Result<ManagedNode, RegistrationError> {
         let failed = || StoreError::doing("register a node");
+        // Anyone may ask: whoever does not know a code must not keep the writer from others.
+        let mut reader = self.readers.acquire().await.map_err(failed())?;
+        admit(&mut reader, registration, now).await?;
+        drop(reader);
         let mut transaction = self.write(Durability::Synced).await?;
-        let activation = take_place(&mut transaction, registration, now).await?;
+        let activation = admit(&mut transaction, registration, now).await?;
+        count(&mut transaction, &activation).await.map_err(failed())?;
         let node = ManagedNode {
             id: registration.node.clone(),
             account: activation.account,
@@ -146,17 +151,16 @@ impl Nodes for Sqlite {
     }
 }
 
-/// Checks the code, the time and the limit of an activation, and counts one more registration.
-async fn take_place(
+/// Finds the activation, if it admits one more node of whoever knows its code.
+async fn admit(
     connection: &mut SqliteConnection,
     registration: &Registration,
     now: Timestamp,
 ) -> Result<Activation, RegistrationError> {
     let failed = || StoreError::doing("register a node");
-    let id = registration.activation.as_str();
     let row = sqlx::query("SELECT * FROM activations WHERE id = ?")
-        .bind(id)
-        .fetch_optional(&mut *connection)
+        .bind(registration.activation.as_str())
+        .fetch_optional(connection)
         .await
         .map_err(failed())?
         .ok_or(RegistrationError::UnknownActivation)?;
@@ -171,12 +175,15 @@ async fn take_place(
     if activation.registrations_count >= activation.registration_limit {
         return Err(RegistrationError::LimitReached);
     }
-    sqlx::query("UPDATE activations SET registrations_count = registrations_count + 1 WHERE id = ?")
-        .bind(id)
-        .execute(connection)
-        .await
-        .map_err(failed())?;
     Ok(activation)
+}
+
+async fn count(connection: &mut SqliteConnection, activation: &Activation) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE activations SET registrations_count = registrations_count + 1 WHERE id = ?")
+        .bind(activation.id.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn insert(connection: &mut SqliteConnection, node: &ManagedNode) -> Result<(), RegistrationError> {

@@ -16,6 +16,15 @@ impl Tokens for Sqlite {
 
     async fn redeem_token(&self, token: &str, now: Timestamp) -> Result<Option<TokenBinding>, StoreError> {
         let failed = || StoreError::doing("redeem a token");
+        // Whoever guesses must not keep the writer from others; that one of two who race wins is decided below.
+        let known = sqlx::query("SELECT 1 FROM tokens WHERE hash = ?")
+            .bind(TokenHash::of(token).as_bytes().as_slice())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed())?;
+        if known.is_none() {
+            return Ok(None);
+        }
         let mut transaction = self.write(Durability::Buffered).await?;
         let row = sqlx::query("DELETE FROM tokens WHERE hash = ? RETURNING subject, purpose, expires_at")
             .bind(TokenHash::of(token).as_bytes().as_slice())
