@@ -86,6 +86,10 @@ pub struct RelayCore {
     ledger: Ledger,
     /// Number of the handshake answer that was passed on.
     answer: Option<i64>,
+    /// First output frame behind the handshake; 0 without one.
+    handshake_end: i64,
+    /// Furthest output frame for which there was no room: the node will send it again.
+    refused: i64,
     last_size: Size,
     last_activity: Duration,
     state: RelayState,
@@ -110,6 +114,8 @@ impl RelayCore {
             recorder: Recorder::default(),
             ledger: Ledger::default(),
             answer: None,
+            handshake_end: 0,
+            refused: -1,
             last_size: Size::WITHOUT_TERMINAL,
             last_activity: now.monotonic,
             state: RelayState::Connecting,
@@ -261,9 +267,11 @@ impl RelayCore {
 
     /// Says whether the owner's socket should not be read for now: the node is behind with its input.
     ///
-    /// Never while the node is held back, because it may be waiting for acknowledgements that stand behind that input.
+    /// Never while the node is held back or the session is ending: what frees the one and lets the other end are
+    /// acknowledgements, and they stand behind that input.
     pub fn client_input_paused(&self) -> bool {
-        self.input.bytes() > self.config.limits.input_bytes && !self.node.is_paused()
+        let behind = self.input.bytes() > self.config.limits.input_bytes;
+        behind && !self.node.is_paused() && self.stage.is_live()
     }
 
     /// Says whether the node's socket should not be read for now: the journal is behind.
@@ -305,6 +313,7 @@ impl RelayCore {
         self.owner.presence = owner::Presence::Gone { since: Some(now) };
         self.last_size = recovered.last_size.unwrap_or(self.last_size);
         self.answer = positions.answer;
+        self.handshake_end = recovered.handshake_end;
         let reserved = if self.config.kind.is_port() {
             i64::MAX
         } else {
@@ -321,6 +330,9 @@ impl RelayCore {
             self.effects.push_back(Effect::StateChanged(self.state));
         } else if positions.facts.start_requested {
             self.stage = self.starting(now);
+        }
+        if let Some(outcome) = recovered.ending {
+            self.resume_end(outcome, now);
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Pipe {
     chance: Chance,
     queue: VecDeque<(Duration, Message)>,
     last: Duration,
+    /// When the last message arrives that nothing may overtake.
+    barrier: Duration,
 }
 
 impl Pipe {
@@ -42,6 +44,7 @@ impl Pipe {
             chance,
             queue: VecDeque::new(),
             last: Duration::ZERO,
+            barrier: Duration::ZERO,
         }
     }
 
@@ -50,7 +53,7 @@ impl Pipe {
             let copies = 1 + u64::from(self.chance.percent(10));
             for _ in 0..copies {
                 let at = now + self.delay() + self.chance.millis(0..40);
-                self.insert(at, message.clone());
+                self.insert(at.max(self.barrier), message.clone());
             }
             return;
         }
@@ -61,6 +64,7 @@ impl Pipe {
             _ => Duration::ZERO,
         };
         let at = (now + self.delay()).max(self.last) + transmission;
+        self.barrier = at;
         self.insert(at, message);
     }
 

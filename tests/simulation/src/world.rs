@@ -573,6 +573,9 @@ impl World {
         let connection = self.node_conn.and_then(|conn| self.connections.get_mut(&conn));
         if let Some(connection) = connection.filter(|connection| !connection.cut) {
             while let Some(message) = self.node.transmit(now) {
+                if self.trace {
+                    eprintln!("{:>12.6} node sends {}", self.now.as_secs_f64(), show(&message));
+                }
                 connection.up.send(message, self.now);
             }
         }
@@ -750,7 +753,9 @@ impl World {
                 .closed
                 .as_ref()
                 .is_some_and(|(output, _)| output.is_empty());
-            let complete = (is_owner || told) && self.scenario.must_complete() && person.welcome;
+            let watched_to_the_end = matches!(person.errand, Errand::Watch(_)) && told;
+            let complete =
+                (is_owner || watched_to_the_end) && self.scenario.must_complete() && person.welcome;
             verify_output(
                 printed,
                 received,

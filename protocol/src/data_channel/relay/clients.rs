@@ -12,8 +12,8 @@ use super::reader::Reader;
 use super::recorder::Promise;
 use super::stage::Stage;
 use super::{
-    AttachKind, ClientAttachment, ConnectionId, Effect, EndCause, JournalFrame, JournalRecord, Owner,
-    Position, RelayCore, SessionKind, WatcherAttachment,
+    AttachKind, ClientAttachment, ConnectionId, Effect, EndCause, JournalFrame, JournalRecord, Outcome,
+    Owner, Position, RelayCore, SessionKind, WatcherAttachment,
 };
 use crate::payload::{Acknowledge, Size};
 use crate::wire::{DecodeError, Frame, MessageType, PayloadType, with_sequence};
@@ -29,8 +29,8 @@ pub(super) struct Watcher {
 impl RelayCore {
     pub(super) fn client_connected(&mut self, client: ClientAttachment, now: Time) {
         if let Stage::Lingering { outcome, .. } = &self.stage {
-            let output = outcome.output.clone();
-            self.turn_away(client.conn, &output, now);
+            let outcome = outcome.clone();
+            self.close_client(client.conn, client.capabilities, &outcome, now);
             return;
         }
         let known = self
@@ -61,8 +61,9 @@ impl RelayCore {
         if self.watchers.len() >= self.config.limits.watchers {
             return self.turn_away(watcher.conn, "Too many clients watch this session.", now);
         }
-        if matches!(self.stage, Stage::Lingering { .. }) {
-            return self.turn_away(watcher.conn, "", now);
+        if let Stage::Lingering { outcome, .. } = &self.stage {
+            let outcome = outcome.clone();
+            return self.close_client(watcher.conn, watcher.capabilities, &outcome, now);
         }
         let base = self.place(watcher.from);
         let mut reader = Reader::new(base, 0);
@@ -148,22 +149,35 @@ impl RelayCore {
         }
     }
 
-    /// Tells a client that the session is over for it. Only a `channel_closed` ends AWS's plugin in good order.
-    pub(super) fn turn_away(&mut self, conn: ConnectionId, output: &str, now: Time) {
-        self.close_client(conn, output, None, now);
-    }
-
+    /// Tells a client how the session ended, as far as it understands.
     pub(super) fn close_client(
         &mut self,
         conn: ConnectionId,
-        output: &str,
-        exit_code: Option<i32>,
+        capabilities: Option<Capabilities>,
+        outcome: &Outcome,
         now: Time,
     ) {
+        let understands = capabilities.is_some_and(|capabilities| capabilities.exit_code);
+        self.say_goodbye(
+            conn,
+            &outcome.output,
+            outcome.exit_code.filter(|_| understands),
+            now,
+        );
+    }
+
+    /// Tells a client that the session is over for it.
+    pub(super) fn turn_away(&mut self, conn: ConnectionId, output: &str, now: Time) {
+        self.say_goodbye(conn, output, None, now);
+    }
+
+    /// Only a `channel_closed` ends AWS's plugin in good order.
+    fn say_goodbye(&mut self, conn: ConnectionId, output: &str, exit_code: Option<i32>, now: Time) {
         let client = self.owner.identity.as_ref().map_or("", |owner| &owner.client_id);
+        let session = &self.config.session_id;
         let bytes = self
             .frames
-            .channel_closed(client, &self.config.session_id, output, exit_code, now);
+            .channel_closed(client, session, output, exit_code, now);
         self.effects.push_back(Effect::ToClient { conn, bytes });
         self.effects.push_back(Effect::CloseClient { conn });
     }
@@ -230,11 +244,18 @@ impl RelayCore {
     /// and its user sees the prompt.
     fn place(&self, position: Position) -> i64 {
         let last = (self.intake.next() - 1).max(0);
-        match position {
+        let place = match position {
             // Without a journal there is nothing to begin with but what the owner has not seen.
             Position::Start if !self.recorder.has_failed() => 0,
             Position::Start | Position::Unconfirmed => self.owner.reader.cursor().min(last),
             Position::Live => last,
+        };
+        // Nobody can begin in the middle of a handshake. What a second client answers to it does not reach the node.
+        let in_handshake = self.ledger.facts.handshake_requested && !self.ledger.facts.handshake_complete;
+        if in_handshake || place < self.handshake_end {
+            0
+        } else {
+            place
         }
     }
 

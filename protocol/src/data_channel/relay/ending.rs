@@ -1,8 +1,9 @@
 //! How a session ends.
 
 use super::owner::Presence;
+use super::recorder::Promise;
 use super::stage::{Draining, Stage};
-use super::{ConnectionId, Effect, EndCause, Outcome, RelayCore};
+use super::{ConnectionId, Effect, EndCause, JournalRecord, Outcome, RelayCore};
 use crate::Time;
 
 impl RelayCore {
@@ -26,6 +27,11 @@ impl RelayCore {
             output: String::new(),
             exit_code,
         };
+        self.begin_draining(outcome, true, now);
+    }
+
+    /// Goes on with an end that another relay began.
+    pub(super) fn resume_end(&mut self, outcome: Outcome, now: Time) {
         self.begin_draining(outcome, true, now);
     }
 
@@ -54,6 +60,7 @@ impl RelayCore {
         if !ended_by_node {
             self.tell_node(now);
         }
+        self.append(JournalRecord::Ending(outcome.clone()), Promise::Nothing, now);
         let timers = &self.config.timers;
         self.stage = Stage::Draining(Draining {
             outcome,
@@ -127,7 +134,7 @@ impl RelayCore {
         // has been read to its last byte.
         let node_may_send_more = draining.end.is_none()
             && self.node.conn().is_some()
-            && (!draining.in_order || self.intake.has_gaps());
+            && (!draining.in_order || self.intake.has_gaps() || self.intake.next() <= self.refused);
         let end = draining.end.unwrap_or_else(|| self.intake.next());
         let owner_has_all = match &self.owner.presence {
             Presence::Here(_) => self.owner.reader.cursor() >= end,
@@ -157,20 +164,11 @@ impl RelayCore {
             return;
         };
         let outcome = draining.outcome;
-        let owner = self.owner.leave(now);
-        let exit_code = |understood: bool| outcome.exit_code.filter(|_| understood);
-        if let Some(link) = owner {
-            let understood = link
-                .capabilities
-                .is_some_and(|capabilities| capabilities.exit_code);
-            self.close_client(link.conn, &outcome.output, exit_code(understood), now);
+        if let Some(link) = self.owner.leave(now) {
+            self.close_client(link.conn, link.capabilities, &outcome, now);
         }
         for (conn, watcher) in std::mem::take(&mut self.watchers) {
-            let understood = watcher
-                .link
-                .capabilities
-                .is_some_and(|capabilities| capabilities.exit_code);
-            self.close_client(conn, &outcome.output, exit_code(understood), now);
+            self.close_client(conn, watcher.link.capabilities, &outcome, now);
         }
         if self.config.node.is_some() {
             // Our agent waits for this before it hangs up, so that its last words cannot be lost with the connection.

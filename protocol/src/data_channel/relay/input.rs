@@ -192,19 +192,17 @@ impl Input {
 
     /// Takes the node's acknowledgement; `false` if no such frame was sent.
     pub(super) fn node_acknowledged(&mut self, sequence: i64, cumulative: bool, now: Duration) -> bool {
-        if sequence < 0 || sequence >= self.next {
-            // After a crash the node may know frames that this relay has yet to see again.
-            return cumulative && !self.certain;
-        }
-        let Some(index) = usize::try_from(sequence - self.acknowledged).ok() else {
-            return true;
+        let sequence = match cumulative && !self.certain {
+            // After a crash the node knows frames that this relay has yet to see again.
+            true => sequence.min(self.sent - 1),
+            false => sequence,
         };
-        let Some(frame) = self
-            .unacknowledged
-            .get(index)
-            .filter(|frame| frame.last_sent != NEVER)
-        else {
-            return cumulative && !self.certain;
+        let Ok(index) = usize::try_from(sequence.saturating_sub(self.acknowledged)) else {
+            return sequence >= 0;
+        };
+        let sent = |frame: &&Unacknowledged| frame.last_sent != NEVER;
+        let Some(frame) = self.unacknowledged.get(index).filter(sent) else {
+            return false;
         };
         if !frame.acknowledged {
             self.timer.sample(now.saturating_sub(frame.first_sent));
@@ -215,7 +213,7 @@ impl Input {
 
     /// Notes that the node has processed the frame with this number, whatever becomes of its acknowledgement.
     pub(super) fn node_processed(&mut self, sequence: i64) {
-        if let Ok(index) = usize::try_from(sequence - self.acknowledged)
+        if let Ok(index) = usize::try_from(sequence.saturating_sub(self.acknowledged))
             && index < self.unacknowledged.len()
         {
             self.settle(index, false);

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::frames::payload_type_of;
+use super::{EndCause, Outcome};
 use crate::payload::Size;
 use crate::wire::{Frame, PayloadType};
 
@@ -35,6 +36,8 @@ pub enum JournalRecord {
     Owner(Owner),
     /// How far both directions have come.
     Positions(Positions),
+    /// How the session ended: what is left is to deliver its last output.
+    Ending(Outcome),
 }
 
 /// Relates the owning client's numbering to the node's.
@@ -99,6 +102,8 @@ pub struct Recovered {
     pub(super) owner: Option<Owner>,
     pub(super) positions: Positions,
     pub(super) last_size: Option<Size>,
+    pub(super) handshake_end: i64,
+    pub(super) ending: Option<Outcome>,
 }
 
 impl Recovered {
@@ -109,6 +114,7 @@ impl Recovered {
             JournalRecord::Client { frame, .. } => self.absorb_client(frame),
             JournalRecord::Owner(owner) => self.absorb_owner(owner),
             JournalRecord::Positions(positions) => self.positions = *positions,
+            JournalRecord::Ending(outcome) => self.ending = Some(outcome.clone()),
         }
     }
 
@@ -152,7 +158,11 @@ impl Recovered {
         if let Some(sum) = self.span_bytes.get_mut(span) {
             *sum += frame.len() as u64;
         }
-        self.positions.facts.note_output(payload_type_of(frame));
+        let payload_type = payload_type_of(frame);
+        self.positions.facts.note_output(payload_type);
+        if payload_type == PayloadType::HandshakeComplete {
+            self.handshake_end = sequence + 1;
+        }
     }
 
     fn absorb_client(&mut self, frame: &Bytes) {
@@ -192,6 +202,12 @@ impl JournalRecord {
                 out.put_i64(positions.answer.unwrap_or(NO_ANSWER));
                 out.put_u8(positions.facts.to_bits());
             }
+            JournalRecord::Ending(outcome) => {
+                out.put_u8(KIND_ENDING);
+                out.put_i64(outcome.exit_code.map_or(NO_EXIT_CODE, i64::from));
+                out.put_u8(cause_number(outcome.cause));
+                out.put_slice(outcome.output.as_bytes());
+            }
         }
         out.freeze()
     }
@@ -228,6 +244,11 @@ impl JournalRecord {
                     facts: Facts::from_bits(bits),
                 }))
             }
+            KIND_ENDING => Some(JournalRecord::Ending(Outcome {
+                exit_code: i32::try_from(first).ok(),
+                cause: cause_of(*bytes.get(9)?)?,
+                output: str::from_utf8(&bytes[10..]).ok()?.to_owned(),
+            })),
             _ => None,
         }
     }
@@ -283,12 +304,45 @@ const KIND_OUTPUT: u8 = 1;
 const KIND_CLIENT: u8 = 2;
 const KIND_OWNER: u8 = 3;
 const KIND_POSITIONS: u8 = 4;
+const KIND_ENDING: u8 = 5;
+
+/// Stands for the absence of an exit code, which has 32 bits.
+const NO_EXIT_CODE: i64 = i64::MIN;
+
+/// Numbers never change their meaning: recordings outlive versions.
+const CAUSES: [(u8, EndCause); 11] = [
+    (1, EndCause::Finished),
+    (2, EndCause::Failed),
+    (3, EndCause::Terminated),
+    (4, EndCause::NoClient),
+    (5, EndCause::StartTimeout),
+    (6, EndCause::NodeLost),
+    (7, EndCause::ClientLost),
+    (8, EndCause::ClientLeft),
+    (9, EndCause::Idle),
+    (10, EndCause::MaxDuration),
+    (11, EndCause::JournalFailed),
+];
+
+fn cause_number(cause: EndCause) -> u8 {
+    CAUSES
+        .iter()
+        .find(|(_, other)| *other == cause)
+        .map_or(0, |(number, _)| *number)
+}
+
+fn cause_of(number: u8) -> Option<EndCause> {
+    CAUSES
+        .iter()
+        .find(|(other, _)| *other == number)
+        .map(|(_, cause)| *cause)
+}
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
-    use super::{Facts, JournalRecord, Owner, Positions, Recovered};
+    use super::{CAUSES, Facts, JournalRecord, Outcome, Owner, Positions, Recovered};
 
     fn samples() -> Vec<JournalRecord> {
         let facts = Facts {
@@ -325,16 +379,29 @@ mod tests {
         ]
     }
 
+    fn endings() -> impl Iterator<Item = JournalRecord> {
+        let ending = |exit_code, cause| {
+            JournalRecord::Ending(Outcome {
+                cause,
+                output: "why".into(),
+                exit_code,
+            })
+        };
+        CAUSES
+            .iter()
+            .flat_map(move |(_, cause)| [ending(None, *cause), ending(Some(-1), *cause)])
+    }
+
     #[test]
     fn every_record_reads_back() {
-        for record in samples() {
+        for record in samples().into_iter().chain(endings()) {
             assert_eq!(JournalRecord::decode(record.encode()), Some(record));
         }
     }
 
     #[test]
     fn cut_records_never_panic() {
-        for record in samples() {
+        for record in samples().into_iter().chain(endings()) {
             let whole = record.encode();
             for length in 0..whole.len() {
                 let cut = JournalRecord::decode(whole.slice(..length));

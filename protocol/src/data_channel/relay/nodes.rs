@@ -86,7 +86,10 @@ impl RelayCore {
                 self.intake.duplicate(place, cumulative);
             }
             Placement::Pending => {}
-            Placement::Fresh if !self.has_room_for(place.sequence, message.len()) => self.faults.no_room += 1,
+            Placement::Fresh if !self.has_room_for(place.sequence, message.len()) => {
+                self.faults.no_room += 1;
+                self.refused = self.refused.max(place.sequence);
+            }
             Placement::Fresh => self.keep_output(place, frame.payload_type, message, now),
         }
     }
@@ -97,6 +100,7 @@ impl RelayCore {
         self.last_activity = now.monotonic;
         self.ledger.facts.note_output(payload_type);
         if payload_type == PayloadType::HandshakeComplete {
+            self.handshake_end = place.sequence + 1;
             self.handshake_completed(now);
         }
         self.store.insert(place, bytes.clone());

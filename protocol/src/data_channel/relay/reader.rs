@@ -271,7 +271,11 @@ impl Reader {
         }
         // A client of ours may have more than was sent here, from an earlier connection. What was sent here is confirmed by
         // that; the rest will be when its copy has arrived.
-        let sequence = if cumulative { sequence.min(self.next - 1) } else { sequence };
+        let sequence = if cumulative {
+            sequence.min(self.next - 1)
+        } else {
+            sequence
+        };
         if sequence >= self.next || sequence < self.cursor {
             return true;
         }

@@ -51,7 +51,7 @@ impl Recorder {
         self.next += 1;
         let bytes = match &record {
             JournalRecord::Output { frame, .. } | JournalRecord::Client { frame, .. } => frame.len(),
-            JournalRecord::Owner(_) | JournalRecord::Positions(_) => 0,
+            JournalRecord::Owner(_) | JournalRecord::Positions(_) | JournalRecord::Ending(_) => 0,
         };
         self.unsynced_bytes += bytes;
         self.unsynced.push_back(Unsynced { id, bytes, promise });
