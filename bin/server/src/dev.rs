@@ -24,7 +24,9 @@ const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Runs until a signal, then ends the sessions of this machine and stops.
 pub(crate) async fn run(arguments: Dev) -> Result<()> {
-    let folder = arguments.data_dir.clone().map_or_else(default_folder, Ok)?;
+    // The environment outlives this program's working directory.
+    let folder = std::path::absolute(arguments.data_dir.clone().map_or_else(default_folder, Ok)?)
+        .context("cannot tell the working directory")?;
     let env_file = arguments.env_file.clone().unwrap_or_else(|| folder.join("env"));
     let config = Config {
         data_dir: folder.clone(),

@@ -16,7 +16,8 @@ use crate::{bundle, signals};
 
 /// Runs until a signal asks for the end.
 pub(crate) async fn run(arguments: Serve) -> Result<()> {
-    let config = Config::load(&arguments.config)?;
+    let mut config = Config::load(&arguments.config)?;
+    config.data_dir = std::path::absolute(&config.data_dir).context("cannot tell the working directory")?;
     let server = Server::open(server_config(&config)?)
         .await
         .map_err(|error| explain(error, &config))?;
