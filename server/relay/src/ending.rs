@@ -15,10 +15,10 @@ pub(crate) fn stored_state(state: RelayState) -> SessionState {
 }
 
 /// The stored state of an end.
-pub(crate) fn stored_end(outcome: Outcome, at: Timestamp) -> SessionState {
+pub(crate) fn stored_end(outcome: &Outcome, at: Timestamp) -> SessionState {
     let ending = Ending {
         at,
-        details: details(&outcome),
+        details: details(outcome),
         exit_code: outcome.exit_code,
     };
     match outcome.cause {
@@ -49,8 +49,10 @@ fn details(outcome: &Outcome) -> String {
         EndCause::MaxDuration => "the longest duration was reached",
         EndCause::JournalFailed => "the session could not be recorded",
     };
-    match outcome.output.trim() {
-        "" => why.to_owned(),
-        output => format!("{why}: {output}"),
+    match (outcome.cause, outcome.output.trim()) {
+        (_, "") => why.to_owned(),
+        // Already the sentence that says who ended it.
+        (EndCause::Terminated, output) => output.to_owned(),
+        (_, output) => format!("{why}: {output}"),
     }
 }
