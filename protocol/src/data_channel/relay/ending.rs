@@ -60,7 +60,10 @@ impl RelayCore {
         if !ended_by_node {
             self.tell_node(now);
         }
-        self.append(JournalRecord::Ending(outcome.clone()), Promise::Nothing, now);
+        // Of a tunnel the node still holds what no client has; after a crash it comes back with that, and with its word.
+        if !(in_order && self.acknowledges_on_delivery()) {
+            self.append(JournalRecord::Ending(outcome.clone()), Promise::Nothing, now);
+        }
         let timers = &self.config.timers;
         self.stage = Stage::Draining(Draining {
             outcome,
