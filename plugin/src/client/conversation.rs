@@ -346,8 +346,9 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             Signal::Stop => self.stop_job(),
             Signal::WindowChanged if established => self.report_size(),
             Signal::Continued if established => {
-                if let Err(error) = self.terminal.enter_raw() {
-                    return Some(Err(ClientError::Terminal(error)));
+                // A terminal that hangs up also continues its programs, and not always in that order.
+                if self.terminal.enter_raw().is_err() {
+                    return Some(Ok(Ending::Signal(Signal::Hangup)));
                 }
                 self.report_size();
             }
