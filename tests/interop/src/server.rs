@@ -47,13 +47,18 @@ impl Server {
     }
 
     /// A client that finds the server's host name at another port.
-    pub(crate) fn client_through(&self, port: u16) -> SessionManager {
+    pub(crate) async fn client_through(&self, port: u16) -> SessionManager {
         let host = self
             .address
             .rsplit_once(':')
             .map_or(self.address.as_str(), |(host, _)| host);
         let endpoint = format!("https://{host}:{port}");
-        SessionManager::from_conf(&self.config.clone().into_builder().endpoint_url(endpoint).build())
+        // Only an address given to the loader outranks AWS_ENDPOINT_URL.
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .load()
+            .await;
+        SessionManager::from_conf(&config)
     }
 
     /// A shell on the managed node, by a client that accepts any host name.

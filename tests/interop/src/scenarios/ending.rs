@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use aws_sdk_ssm::types::{SessionFilter, SessionFilterKey, SessionState};
+use anyhow::{Context, Result, bail, ensure};
+use aws_sdk_ssm::types::{SessionFilter, SessionFilterKey, SessionState, SessionStatus};
 use aws_ssm_bridge::{CloseReason, SessionManager};
 
 use crate::server::Server;
@@ -53,9 +53,10 @@ async fn status_in_history(client: &SessionManager, id: &str) -> Result<String> 
     loop {
         again.tick().await;
         let answer = request.clone().send().await?;
-        if let Some(status) = answer.sessions().first().and_then(|session| session.status()) {
-            ensure!(status.as_str() == "Terminated", "the history says `{status}`");
-            return Ok(status.to_string());
+        match answer.sessions().first().and_then(|session| session.status()) {
+            Some(SessionStatus::Terminated) => return Ok("Terminated".to_owned()),
+            None | Some(SessionStatus::Terminating) => {}
+            Some(other) => bail!("the history says `{other}`"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use aws_ssm_bridge::{ReconnectConfig, ReconnectEvent, ReconnectingSession};
 use tokio::sync::broadcast::Receiver;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::cuttable::Cuttable;
 use crate::server::Server;
@@ -44,6 +44,9 @@ pub(crate) async fn idle(server: &Server) -> Result<String> {
     let id = shell.id().await?;
     shell.run("kept=kept; echo se''t").await?;
     shell.wait_for("set\r\n").await?;
+    // With the prompt acknowledged, nothing is left to deliver. The client shows nobody its acknowledgements; a second
+    // stands for them.
+    sleep(Duration::from_secs(1)).await;
     network.cut();
     resumed(&mut events, &id).await?;
     shell.run("echo still-''$kept").await?;
@@ -86,7 +89,7 @@ async fn resuming(server: &Server, network: &Cuttable) -> Result<(Shell, Receive
         session: server.shell_config(),
         ..ReconnectConfig::default()
     };
-    let client = server.client_through(network.port());
+    let client = server.client_through(network.port()).await;
     let session = ReconnectingSession::connect_with(server.node(), config, client).await?;
     let events = session.events();
     Ok((Shell::over_resuming(session).await?, events))

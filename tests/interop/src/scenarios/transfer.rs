@@ -20,6 +20,7 @@ pub(crate) async fn both_ways(server: &Server) -> Result<String> {
         ))
         .await?;
     shell.wait_for("GOMARK").await?;
+    shell.forget();
     shell.send(content.clone()).await?;
     shell.wait_for(" -").await?;
     let far = String::from_utf8_lossy(shell.seen()).into_owned();
