@@ -86,6 +86,8 @@ pub struct RelayCore {
     ledger: Ledger,
     /// Number of the handshake answer that was passed on.
     answer: Option<i64>,
+    /// That answer as it was recorded, if another relay passed it on: it may not have reached the node.
+    recorded_answer: Option<(i64, Bytes)>,
     /// First output frame behind the handshake; 0 without one.
     handshake_end: i64,
     /// Furthest output frame for which there was no room: the node will send it again.
@@ -114,6 +116,7 @@ impl RelayCore {
             recorder: Recorder::default(),
             ledger: Ledger::default(),
             answer: None,
+            recorded_answer: None,
             handshake_end: 0,
             refused: -1,
             last_size: Size::WITHOUT_TERMINAL,
@@ -313,6 +316,7 @@ impl RelayCore {
         self.owner.presence = owner::Presence::Gone { since: Some(now) };
         self.last_size = recovered.last_size.unwrap_or(self.last_size);
         self.answer = positions.answer;
+        self.recorded_answer = recovered.answer;
         self.handshake_end = recovered.handshake_end;
         let reserved = if self.config.kind.is_port() {
             i64::MAX
@@ -336,17 +340,14 @@ impl RelayCore {
         }
     }
 
-    /// Puts harmless frames in the place of input that is lost or must not arrive.
+    /// Puts harmless frames in the place of input that is lost, except for the handshake answer, which is on record.
     fn fill_input(&mut self, numbers: std::ops::Range<i64>, now: Time) {
         for sequence in numbers {
-            let bytes = self.frames.filler(sequence, self.last_size, now);
-            self.input.fill(
-                frames::Acknowledged {
-                    sequence,
-                    message_id: uuid::Uuid::nil(),
-                },
-                bytes,
-            );
+            let bytes = match &self.recorded_answer {
+                Some((answer, bytes)) if *answer == sequence => bytes.clone(),
+                _ => self.frames.filler(sequence, self.last_size, now),
+            };
+            self.input.fill(sequence, bytes);
         }
     }
 

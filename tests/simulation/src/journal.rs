@@ -71,6 +71,13 @@ impl MemoryJournal {
         recovered
     }
 
+    /// Says whether a crash would not forget that the session has ended.
+    pub(crate) fn knows_the_end(&self) -> bool {
+        self.durable
+            .iter()
+            .any(|record| matches!(record, JournalRecord::Ending(_)))
+    }
+
     pub(crate) fn read(&self, from: i64, max_bytes: usize) -> Vec<JournalFrame> {
         let mut frames = Vec::new();
         let (mut next, mut bytes) = (from, 0);

@@ -609,15 +609,11 @@ impl World {
             self.with_relay(|relay, now| relay.handle_journal_read(reader, frames, now));
         }
         if self.report_at.is_some_and(|at| at <= self.now) {
-            // The agent repeats its report while the control channel is down.
-            self.report_at = self
-                .relay
-                .is_none()
-                .then(|| self.now + Duration::from_millis(100));
-            if self.report_at.is_none() {
-                let complete = TaskComplete::new("session", "node", TaskStatus::Success, "");
-                self.with_relay(|relay, now| relay.handle_task_complete(&complete, now));
-            }
+            // The report is acknowledged once a crash cannot forget it; until then the agent repeats it.
+            let acknowledged = self.outcome.is_some() || self.journal.knows_the_end();
+            self.report_at = (!acknowledged).then(|| self.now + Duration::from_millis(1000));
+            let complete = TaskComplete::new("session", "node", TaskStatus::Success, "");
+            self.with_relay(|relay, now| relay.handle_task_complete(&complete, now));
         }
         let timeout = self.relay.as_ref().and_then(RelayCore::poll_timeout);
         if timeout.is_some_and(|at| at <= self.now) {

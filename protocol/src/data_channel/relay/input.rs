@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::frames::{Acknowledged, payload_type_of};
 use crate::stream::RetransmissionTimer;
@@ -121,10 +122,16 @@ impl Input {
         Arrival::Taken
     }
 
-    /// Fills the next place with a frame of our own making.
-    pub(super) fn fill(&mut self, frame: Acknowledged, bytes: Bytes) {
+    /// Fills the next place with a frame that no client waits for.
+    pub(super) fn fill(&mut self, sequence: i64, bytes: Bytes) {
         self.bytes += bytes.len();
-        self.push(frame, bytes);
+        self.push(
+            Acknowledged {
+                sequence,
+                message_id: Uuid::nil(),
+            },
+            bytes,
+        );
     }
 
     /// Makes room for another owner; returns the numbers that must be filled before its first frame.

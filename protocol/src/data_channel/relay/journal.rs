@@ -104,6 +104,8 @@ pub struct Recovered {
     pub(super) last_size: Option<Size>,
     pub(super) handshake_end: i64,
     pub(super) ending: Option<Outcome>,
+    /// The handshake answer, in the node's numbering.
+    pub(super) answer: Option<(i64, Bytes)>,
 }
 
 impl Recovered {
@@ -111,7 +113,7 @@ impl Recovered {
     pub fn absorb(&mut self, record: &JournalRecord) {
         match record {
             JournalRecord::Output { sequence, frame } => self.absorb_output(*sequence, frame),
-            JournalRecord::Client { frame, .. } => self.absorb_client(frame),
+            JournalRecord::Client { sequence, frame } => self.absorb_client(*sequence, frame),
             JournalRecord::Owner(owner) => self.absorb_owner(owner),
             JournalRecord::Positions(positions) => self.positions = *positions,
             JournalRecord::Ending(outcome) => self.ending = Some(outcome.clone()),
@@ -165,12 +167,14 @@ impl Recovered {
         }
     }
 
-    fn absorb_client(&mut self, frame: &Bytes) {
-        let Ok(frame) = Frame::decode(frame.clone()) else {
+    fn absorb_client(&mut self, sequence: i64, bytes: &Bytes) {
+        let Ok(frame) = Frame::decode(bytes.clone()) else {
             return;
         };
-        if frame.payload_type == PayloadType::Size {
-            self.last_size = Size::parse(&frame.payload).ok().or(self.last_size);
+        match frame.payload_type {
+            PayloadType::Size => self.last_size = Size::parse(&frame.payload).ok().or(self.last_size),
+            PayloadType::HandshakeResponse => self.answer = Some((sequence, bytes.clone())),
+            _ => {}
         }
     }
 }
