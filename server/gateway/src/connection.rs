@@ -32,7 +32,7 @@ pub(crate) const ALPN_HTTP1: &[u8] = b"http/1.1";
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// Kept by whoever keeps the connection open.
-    pub(crate) place: Place,
+    pub(crate) _place: Place,
     /// Takes the byte stream out of an upgraded connection, with what was read of it already.
     pub(crate) unwrap: fn(Upgraded) -> Option<(BoxedIo, Bytes)>,
 }
@@ -64,7 +64,7 @@ pub(crate) async fn serve<S: Io>(
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_H2);
     let peer = Peer {
         address,
-        place,
+        _place: place,
         unwrap: unwrap_upgraded::<S>,
     };
     let limits = gateway.limits.clone();

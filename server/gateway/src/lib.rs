@@ -20,6 +20,8 @@ mod http;
 mod limits;
 mod listener;
 mod server;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use limits::Limits;

@@ -19,12 +19,12 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 const UNACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A byte stream that a connection can run on.
-pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
 
 /// Where connections come from.
-pub trait Listen: Send {
+pub(crate) trait Listen: Send {
     /// What a connection is made of.
     type Io: Io;
 

@@ -96,7 +96,7 @@ pub enum OpenError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    gateway: Arc<Gateway>,
+    pub(crate) gateway: Arc<Gateway>,
     tls: TlsAcceptor,
     store: Sqlite,
     journal: JournalWriter,
@@ -167,7 +167,7 @@ impl Server {
             ssm: Arc::new(ssm),
             ssmmessages: Arc::new(ssmmessages),
             ec2messages: Arc::new(Ec2Messages::default()),
-            sts: Arc::new(Sts::default()),
+            sts: Arc::new(Sts),
             relay,
         };
         let gateway = Arc::new(Gateway {

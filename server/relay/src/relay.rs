@@ -499,7 +499,7 @@ impl Observer for Inner {
         if faults != Faults::default() {
             tracing::warn!(session.id = %id, faults = ?faults, "peers of a session broke rules");
         }
-        self.note(id, ending::stored_end(outcome, self.clock.now()));
+        self.note(id, ending::stored_end(&outcome, self.clock.now()));
     }
 
     fn start_on_node(&self, particulars: &Particulars) {

@@ -88,7 +88,7 @@ impl LeafCertificates {
         })
     }
 
-    fn for_name(&self, name: Option<&str>) -> Arc<CertifiedKey> {
+    pub(crate) fn for_name(&self, name: Option<&str>) -> Arc<CertifiedKey> {
         match (&self.private, name) {
             (Some((names, slot)), Some(name)) if names.covers(name) => slot.current(&self.authority),
             _ => self.own.current(&self.authority),

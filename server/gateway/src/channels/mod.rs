@@ -159,11 +159,8 @@ async fn serve_control(gateway: &Gateway, mut socket: WebSocket, node: &NodeId, 
         .await
     {
         Ok(()) => {
-            gateway
-                .services
-                .relay
-                .serve_control(node, &text, &open, socket)
-                .await
+            let relay = &gateway.services.relay;
+            relay.serve_control(node, &text, &open, socket).await;
         }
         Err(error) => {
             tracing::info!(node.id = %node, error = &error as &dyn std::error::Error, "refused a control channel");

@@ -171,12 +171,12 @@ impl Index {
     }
 }
 
+/// A segment's file and key.
+pub(crate) type OpenedSegment = (Arc<dyn SegmentFile>, Arc<LessSafeKey>);
+
 impl Shared {
     /// A segment's file and key; `None` when retention has removed it.
-    pub(crate) fn segment(
-        &self,
-        number: u32,
-    ) -> Result<Option<(Arc<dyn SegmentFile>, Arc<LessSafeKey>)>, JournalError> {
+    pub(crate) fn segment(&self, number: u32) -> Result<Option<OpenedSegment>, JournalError> {
         let mut index = self.index();
         let Some(segment) = index.segment_mut(number) else {
             return Ok(None);

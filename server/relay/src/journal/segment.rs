@@ -135,19 +135,17 @@ pub(crate) fn scan(
     let length = file.length().map_err(JournalError::Read)?;
     let mut window = Window::new(file, length);
     let mut offset = SEGMENT_HEADER_BYTES as u64;
-    loop {
-        let Some(bytes) = window.at(offset, HEADER_BYTES)? else {
+    while let Some(bytes) = window.at(offset, HEADER_BYTES)? {
+        let fixed = bytes
+            .try_into()
+            .expect("the window gives as many bytes as were asked for");
+        let (Some(header), Ok(place)) = (RecordHeader::decode(fixed), u32::try_from(offset)) else {
             break;
         };
-        let mut fixed = [0; HEADER_BYTES];
-        fixed.copy_from_slice(bytes);
-        let Some(header) = RecordHeader::decode(&fixed) else {
+        let body = offset + HEADER_BYTES as u64;
+        let Some(sealed) = window.at(body, header.sealed_bytes as usize)? else {
             break;
         };
-        let Some(sealed) = window.at(offset + HEADER_BYTES as u64, header.sealed_bytes as usize)? else {
-            break;
-        };
-        let Ok(place) = u32::try_from(offset) else { break };
         if wanted.includes(&header.session) {
             let Some(body) = open(key, &header, sealed) else {
                 break;

@@ -84,7 +84,7 @@ impl Writer {
         self.close_segment();
         entries.close();
         while let Ok(Entry::Append(late)) = entries.try_recv() {
-            complete([late], Err(Arc::new(JournalError::Closed)));
+            complete([late], &Err(Arc::new(JournalError::Closed)));
         }
     }
 
@@ -95,7 +95,7 @@ impl Writer {
             .partition(|append| append.body.len() <= MAX_BODY_BYTES);
         for append in oversized {
             let bytes = append.body.len();
-            complete([append], Err(Arc::new(JournalError::TooLarge { bytes })));
+            complete([append], &Err(Arc::new(JournalError::TooLarge { bytes })));
         }
         match self.write(&group, now_ms) {
             Ok(offsets) => {
@@ -110,7 +110,7 @@ impl Writer {
                     error = &error as &dyn std::error::Error,
                     "a journal group was not written"
                 );
-                complete(group, Err(Arc::new(error)));
+                complete(group, &Err(Arc::new(error)));
             }
         }
     }
@@ -177,7 +177,7 @@ impl Writer {
             }
         }
         drop(index);
-        complete(group.into_iter().map(|placed| placed.append), Ok(()));
+        complete(group.into_iter().map(|placed| placed.append), &Ok(()));
     }
 
     fn check_quota(&self, more: u64) -> Result<(), JournalError> {
@@ -263,7 +263,7 @@ impl Writer {
     }
 }
 
-fn complete(group: impl IntoIterator<Item = Append>, result: Result<(), Arc<JournalError>>) {
+fn complete(group: impl IntoIterator<Item = Append>, result: &Result<(), Arc<JournalError>>) {
     for append in group {
         // A session that ended meanwhile no longer listens.
         let _ = append.done.send(Completion {

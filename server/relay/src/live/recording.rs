@@ -42,12 +42,10 @@ impl Recording {
 
     /// Queues a record of the core's.
     pub(crate) async fn append(&self, id: AppendId, record: JournalRecord) {
-        let (kind, sequence, body) = match record {
-            JournalRecord::Output { sequence, frame } => (RecordKind::Frame, sequence, frame),
-            other
-            @ (JournalRecord::Client { .. } | JournalRecord::Owner(_) | JournalRecord::Positions(_)) => {
-                (RELAY_NOTE, 0, other.encode())
-            }
+        let (kind, sequence, body) = if let JournalRecord::Output { sequence, frame } = record {
+            (RecordKind::Frame, sequence, frame)
+        } else {
+            (RELAY_NOTE, 0, record.encode())
         };
         self.queue(kind, sequence, body, Some(id)).await;
     }

@@ -1,0 +1,8 @@
+//! The gateway over real TLS, with a real store, journal and relay behind it.
+
+mod certificates;
+mod channels;
+mod connections;
+mod lab;
+mod opening;
+mod requests;

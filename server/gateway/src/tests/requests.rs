@@ -1,0 +1,354 @@
+//! Requests that are wrong in one way each, and what they are told.
+
+use bytes::Bytes;
+use drawbridge_aws_client::Credentials;
+use drawbridge_aws_dialects::sigv4::{self, Payload, Signing};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use jiff::{SignedDuration, Timestamp};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::certificates::connect_tls;
+use super::lab::Lab;
+
+/// A request under construction.
+struct Asked {
+    method: Method,
+    uri: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    service: &'static str,
+    at: Timestamp,
+    signed: bool,
+}
+
+struct Told {
+    status: StatusCode,
+    request_id: Option<String>,
+    body: String,
+}
+
+impl Asked {
+    fn json(lab: &Lab, target: &str, body: &str) -> Asked {
+        Asked {
+            method: Method::POST,
+            uri: "/",
+            headers: vec![
+                ("x-amz-target", target.to_owned()),
+                ("content-type", "application/x-amz-json-1.1".to_owned()),
+            ],
+            body: body.as_bytes().to_vec(),
+            service: "ssm",
+            at: lab.gateway.clock.now(),
+            signed: true,
+        }
+    }
+
+    fn query(lab: &Lab, body: &str) -> Asked {
+        let form = "application/x-www-form-urlencoded; charset=utf-8".to_owned();
+        Asked {
+            headers: vec![("content-type", form)],
+            service: "sts",
+            ..Asked::json(lab, "", body)
+        }
+    }
+
+    async fn send(
+        self,
+        lab: &Lab,
+        credentials: &Credentials,
+        tamper: impl FnOnce(&mut Request<Full<Bytes>>),
+    ) -> Told {
+        let (mut parts, ()) = Request::builder()
+            .method(self.method)
+            .uri(self.uri)
+            .body(())
+            .expect("a request")
+            .into_parts();
+        parts
+            .headers
+            .insert(header::HOST, lab.address.to_string().parse().expect("a host"));
+        for (name, value) in self.headers {
+            parts.headers.insert(name, value.parse().expect("a value"));
+        }
+        if self.signed {
+            let signing = Signing {
+                region: "us-east-1",
+                service: self.service,
+                now: self.at,
+            };
+            let mut digest = [0; 32];
+            digest
+                .copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.body).as_ref());
+            sigv4::sign(&mut parts, Payload::Signed, &digest, credentials, signing).expect("signed");
+        }
+        let mut request = Request::from_parts(parts, Full::new(Bytes::from(self.body)));
+        tamper(&mut request);
+        exchange(lab, request).await
+    }
+}
+
+async fn exchange(lab: &Lab, request: Request<Full<Bytes>>) -> Told {
+    let stream: TlsStream<TcpStream> = connect_tls(lab, &[b"http/1.1"], "127.0.0.1").await;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+    tokio::spawn(connection);
+    told(sender.send_request(request).await.expect("an answer")).await
+}
+
+async fn told(response: http::Response<hyper::body::Incoming>) -> Told {
+    let status = response.status();
+    let request_id = response
+        .headers()
+        .get("x-amzn-requestid")
+        .map(|id| id.to_str().expect("text").to_owned());
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    Told {
+        status,
+        request_id,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    }
+}
+
+const WHOAMI: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+
+#[tokio::test]
+async fn every_answer_has_a_request_id_and_health_needs_no_signature() {
+    let lab = Lab::open().await;
+    let administrator = lab.administrators_credentials();
+    let asked = Asked {
+        method: Method::GET,
+        uri: "/health",
+        headers: Vec::new(),
+        signed: false,
+        ..Asked::json(&lab, "", "")
+    };
+    let told = asked.send(&lab, &administrator, |_| {}).await;
+    assert_eq!((told.status, told.body.as_str()), (StatusCode::OK, "ok\n"));
+    assert!(told.request_id.is_some());
+    for uri in [
+        "/nothing",
+        "/v1/data-channel/alice-00000000000000001",
+        "/v1/control-channel/",
+    ] {
+        let asked = Asked {
+            method: Method::GET,
+            uri,
+            headers: Vec::new(),
+            signed: false,
+            ..Asked::json(&lab, "", "")
+        };
+        let told = asked.send(&lab, &administrator, |_| {}).await;
+        assert!(told.status.is_client_error(), "{uri}");
+        assert!(told.request_id.is_some(), "{uri}");
+    }
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn wrong_signatures_are_told_apart_in_each_family() {
+    let lab = Lab::open().await;
+    let right = lab.administrators_credentials();
+    let wrong_secret = Credentials {
+        secret_access_key: "wrong".to_owned().into(),
+        ..right.clone()
+    };
+    let unknown = Credentials {
+        access_key_id: "AKIAAAAAAAAAAAAAAAAA".to_owned(),
+        ..right.clone()
+    };
+    let with_token = Credentials {
+        session_token: Some("stolen".to_owned().into()),
+        ..right.clone()
+    };
+    let now = lab.gateway.clock.now();
+    let late = now + SignedDuration::from_mins(-6);
+    let early = now + SignedDuration::from_mins(6);
+    let bad = |credentials: &Credentials, at| (credentials.clone(), at);
+    let table = [
+        (
+            bad(&wrong_secret, now),
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+        ),
+        (
+            bad(&right, late),
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+        ),
+        (
+            bad(&right, early),
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+        ),
+        (
+            bad(&unknown, now),
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+        ),
+        (
+            bad(&with_token, now),
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+        ),
+    ];
+    for ((credentials, at), json_code, query_code) in table {
+        let asked = Asked {
+            at,
+            ..Asked::json(&lab, "AmazonSSM.DescribeSessions", r#"{"State":"Active"}"#)
+        };
+        let told = asked.send(&lab, &credentials, |_| {}).await;
+        assert_eq!(told.status, 400, "{}", told.body);
+        assert!(
+            told.body.contains(&format!(r#""__type":"{json_code}""#)),
+            "{}",
+            told.body
+        );
+
+        let told = Asked {
+            at,
+            ..Asked::query(&lab, WHOAMI)
+        }
+        .send(&lab, &credentials, |_| {})
+        .await;
+        assert_eq!(told.status, 403, "{}", told.body);
+        assert!(
+            told.body.contains(&format!("<Code>{query_code}</Code>")),
+            "{}",
+            told.body
+        );
+    }
+    let told = Asked::json(&lab, "AmazonSSM.DescribeSessions", r#"{"State":"Active"}"#)
+        .send(&lab, &right, |request| {
+            *request.body_mut() = Full::new(Bytes::from(r#"{"State":"History"}"#));
+        })
+        .await;
+    assert!(told.body.contains("InvalidSignatureException"), "{}", told.body);
+    let wrong_service = Asked {
+        service: "sts",
+        ..Asked::json(&lab, "AmazonSSM.DescribeSessions", "{}")
+    };
+    let told = wrong_service.send(&lab, &right, |_| {}).await;
+    assert!(told.body.contains("InvalidSignatureException"), "{}", told.body);
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn requests_without_a_signature_do_nothing_but_register() {
+    let lab = Lab::open().await;
+    let administrator = lab.administrators_credentials();
+    for target in [
+        "AmazonSSM.StartSession",
+        "AmazonSSM.Nothing",
+        "Nothing.Nothing",
+        "Drawbridge.WatchSession",
+        "",
+    ] {
+        let asked = Asked {
+            signed: false,
+            ..Asked::json(&lab, target, "{}")
+        };
+        let told = asked.send(&lab, &administrator, |_| {}).await;
+        assert_eq!(told.status, 400);
+        assert!(
+            told.body.contains("MissingAuthenticationTokenException"),
+            "{target}: {}",
+            told.body
+        );
+    }
+    let told = Asked {
+        signed: false,
+        ..Asked::query(&lab, WHOAMI)
+    }
+    .send(&lab, &administrator, |_| {})
+    .await;
+    assert_eq!(told.status, 403);
+    assert!(
+        told.body.contains("<Code>MissingAuthenticationToken</Code>"),
+        "{}",
+        told.body
+    );
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn unknown_operations_and_unreadable_bodies_are_named_as_such() {
+    let lab = Lab::open().await;
+    let administrator = lab.administrators_credentials();
+    for target in ["AmazonSSM.Nothing", "Nothing.Nothing", "Nothing", ""] {
+        let told = Asked::json(&lab, target, "{}")
+            .send(&lab, &administrator, |_| {})
+            .await;
+        assert_eq!(told.status, 400);
+        assert!(
+            told.body.contains("UnknownOperationException"),
+            "{target}: {}",
+            told.body
+        );
+    }
+    for body in ["{", "\u{0}", "nonsense"] {
+        let told = Asked::json(&lab, "AmazonSSM.DescribeSessions", body)
+            .send(&lab, &administrator, |_| {})
+            .await;
+        assert!(told.body.contains("SerializationException"), "{}", told.body);
+    }
+    let told = Asked::query(&lab, "Action=Nothing&Version=2011-06-15")
+        .send(&lab, &administrator, |_| {})
+        .await;
+    assert_eq!(told.status, 400);
+    assert!(told.body.contains("<Code>InvalidAction</Code>"), "{}", told.body);
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn bodies_and_headers_are_bounded() {
+    let lab = Lab::open().await;
+    let administrator = lab.administrators_credentials();
+    let large = "x".repeat(1024 * 1024 + 1);
+    let told = Asked::json(&lab, "AmazonSSM.DescribeSessions", &large)
+        .send(&lab, &administrator, |_| {})
+        .await;
+    assert_eq!(told.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let mut wide = Asked::json(&lab, "AmazonSSM.DescribeSessions", "{}");
+    wide.headers.push(("x-wide", "x".repeat(20_000)));
+    let told = wide.send(&lab, &administrator, |_| {}).await;
+    assert_eq!(told.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn sts_answers_over_http_1_and_http_2() {
+    let lab = Lab::open().await;
+    let administrator = lab.administrators_credentials();
+    let told_1 = Asked::query(&lab, WHOAMI)
+        .send(&lab, &administrator, |_| {})
+        .await;
+    assert_eq!(told_1.status, 200, "{}", told_1.body);
+    assert!(
+        told_1
+            .body
+            .contains("<Arn>arn:aws:iam::123456789012:user/admin</Arn>"),
+        "{}",
+        told_1.body
+    );
+
+    let stream = connect_tls(&lab, &[b"h2"], "127.0.0.1").await;
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .expect("HTTP/2");
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .uri(format!("https://{}/health", lab.address))
+        .body(Full::<Bytes>::default());
+    let told_2 = told(
+        sender
+            .send_request(request.expect("a request"))
+            .await
+            .expect("an answer"),
+    )
+    .await;
+    assert_eq!(told_2.status, 200);
+    lab.close().await;
+}
