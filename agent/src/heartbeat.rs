@@ -18,16 +18,23 @@ const SPREAD: Duration = Duration::from_secs(30);
 /// Reports for as long as it is polled.
 pub(crate) async fn report(node: &Node, platform: &Platform) {
     let mut backoff = Backoff::CONTROL;
+    let mut complaint = String::new();
     loop {
         let input = describe(node, platform).await;
         let wait = match node.call("UpdateInstanceInformation", &input).await {
             Ok(_) => {
                 backoff.reset();
+                complaint.clear();
                 let [chance] = node.random().array();
                 INTERVAL - SPREAD.mul_f64(f64::from(chance) / f64::from(u8::MAX))
             }
             Err(error) => {
-                tracing::warn!(error = chain(&error), "cannot report this node to the server");
+                let error = chain(&error);
+                // Once for each thing that is wrong: a server may be away for days.
+                if error != complaint {
+                    tracing::warn!(error, "cannot report this node to the server");
+                    complaint = error;
+                }
                 backoff.next(node.random().as_ref())
             }
         };

@@ -41,6 +41,7 @@ pub(crate) struct Line<D: Dial> {
     backoff: Backoff,
     random: Arc<dyn Random>,
     state: State<D::Transport>,
+    complaint: String,
 }
 
 enum State<T> {
@@ -78,6 +79,7 @@ impl<D: Dial> Line<D> {
             backoff,
             random,
             state,
+            complaint: String::new(),
         }
     }
 
@@ -97,7 +99,7 @@ impl<D: Dial> Line<D> {
                         return LineEvent::SessionEnded;
                     }
                     Err(error) => {
-                        tracing::warn!(error = chain(&error), "cannot connect");
+                        self.complain(chain(&error));
                         self.redial();
                     }
                 },
@@ -122,6 +124,7 @@ impl<D: Dial> Line<D> {
                     };
                     // Only a server that says something is one that works; one that hangs up at once is not.
                     self.backoff.reset();
+                    self.complaint.clear();
                     return event;
                 }
                 State::Down => std::future::pending().await,
@@ -168,6 +171,16 @@ impl<D: Dial> Line<D> {
     pub(crate) fn close(&mut self) {
         if let State::Up(socket) = &mut self.state {
             socket.close();
+        }
+    }
+
+    /// Says once what is wrong, and again only when something else is: a server may be away for days.
+    fn complain(&mut self, complaint: String) {
+        if complaint == self.complaint {
+            tracing::debug!(error = complaint, "still cannot connect");
+        } else {
+            tracing::warn!(error = complaint, "cannot connect");
+            self.complaint = complaint;
         }
     }
 

@@ -9,6 +9,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -101,7 +102,7 @@ async fn run(
         Arc::clone(&clock),
         Arc::clone(&random),
     )?;
-    let account = choose(&spec.plan.run_as, &spec.default_account, &spec.state)?;
+    let account = choose(&spec.plan.run_as, &spec.default_account, &spec.state, clock.now())?;
     let settings = Settings {
         plan: spec.plan.clone(),
         node: node.id().clone(),
@@ -110,7 +111,7 @@ async fn run(
         adopts_orphans: true,
     };
     let dial = GatewayDial {
-        node: Arc::new(node),
+        node: RefCell::new(Arc::new(node)),
         session: spec.plan.session.clone(),
     };
     let session = ShellSession::start(settings, dial, clock, random)?;
@@ -125,15 +126,27 @@ async fn run(
 }
 
 struct GatewayDial {
-    node: Arc<Node>,
+    node: RefCell<Arc<Node>>,
     session: SessionId,
+}
+
+impl GatewayDial {
+    fn node(&self) -> Arc<Node> {
+        // The agent that notices a new address of the server may have been started after this worker.
+        match self.node.borrow().moved() {
+            Ok(Some(moved)) => drop(self.node.replace(Arc::new(moved))),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error = chain(&error), "cannot look where the server is"),
+        }
+        Arc::clone(&self.node.borrow())
+    }
 }
 
 impl Dial for GatewayDial {
     type Transport = WebSocket;
 
     fn dial(&self) -> Dialled<WebSocket> {
-        let (node, session) = (Arc::clone(&self.node), self.session.clone());
+        let (node, session) = (self.node(), self.session.clone());
         Box::pin(async move { gateway::open(&node, Channel::Data(&session)).await })
     }
 }

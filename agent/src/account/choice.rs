@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Account, PrivateUser};
@@ -52,6 +53,9 @@ pub enum AccountError {
     /// The account is root under this or another name.
     #[error("invalid uid and gid: RunAs user {0} has the rights of root")]
     Root(RunAsName),
+    /// The account has been closed by its expiry date.
+    #[error("account {0} has expired")]
+    Expired(String),
     /// The user database could not be read.
     #[error("cannot read the user database")]
     Database(#[source] nix::Error),
@@ -67,7 +71,21 @@ pub enum AccountError {
 /// # Errors
 ///
 /// See [`AccountError`]. A document never reaches root through a name, whatever the account is called.
-pub fn choose(run_as: &RunAs, default: &DefaultAccount, state: &Path) -> Result<Account, AccountError> {
+pub fn choose(
+    run_as: &RunAs,
+    default: &DefaultAccount,
+    state: &Path,
+    now: Timestamp,
+) -> Result<Account, AccountError> {
+    let account = candidate(run_as, default, state)?;
+    if has_expired(&account.name, now) {
+        Err(AccountError::Expired(account.name))
+    } else {
+        Ok(account)
+    }
+}
+
+fn candidate(run_as: &RunAs, default: &DefaultAccount, state: &Path) -> Result<Account, AccountError> {
     let own = Account::of_this_process().map_err(AccountError::Database)?;
     if run_as.enabled {
         let account = other(&RunAsName::parse(run_as.user.trim())?, &own)?;
@@ -95,6 +113,22 @@ fn other(name: &RunAsName, own: &Account) -> Result<Account, AccountError> {
     Account::named(&name.0)
         .map_err(AccountError::Database)?
         .ok_or_else(|| AccountError::Unknown(name.clone()))
+}
+
+/// Says whether an administrator has closed the account (`usermod -e`, `chage -E`). Others than root cannot know.
+fn has_expired(name: &str, now: Timestamp) -> bool {
+    let shadow = std::fs::read_to_string("/etc/shadow").unwrap_or_default();
+    expiry_day(&shadow, name).is_some_and(|day| now.as_second().div_euclid(SECONDS_PER_DAY) >= day)
+}
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// Reads the eighth field of the account's line, days since 1970-01-01 (shadow(5)).
+fn expiry_day(shadow: &str, name: &str) -> Option<i64> {
+    let line = shadow
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split(':').nth(6)?.parse().ok()
 }
 
 impl RunAsName {
@@ -155,6 +189,7 @@ mod tests {
             &run_as(user),
             &DefaultAccount::AgentUser,
             Path::new("/nonexistent"),
+            Timestamp::UNIX_EPOCH,
         )
         .expect_err("refused")
     }
@@ -178,6 +213,16 @@ mod tests {
     #[test]
     fn asks_for_a_name_when_the_document_has_none() {
         assert!(matches!(refused("  "), AccountError::NotNamed));
+    }
+
+    #[test]
+    fn reads_the_day_an_account_expires() {
+        let shadow =
+            "root:*:19000:0:99999:7:::\nann:!:19000:0:99999:7::0:\nannie:!:19000:0:99999:7::20500:\n";
+        assert_eq!(expiry_day(shadow, "root"), None);
+        assert_eq!(expiry_day(shadow, "ann"), Some(0));
+        assert_eq!(expiry_day(shadow, "annie"), Some(20_500));
+        assert_eq!(expiry_day(shadow, "bob"), None);
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub struct Node {
     registration: Registration,
     folder: StateFolder,
     rotation: KeyRotation,
+    environment: Environment,
     ssm: Client,
     gateway: Client,
     clock: Arc<dyn Clock>,
@@ -104,6 +105,7 @@ impl Node {
             registration,
             folder,
             rotation,
+            environment: environment.clone(),
             ssm,
             gateway,
             clock,
@@ -111,6 +113,30 @@ impl Node {
             credentials: Mutex::new(None),
             fetching: tokio::sync::Mutex::new(()),
         })
+    }
+
+    /// Looks whether the server has moved, and returns this node as it is to be called then.
+    ///
+    /// # Errors
+    ///
+    /// See [`NodeError`].
+    pub fn moved(&self) -> Result<Option<Self>, NodeError> {
+        let present = Registration::load(&self.folder)?;
+        let moved = present.is_some_and(|present| {
+            present.node_id == self.registration.node_id && present.endpoint != self.registration.endpoint
+        });
+        if !moved {
+            return Ok(None);
+        }
+        let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
+        Self::open(
+            self.folder.clone(),
+            self.rotation,
+            &self.environment,
+            clock,
+            random,
+        )
+        .map(Some)
     }
 
     /// Returns the node's id.

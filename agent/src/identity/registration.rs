@@ -81,6 +81,28 @@ impl Registration {
         Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
     }
 
+    /// Notes that the server has moved; the next call goes to its new endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError::Endpoint`] when it is not a URL of a server, [`RegisterError::State`] when it cannot be written.
+    pub fn move_to(self, endpoint: &str, folder: &StateFolder) -> Result<Self, RegisterError> {
+        if self.endpoint.as_deref() == Some(endpoint) {
+            return Ok(self);
+        }
+        endpoint.parse::<Endpoint>()?;
+        let moved = Self {
+            endpoint: Some(endpoint.to_owned()),
+            ..self
+        };
+        moved.store(folder)?;
+        Ok(moved)
+    }
+
+    fn store(&self, folder: &StateFolder) -> Result<(), StateError> {
+        folder.write(FILE, &serde_json::to_vec_pretty(self).unwrap_or_default())
+    }
+
     /// Reads the certificate authorities that were given when the node registered, in PEM form.
     ///
     /// # Errors
@@ -175,8 +197,7 @@ fn keep(
         None => folder.remove(AUTHORITIES)?,
     }
     // Last: its presence is what makes the rest count.
-    let content = serde_json::to_vec_pretty(registration).unwrap_or_default();
-    Ok(folder.write(FILE, &content)?)
+    Ok(registration.store(folder)?)
 }
 
 fn endpoint_of(endpoint: Option<&str>, service: &str, region: &Region) -> Result<Endpoint, EndpointError> {

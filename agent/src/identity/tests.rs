@@ -282,6 +282,27 @@ async fn keeps_using_what_it_has_while_the_server_is_away() {
 }
 
 #[tokio::test]
+async fn follows_a_server_that_moves() {
+    let (fixture, server) = (fixture(), FakeServer::start(willing()).await);
+    let registration = register_with(&fixture, &server, false).await.expect("registered");
+    let worker = node(&fixture, KeyRotation::LeftToAgent);
+    assert!(worker.moved().expect("readable").is_none());
+    let elsewhere = FakeServer::start(willing()).await;
+    registration
+        .move_to(&elsewhere.endpoint, &fixture.folder)
+        .expect("noted");
+    let moved = worker.moved().expect("readable").expect("it has");
+    moved
+        .call("UpdateInstanceInformation", &json!({}))
+        .await
+        .expect("answered");
+    assert_eq!(
+        elsewhere.operations(),
+        ["RequestManagedInstanceRoleToken", "UpdateInstanceInformation"]
+    );
+}
+
+#[tokio::test]
 async fn forgets_credentials_that_the_server_does_not_accept() {
     let server = FakeServer::start(Box::new(|(operation, ..)| match operation.as_str() {
         "RegisterManagedInstance" => (200, json!({"InstanceId": NODE})),

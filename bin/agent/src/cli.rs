@@ -58,6 +58,9 @@ pub(crate) struct Register {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) state: State,
+    /// Where the server is now, if it has moved since this node registered
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
     /// Open shells as `ssm-user`, made on first use with the right to sudo [default when run by root]
     #[arg(long, overrides_with = "no_ssm_user")]
     pub(crate) ssm_user: bool,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use drawbridge_agent::AgentSettings;
 use drawbridge_agent::account::{DefaultAccount, RunAsName};
-use drawbridge_agent::identity::{KeyRotation, Node, NodeError};
+use drawbridge_agent::identity::{KeyRotation, Node, NodeError, Registration};
 use drawbridge_agent::process::protect_memory;
 use drawbridge_agent::sessions::WorkerProgram;
 use drawbridge_agent::state::{StateError, StateFolder};
@@ -38,6 +38,9 @@ pub(crate) async fn run(arguments: Run) -> Result<()> {
         sentence: "another agent runs with the same state folder",
         hint: "stop it, or give this one a folder of its own with `--state-dir`",
     })?;
+    if let (Some(endpoint), Some(registration)) = (&arguments.endpoint, Registration::load(&folder)?) {
+        registration.move_to(endpoint, &folder)?;
+    }
     let clock = Arc::new(SystemClock::new());
     let node = Node::open(
         folder.clone(),
