@@ -65,17 +65,18 @@ class Dev:
         with contextlib.suppress(FileNotFoundError):
             self.env_file.unlink()
         log = open(self.log, "ab")
-        self.process = subprocess.Popen(
-            [program("drawbridge"), "dev", "--data-dir", self.data, "--listen", self.listen,
-             "--env-file", self.env_file, *self.extra],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(),
-        )
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                        env=clean_environment())
         log.close()
         self.wait_ready()
         self.env = sourced(self.env_file)
         self.port = int(self.env["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
         self.listen = f"127.0.0.1:{self.port}"
-        self.node = self.env["DRAWBRIDGE_NODE_ID"]
+        self.node = self.env.get("DRAWBRIDGE_NODE_ID")
+
+    def command(self):
+        return [program("drawbridge"), "dev", "--data-dir", self.data, "--listen", self.listen,
+                "--env-file", self.env_file, *self.extra]
 
     def wait_ready(self):
         def ready():
@@ -124,7 +125,20 @@ class Dev:
         return self.env | {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{proxy.port}"}
 
 
-class Serve(contextlib.AbstractContextManager):
+class Server(Dev):
+    """A running `drawbridge serve`, without a node."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.env_file = self.data / "env"
+
+    def command(self):
+        config = self.folder / "drawbridge.toml"
+        config.write_text(f'data_dir = "{self.data}"\nlisten = "{self.listen}"\n')
+        return [program("drawbridge"), "serve", "--config", config]
+
+
+class Node(contextlib.AbstractContextManager):
     """A node of its own: `drawbridge-agent run`, registered through `endpoint`."""
 
     def __init__(self, dev, folder, endpoint, name="second"):

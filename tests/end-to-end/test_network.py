@@ -2,7 +2,7 @@
 
 import re
 
-from drawbridge import Proxy, Serve, eventually
+from drawbridge import Node, Proxy, eventually
 from test_first_session import START, started
 
 COUNT = "for i in $(seq 1 %d); do echo line-$i; done; echo coun''ted"
@@ -27,7 +27,7 @@ def test_the_clients_network_is_cut_ten_times(dev, terminal, proxy):
 
 
 def test_the_nodes_network_is_cut_ten_times(dev, terminal, tmp_path):
-    with Proxy(dev.port) as proxy, Serve(dev, tmp_path, f"https://127.0.0.1:{proxy.port}") as node:
+    with Proxy(dev.port) as proxy, Node(dev, tmp_path, f"https://127.0.0.1:{proxy.port}") as node:
         shell = terminal([*START, node.node], dev.env)
         shell.wait_for(b"Starting session with SessionId: ")
         shell.line("stty -echo; echo mark-''set")
@@ -61,7 +61,7 @@ def test_kill_dash_nine_of_the_server(own_dev, terminal):
 
 
 def test_a_restarted_agent_keeps_its_sessions(dev, terminal, tmp_path):
-    with Serve(dev, tmp_path, dev.env["AWS_ENDPOINT_URL"]) as node:
+    with Node(dev, tmp_path, dev.env["AWS_ENDPOINT_URL"]) as node:
         shell = terminal([*START, node.node], dev.env)
         shell.wait_for(b"Starting session with SessionId: ")
         shell.line("before=kept; echo mark-''set")
@@ -80,7 +80,7 @@ def test_a_restarted_agent_keeps_its_sessions(dev, terminal, tmp_path):
 
 
 def test_a_node_that_is_not_connected_is_refused_before_anything_starts(dev, tmp_path):
-    with Serve(dev, tmp_path, dev.env["AWS_ENDPOINT_URL"]) as node:
+    with Node(dev, tmp_path, dev.env["AWS_ENDPOINT_URL"]) as node:
         node.process.terminate()
         node.process.wait()
         done = dev.aws("ssm", "start-session", "--target", node.node, check=False)
