@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use drawbridge_plugin::api::Api;
-use drawbridge_plugin::client::{Mode, run};
+use drawbridge_plugin::client::{ClientError, Mode, run};
 use drawbridge_plugin::invocation::{Arguments, Invocation, VERSION, environment};
 use drawbridge_session::{SystemClock, SystemRandom};
 use tracing_subscriber::EnvFilter;
@@ -35,6 +35,9 @@ fn main() -> ExitCode {
             Ok(code) => code,
             Err(error) => {
                 complain(&format!("error: {error:#}"));
+                if let Some(hint) = error.downcast_ref::<ClientError>().and_then(ClientError::hint) {
+                    complain(&format!("hint: {hint}"));
+                }
                 ExitCode::FAILURE
             }
         },

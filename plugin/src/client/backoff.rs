@@ -36,7 +36,7 @@ impl Outage {
 }
 
 const FIRST_DELAY: Duration = Duration::from_millis(200);
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

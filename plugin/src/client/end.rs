@@ -94,6 +94,19 @@ pub enum ClientError {
     Terminal(#[source] io::Error),
 }
 
+impl ClientError {
+    /// What the person can do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Open {
+                source: CallError::Tls { .. },
+                ..
+            } => Some("`AWS_CA_BUNDLE` names the file with the certificate authority of the server"),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

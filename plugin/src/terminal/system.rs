@@ -25,6 +25,8 @@ pub struct SystemTerminal {
     input: Input,
     output: OutputWriter,
     output_failed: bool,
+    /// Whether the last byte printed leaves the cursor in the middle of a line.
+    line_is_open: bool,
     signals: Signals,
 }
 
@@ -49,6 +51,7 @@ impl SystemTerminal {
                 stderr().as_fd().try_clone_to_owned()?,
             )?,
             output_failed: false,
+            line_is_open: false,
             signals: Signals::install()?,
         })
     }
@@ -112,15 +115,23 @@ impl Terminal for SystemTerminal {
     }
 
     fn write(&mut self, channel: Channel, bytes: Bytes) {
+        if let Some(last) = bytes.last() {
+            self.line_is_open = *last != b'\n';
+        }
         self.output.write(channel, bytes);
     }
 
     fn notice(&mut self, sentence: &str) {
-        // In raw mode a newline alone does not return to the first column, and the cursor may be anywhere.
-        let text = match self.raw {
-            Some(_) => format!("\r\n{}\r\n", sentence.replace('\n', "\r\n")),
-            None => format!("{sentence}\n"),
+        let before = if std::mem::take(&mut self.line_is_open) {
+            "\n"
+        } else {
+            ""
         };
+        let mut text = format!("{before}{sentence}\n");
+        if self.raw.is_some() {
+            // Nobody else returns to the first column.
+            text = text.replace('\n', "\r\n");
+        }
         self.output.write(Channel::Notice, text.into());
     }
 
