@@ -37,9 +37,6 @@ mod settle;
 mod stage;
 mod store;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

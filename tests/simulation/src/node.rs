@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drawbridge_protocol::data_channel::node::{Event, NodeConfig, NodeEnd, State};
 use drawbridge_protocol::payload::SessionType;
 use drawbridge_protocol::wire::PayloadType;
-use drawbridge_protocol::{Capabilities, MessageIds, NodeExtension, Time, Token, Transmit};
+use drawbridge_protocol::{Capabilities, MessageIds, NodeExtension, PeerMisbehaved, Time, Token, Transmit};
 
 use crate::agent::Agent;
 use crate::chance::{Chance, scramble};
@@ -113,7 +113,11 @@ impl Node {
         match (&mut self.core, message) {
             (Core::Agent(agent), message) => agent.received(message, now),
             (Core::Ours(end), Message::Binary(bytes)) => {
-                end.handle_message(bytes, now).expect("the relay breaks no rule");
+                match end.handle_message(bytes, now) {
+                    // A filler in the place of lost input, while the node waits for a handshake answer: skipped.
+                    Ok(()) | Err(PeerMisbehaved::UnexpectedPayload(PayloadType::Size)) => {}
+                    Err(error) => panic!("the relay breaks a rule: {error}"),
+                }
             }
             (Core::Ours(end), Message::Pong(_)) => end.handle_pong(now),
             (Core::Ours(_), Message::Ping(_) | Message::Text) => {}

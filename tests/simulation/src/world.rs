@@ -107,6 +107,8 @@ struct Person {
     dials_at: Option<Duration>,
     /// Whether the server has said anything to it.
     welcome: bool,
+    /// Whether the relay ever took it in.
+    admitted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -152,6 +154,7 @@ impl World {
                 conn: None,
                 dials_at: Some(at),
                 welcome: false,
+                admitted: false,
             });
         };
         person(
@@ -465,7 +468,8 @@ impl World {
                     capabilities,
                     from,
                 };
-                return self.with_relay(|relay, now| relay.handle_watcher_connected(watcher, now));
+                self.with_relay(|relay, now| relay.handle_watcher_connected(watcher, now));
+                return self.note_admission(conn, index);
             }
             Errand::First if !person.welcome => AttachKind::Start,
             Errand::TakeOver(from) if !person.welcome => AttachKind::Attach { from },
@@ -479,6 +483,12 @@ impl World {
             client_id,
         };
         self.with_relay(|relay, now| relay.handle_client_connected(client, now));
+        self.note_admission(conn, index);
+    }
+
+    fn note_admission(&mut self, conn: ConnectionId, index: usize) {
+        let relay = self.relay.as_ref();
+        self.people[index].admitted |= relay.is_some_and(|relay| relay.client_connections().contains(&conn));
     }
 
     fn arrive_at_end(&mut self, conn: u64, who: Who, message: Message) {
@@ -751,7 +761,7 @@ impl World {
                 .is_some_and(|(output, _)| output.is_empty());
             let watched_to_the_end = matches!(person.errand, Errand::Watch(_)) && told;
             let complete =
-                (is_owner || watched_to_the_end) && self.scenario.must_complete() && person.welcome;
+                (is_owner || watched_to_the_end) && self.scenario.must_complete() && person.admitted;
             verify_output(
                 printed,
                 received,
@@ -785,7 +795,7 @@ impl World {
             return Ok(());
         };
         let seen = self.people[0].client.received.len() + self.people[1].client.received.len();
-        let complete = self.scenario.must_complete() && self.people[1].welcome;
+        let complete = self.scenario.must_complete() && self.people[1].admitted;
         match seen < self.node.printed.len() && complete {
             true => Err("output fell between two owners".to_owned()),
             false => Ok(()),

@@ -373,10 +373,11 @@ impl RelayCore {
             }
             Arrival::Released => {
                 if let Presence::Here(link) = &mut self.owner.presence {
-                    link.acknowledge(Acknowledged {
+                    let place = Acknowledged {
                         sequence: frame.sequence,
                         message_id: frame.message_id,
-                    });
+                    };
+                    link.acknowledge(place, now);
                 }
             }
             Arrival::Pending => {}
@@ -448,7 +449,7 @@ impl RelayCore {
                     sequence: frame.sequence,
                     message_id: frame.message_id,
                 };
-                watcher.link.acknowledge(place);
+                watcher.link.acknowledge(place, now);
                 watcher.reader.handler_is_ready();
                 self.faults.watcher_input += 1;
             }

@@ -23,8 +23,6 @@ pub(super) struct ClientLink {
     next_ping_at: Duration,
     /// The ping without an answer.
     ping: Option<Ping>,
-    /// Place of the last ping among the reader's sendings; also names it.
-    last_ping: u64,
     /// Whether the client has ever answered: some proxies swallow pongs, and must not be cut off for it.
     answers_pings: bool,
     /// Until when nothing at all may be sent: AWS's plugin dies of anything that arrives while it sets up multiplexing.
@@ -32,6 +30,8 @@ pub(super) struct ClientLink {
     /// Input frames to acknowledge, in the client's numbering.
     acknowledgements: VecDeque<Acknowledged>,
     owed: BTreeSet<i64>,
+    /// The frame that was acknowledged again last, and when.
+    last_acknowledged: Option<(i64, Duration)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,11 +72,11 @@ impl ClientLink {
             // The first answer proves that the path carries pongs.
             next_ping_at: now.monotonic,
             ping: None,
-            last_ping: 0,
             answers_pings: false,
             quiet_until: None,
             acknowledgements: VecDeque::new(),
             owed: BTreeSet::new(),
+            last_acknowledged: None,
         }
     }
 
@@ -104,8 +104,13 @@ impl ClientLink {
     }
 
     /// Owes the client an acknowledgement of its input.
-    pub(super) fn acknowledge(&mut self, frame: Acknowledged) {
-        if self.acknowledgements.len() < MOST_OWED && self.owed.insert(frame.sequence) {
+    pub(super) fn acknowledge(&mut self, frame: Acknowledged, now: Time) {
+        // AWS's plugin sends its oldest frame every 100 ms until the acknowledgement arrives, and answering each copy would
+        // fill a slow path with the same answer.
+        let just_said = self
+            .last_acknowledged
+            .is_some_and(|(sequence, at)| sequence == frame.sequence && now.monotonic < at + REPEAT_AFTER);
+        if !just_said && self.acknowledgements.len() < MOST_OWED && self.owed.insert(frame.sequence) {
             self.acknowledgements.push_back(frame);
         }
     }
@@ -148,7 +153,7 @@ impl ClientLink {
                 bytes,
             });
         }
-        if let Some(bytes) = reader.resend_oldest(now.monotonic) {
+        if let Some(bytes) = reader.resend_oldest(now.monotonic, self.answers_pings) {
             let completes = self.completes_handshake(&bytes, around);
             effects.push_back(Effect::ToClient {
                 conn: self.conn,
@@ -172,7 +177,7 @@ impl ClientLink {
         [
             Some(self.next_ping_at).filter(|_| self.ping.is_none()),
             self.dead_at(timers),
-            reader.resend_at(),
+            self.resend_at(reader),
             self.assume_handler_at
                 .filter(|at| *at > now.monotonic && reader.waits_for_handler()),
         ]
@@ -192,6 +197,7 @@ impl ClientLink {
             self.acknowledgements.extend(furthest);
         }
         for frame in self.acknowledgements.drain(..) {
+            self.last_acknowledged = Some((frame.sequence, now.monotonic));
             let bytes = frames.acknowledge(MessageType::InputStreamData, frame, cumulative, now);
             effects.push_back(Effect::ToClient {
                 conn: self.conn,
@@ -258,11 +264,10 @@ impl ClientLink {
         now: Time,
         effects: &mut VecDeque<Effect>,
     ) {
-        if self.ping.is_some() || (now.monotonic < self.next_ping_at && !reader.wants_ping(self.last_ping)) {
+        if self.ping.is_some() || (now.monotonic < self.next_ping_at && !reader.wants_ping(now.monotonic)) {
             return;
         }
         let sending = reader.ping_sent();
-        self.last_ping = sending;
         self.ping = Some(Ping {
             sending,
             sent_at: now.monotonic,
@@ -275,11 +280,22 @@ impl ClientLink {
         });
     }
 
+    /// Returns when the oldest frame is due, unless its resend waits for the answer to a ping that is under way.
+    fn resend_at(&self, reader: &Reader) -> Option<Duration> {
+        let asks = self.answers_pings && self.ping.is_some();
+        reader
+            .resend_at(self.answers_pings)
+            .filter(|_| !asks || reader.is_refused())
+    }
+
     fn dead_at(&self, timers: &Timers) -> Option<Duration> {
         let ping = self.ping.filter(|_| self.answers_pings)?;
         Some(ping.sent_at.max(self.last_heard) + timers.client_pong_within)
     }
 }
+
+/// How long the same acknowledgement is not repeated: the slowest resend of either program.
+const REPEAT_AFTER: Duration = Duration::from_secs(1);
 
 /// Acknowledgements owed at most while a client is left in peace; what is forgotten is asked for again.
 const MOST_OWED: usize = 16_384;

@@ -42,6 +42,9 @@ pub(super) struct Reader {
     unconfirmed: u64,
     /// Counts sendings of frames and pings, so that it is known which came first.
     sendings: u64,
+    /// Places of the last ping among them, and of the last one that was answered; 0 for none on this connection.
+    last_ping: u64,
+    last_answered: u64,
     handler_ready: bool,
     /// Whether frames whose silence can be judged from now on must be sent again for it.
     rejudge: bool,
@@ -108,6 +111,8 @@ impl Reader {
             sent_before: base,
             unconfirmed,
             sendings: 0,
+            last_ping: 0,
+            last_answered: 0,
             handler_ready: false,
             rejudge: false,
             re_acknowledges: false,
@@ -143,6 +148,8 @@ impl Reader {
         self.staged.clear();
         self.reading = false;
         self.rejudge = false;
+        self.last_ping = 0;
+        self.last_answered = 0;
     }
 
     /// Notes that output in order has grown.
@@ -216,20 +223,32 @@ impl Reader {
         with_sequence(bytes, sequence)
     }
 
-    /// Sends the oldest frame again if it has waited too long.
-    pub(super) fn resend_oldest(&mut self, now: Duration) -> Option<Bytes> {
-        if self.resend_at().is_none_or(|due| now < due) {
+    /// Sends the oldest frame again if it has waited too long and its last copy was refused.
+    ///
+    /// A connection loses nothing, so a copy is only lost on a client that refused it; that is known once a ping sent
+    /// behind it was answered. Until then it is under way, however slow the path is, and one more would only be in its way.
+    /// Of a client that does not answer pings (`pongs` is false) nothing is known, so time decides.
+    pub(super) fn resend_oldest(&mut self, now: Duration, pongs: bool) -> Option<Bytes> {
+        let oldest = self.window.front()?;
+        if (pongs && !self.is_refused()) || now < oldest.last_sent + self.timer.timeout() {
             return None;
         }
         self.timer.back_off();
         self.resend(0, now)
     }
 
-    /// Returns when the oldest frame will have waited too long.
-    pub(super) fn resend_at(&self) -> Option<Duration> {
+    /// Returns when the oldest frame is to be sent again, or asked after.
+    pub(super) fn resend_at(&self, pongs: bool) -> Option<Duration> {
+        let oldest = self.window.front()?;
+        let waits_for_pong = pongs && self.last_answered < oldest.sending && oldest.sending < self.last_ping;
+        (!waits_for_pong).then(|| oldest.last_sent + self.timer.timeout())
+    }
+
+    /// Says whether the last copy of the oldest frame was refused.
+    pub(super) fn is_refused(&self) -> bool {
         self.window
             .front()
-            .map(|oldest| oldest.last_sent + self.timer.timeout())
+            .is_some_and(|oldest| oldest.sending < self.last_answered)
     }
 
     /// Learns that the session's handler takes output from now on.
@@ -308,23 +327,32 @@ impl Reader {
 
     /// Takes the answer to a ping that was the `sending`th of all sendings.
     pub(super) fn ping_answered(&mut self, sending: u64) {
+        self.last_answered = self.last_answered.max(sending);
         if !self.re_acknowledges {
             self.confirm_sent_before(sending);
             self.advance();
         }
     }
 
-    /// Says whether the answer to a ping would confirm something that no ping sent so far can.
-    pub(super) fn wants_ping(&self, last_ping: u64) -> bool {
-        let tellable = |(index, frame): (usize, &Outstanding)| {
-            frame.sending > last_ping && self.is_tellable(index, frame)
-        };
-        !self.re_acknowledges && self.window.iter().enumerate().any(tellable)
+    /// Says whether the answer to a ping would tell something that no ping sent so far can.
+    pub(super) fn wants_ping(&self, now: Duration) -> bool {
+        let asked = |frame: &Outstanding| frame.sending < self.last_ping;
+        let tellable =
+            |(index, frame): (usize, &Outstanding)| !asked(frame) && self.is_tellable(index, frame);
+        let judging = !self.re_acknowledges && self.window.iter().enumerate().any(tellable);
+        judging
+            || self.window.front().is_some_and(|oldest| {
+                // Refusal is to be expected while the handler is being set up, so it is asked after at once.
+                let expect_refusal = !self.re_acknowledges && !oldest.sent_ready;
+                let overdue = now >= oldest.last_sent + self.timer.timeout();
+                !asked(oldest) && (expect_refusal || overdue)
+            })
     }
 
     /// Counts a ping among the sendings and returns its place.
     pub(super) fn ping_sent(&mut self) -> u64 {
         self.sendings += 1;
+        self.last_ping = self.sendings;
         self.sendings
     }
 

@@ -56,7 +56,7 @@ impl RelayCore {
                 self.intake.promise(frame);
             }
             Promise::Owner => self.owner_is_durable(now),
-            Promise::Positions(positions) => self.positions_are_durable(positions),
+            Promise::Positions(positions) => self.positions_are_durable(positions, now),
             Promise::Nothing => {}
         }
     }
@@ -197,7 +197,7 @@ impl RelayCore {
         );
     }
 
-    fn positions_are_durable(&mut self, positions: Positions) {
+    fn positions_are_durable(&mut self, positions: Positions, now: Time) {
         self.ledger.in_flight = false;
         self.input.reserved_through(positions.input_reserved);
         let base = self.owner.input_base();
@@ -207,7 +207,7 @@ impl RelayCore {
                 && let Presence::Here(link) = &mut self.owner.presence
             {
                 frame.sequence -= base;
-                link.acknowledge(frame);
+                link.acknowledge(frame, now);
             }
         }
         if self.acknowledges_on_delivery() {
