@@ -389,7 +389,8 @@ impl RelayCore {
     /// Returns what the node is sent for a frame of the owner: the same bytes, unless they would do harm.
     fn input_for_node(&mut self, frame: &Frame, sequence: i64, message: Bytes, now: Time) -> Bytes {
         if frame.payload_type == PayloadType::HandshakeResponse {
-            let asked = self.ledger.facts.handshake_requested;
+            // A relay that crashed may have passed the request on and forgotten it; the client would not answer without one.
+            let asked = self.ledger.facts.handshake_requested || !self.input.is_certain();
             if !asked || self.answer.is_some_and(|answer| answer != sequence) {
                 self.faults.unasked_answer += 1;
                 return self.frames.filler(sequence, self.last_size, now);

@@ -257,6 +257,11 @@ impl Input {
         self.acknowledged
     }
 
+    /// Says whether everything that was ever sent to the node is known here.
+    pub(super) fn is_certain(&self) -> bool {
+        self.certain
+    }
+
     /// Returns the bytes kept.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
