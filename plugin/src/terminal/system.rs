@@ -6,13 +6,14 @@ use std::os::fd::AsFd;
 
 use bytes::Bytes;
 use drawbridge_protocol::payload::Size;
+use rustix::io::Errno;
 use rustix::process::{getpgrp, getpid, getsid, kill_current_process_group};
 
 use super::input::InputReader;
 use super::output::OutputWriter;
 use super::signals::Signals;
 use super::size::window_size;
-use super::{Channel, Occurrence, RawMode, Terminal};
+use super::{Channel, Occurrence, RawMode, Signal, Terminal};
 
 /// Standard input, output and error, and the signals of this process.
 ///
@@ -77,7 +78,11 @@ impl SystemTerminal {
         match output.failure() {
             Some(error) => {
                 *failed = true;
-                Occurrence::OutputFailed(error)
+                // Only terminals fail so, when they have hung up; the signal may still be on its way.
+                match error.raw_os_error() == Some(Errno::IO.raw_os_error()) {
+                    true => Occurrence::Signal(Signal::Hangup),
+                    false => Occurrence::OutputFailed(error),
+                }
             }
             None => Occurrence::Written,
         }

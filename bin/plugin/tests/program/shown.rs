@@ -67,7 +67,7 @@ async fn a_closed_window_ends_the_session() {
         .await
         .expect("the program ends")
         .unwrap();
-    assert_eq!(status.code(), Some(129));
+    assert_eq!(status.code(), Some(129), "{status}");
     drop(peer);
 }
 
