@@ -44,7 +44,7 @@ pub trait Terminal {
     /// The size to report to the far end.
     fn size(&self) -> Size;
 
-    /// Queues bytes; the caller keeps [`Terminal::backlog`] within bounds.
+    /// Queues bytes; the caller stops when there is no [`Terminal::room`].
     fn write(&mut self, channel: Channel, bytes: Bytes);
 
     /// Tells the person a sentence on standard error, on a line of its own.
@@ -52,6 +52,9 @@ pub trait Terminal {
 
     /// Bytes queued and not written.
     fn backlog(&self) -> usize;
+
+    /// How many more bytes of output should be queued.
+    fn room(&self) -> usize;
 
     /// Waits for something to happen; takes bytes from standard input only if `want_input`. Cancel-safe.
     fn next(&mut self, want_input: bool) -> impl Future<Output = Occurrence>;

@@ -18,9 +18,9 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    /// Takes a frame from the network; returns it if it need not wait. `unwritten` is what the terminal has before it.
-    pub(crate) fn admit(&mut self, message: Bytes, unwritten: usize) -> Option<Bytes> {
-        if self.held.is_empty() && unwritten < UNWRITTEN_BYTES {
+    /// Takes a frame from the network; returns it if it need not wait. `room` is the terminal's.
+    pub(crate) fn admit(&mut self, message: Bytes, room: usize) -> Option<Bytes> {
+        if self.held.is_empty() && room > 0 {
             return Some(message);
         }
         match Frame::decode(message.clone()) {
@@ -41,8 +41,8 @@ impl Backlog {
     }
 
     /// The next frame whose turn has come.
-    pub(crate) fn next(&mut self, unwritten: usize) -> Option<Bytes> {
-        if unwritten >= UNWRITTEN_BYTES {
+    pub(crate) fn next(&mut self, room: usize) -> Option<Bytes> {
+        if room == 0 {
             return None;
         }
         let message = self.held.pop_front()?;
@@ -63,9 +63,6 @@ impl Backlog {
         self.held.push_back(message);
     }
 }
-
-/// Half a second of a fast terminal: what Ctrl-C has to wait for before it shows.
-const UNWRITTEN_BYTES: usize = 256 * 1024;
 
 /// Several times what our server sends without an acknowledgement; beyond it the network has to wait.
 const HELD_BYTES: usize = 8 * 1024 * 1024;
@@ -98,10 +95,10 @@ mod tests {
         let mut backlog = Backlog::default();
         assert!(
             backlog
-                .admit(message(MessageType::OutputStreamData, 0), UNWRITTEN_BYTES - 1)
+                .admit(message(MessageType::OutputStreamData, 0), 1)
                 .is_some()
         );
-        assert!(backlog.next(0).is_none());
+        assert!(backlog.next(1).is_none());
     }
 
     #[test]
@@ -109,21 +106,17 @@ mod tests {
         let mut backlog = Backlog::default();
         let output = message(MessageType::OutputStreamData, 7);
         let closed = message(MessageType::ChannelClosed, 0);
-        assert!(backlog.admit(output.clone(), UNWRITTEN_BYTES).is_none());
-        assert!(backlog.admit(closed.clone(), UNWRITTEN_BYTES).is_none());
-        assert!(
-            backlog
-                .admit(message(MessageType::Acknowledge, 0), UNWRITTEN_BYTES)
-                .is_some()
-        );
-        assert!(backlog.next(UNWRITTEN_BYTES).is_none());
+        assert!(backlog.admit(output.clone(), 0).is_none());
+        assert!(backlog.admit(closed.clone(), 0).is_none());
+        assert!(backlog.admit(message(MessageType::Acknowledge, 0), 0).is_some());
+        assert!(backlog.next(0).is_none());
         // Order is kept even when the terminal has room again.
         let later = message(MessageType::OutputStreamData, 8);
-        assert!(backlog.admit(later.clone(), 0).is_none());
-        assert_eq!(backlog.next(0), Some(output));
-        assert_eq!(backlog.next(0), Some(closed));
-        assert_eq!(backlog.next(0), Some(later));
-        assert!(backlog.next(0).is_none());
+        assert!(backlog.admit(later.clone(), 1).is_none());
+        assert_eq!(backlog.next(1), Some(output));
+        assert_eq!(backlog.next(1), Some(closed));
+        assert_eq!(backlog.next(1), Some(later));
+        assert!(backlog.next(1).is_none());
     }
 
     #[test]
@@ -132,12 +125,12 @@ mod tests {
         for _ in 0..10_000 {
             assert!(
                 backlog
-                    .admit(message(MessageType::OutputStreamData, 3), UNWRITTEN_BYTES)
+                    .admit(message(MessageType::OutputStreamData, 3), 0)
                     .is_none()
             );
         }
-        assert!(backlog.next(0).is_some());
-        assert!(backlog.next(0).is_none());
+        assert!(backlog.next(1).is_some());
+        assert!(backlog.next(1).is_none());
         assert!(backlog.has_room());
     }
 }

@@ -67,6 +67,8 @@ struct Line<'a, S> {
     outage: Outage,
     told: bool,
     ever_connected: bool,
+    /// Whether a connection was lost since a message arrived.
+    lost: bool,
 }
 
 enum LineState<'a, S> {
@@ -132,6 +134,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                 outage,
                 told: false,
                 ever_connected: false,
+                lost: false,
             },
             backlog: Backlog::default(),
             typing,
@@ -170,7 +173,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
 
     /// Moves everything that can move without waiting.
     fn pump(&mut self) -> Option<Stop> {
-        while let Some(message) = self.backlog.next(self.terminal.backlog()) {
+        while let Some(message) = self.backlog.next(self.terminal.room()) {
             if let Some(stop) = self.receive(message) {
                 return Some(stop);
             }
@@ -377,9 +380,8 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                     if matches!(message, Message::Pong(_)) {
                         self.core.handle_pong(now(self.clock));
                     }
-                    let unwritten = self.terminal.backlog();
-                    if let Some(message) =
-                        frame(message).and_then(|bytes| self.backlog.admit(bytes, unwritten))
+                    let room = self.terminal.room();
+                    if let Some(message) = frame(message).and_then(|bytes| self.backlog.admit(bytes, room))
                         && let Some(stop) = self.receive(message)
                     {
                         return Some(stop);
@@ -399,8 +401,17 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
         if let LineState::Up { messages, .. } = &mut self.line.state {
             *messages += arrived;
         }
-        if std::mem::take(&mut self.line.told) {
-            self.terminal.notice("connected again");
+        let (told, lost) = (
+            std::mem::take(&mut self.line.told),
+            std::mem::take(&mut self.line.lost),
+        );
+        match self.options.mode {
+            // A watcher begins anew wherever the session is by then.
+            Mode::Watch if lost => self
+                .terminal
+                .notice("connected again; output in between is not shown"),
+            _ if told => self.terminal.notice("connected again"),
+            _ => {}
         }
     }
 
@@ -411,6 +422,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
         };
         let now = now(self.clock);
         self.core.handle_disconnected(now);
+        self.line.lost = true;
         // A server that accepts and hangs up is not met at full speed.
         if messages > FEW_MESSAGES || now.monotonic >= since + LONG_ENOUGH {
             self.line.outage = Outage::new(now.monotonic);

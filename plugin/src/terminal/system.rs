@@ -26,6 +26,7 @@ pub struct SystemTerminal {
     input: Input,
     output: OutputWriter,
     output_failed: bool,
+    most_unwritten: usize,
     /// Whether the last byte printed leaves the cursor in the middle of a line.
     line_is_open: bool,
     signals: Signals,
@@ -52,6 +53,11 @@ impl SystemTerminal {
                 stderr().as_fd().try_clone_to_owned()?,
             )?,
             output_failed: false,
+            most_unwritten: if stdout().is_terminal() {
+                SCREENFULS_BYTES
+            } else {
+                PAGER_BYTES
+            },
             line_is_open: false,
             signals: Signals::install()?,
         })
@@ -144,6 +150,10 @@ impl Terminal for SystemTerminal {
         self.output.backlog()
     }
 
+    fn room(&self) -> usize {
+        self.most_unwritten.saturating_sub(self.output.backlog())
+    }
+
     async fn next(&mut self, want_input: bool) -> Occurrence {
         if want_input && matches!(self.input, Input::Unread) {
             let reader = stdin().as_fd().try_clone_to_owned().and_then(InputReader::spawn);
@@ -168,3 +178,9 @@ impl Terminal for SystemTerminal {
         self.output.drained().await;
     }
 }
+
+/// What a person who presses Ctrl-C still has to see go by: a blink.
+const SCREENFULS_BYTES: usize = 256 * 1024;
+
+/// A pager takes no more while somebody reads, and a session that ends meanwhile does not wait for readers.
+const PAGER_BYTES: usize = 64 * 1024 * 1024;

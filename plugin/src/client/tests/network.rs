@@ -312,3 +312,24 @@ async fn a_server_that_never_says_anything_is_not_waited_for_for_ever() {
     .await;
     assert_eq!(played.exit_code(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_is_told_that_it_missed_something() {
+    let played = play(Mode::Watch, async |stage| {
+        let mut peer = stage.accept().await;
+        peer.output(0, "$ ").await;
+        peer.acknowledged(0).await;
+        drop(peer);
+        let mut peer = stage.accept().await;
+        peer.output(0, "$ ").await;
+        peer.acknowledged(0).await;
+        peer.close("").await;
+    })
+    .await;
+    assert!(
+        played
+            .screen
+            .notices()
+            .starts_with("connected again; output in between is not shown")
+    );
+}

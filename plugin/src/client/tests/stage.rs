@@ -284,6 +284,10 @@ impl Terminal for FakeTerminal {
         self.0.backlog.get()
     }
 
+    fn room(&self) -> usize {
+        (256 * 1024_usize).saturating_sub(self.0.backlog.get())
+    }
+
     async fn next(&mut self, want_input: bool) -> Occurrence {
         loop {
             if let Some(event) = self.0.events.borrow_mut().pop_front() {
