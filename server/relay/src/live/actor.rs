@@ -99,8 +99,8 @@ impl Actor {
             }
             match self.next_event().await {
                 Event::Command(command) => self.obey(command),
-                Event::Client(FromPeer { conn, event }) => self.handle_client(conn, event),
-                Event::Node(FromPeer { conn, event }) => self.handle_node(conn, event),
+                Event::Client(FromPeer { conn, event, .. }) => self.handle_client(conn, event),
+                Event::Node(FromPeer { conn, event, .. }) => self.handle_node(conn, event),
                 Event::Journal(completion) => self.handle_completion(completion),
                 Event::Read(answer) => self.handle_read(answer),
                 Event::Deadline => self.core.handle_timeout(self.now()),

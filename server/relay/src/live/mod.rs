@@ -15,13 +15,10 @@ use drawbridge_protocol::payload::TaskComplete;
 use drawbridge_session::{AuthorizedSession, NodeId, SessionStart};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::socket::{FromPeer, Outgoing};
+use crate::socket::{FromPeer, Incoming, Outgoing};
 
 pub(crate) use actor::{Actor, Surroundings};
 pub(crate) use recording::Recovery;
-
-/// Messages of one direction that may wait for the session's task.
-const INCOMING_MESSAGES: usize = 256;
 
 /// Commands that may wait for the session's task.
 const COMMANDS: usize = 64;
@@ -39,8 +36,8 @@ pub(crate) struct Particulars {
 pub(crate) struct LiveSession {
     pub(crate) node: NodeId,
     commands: mpsc::Sender<Command>,
-    clients: mpsc::Sender<FromPeer>,
-    nodes: mpsc::Sender<FromPeer>,
+    clients: Incoming,
+    nodes: Incoming,
 }
 
 /// What reaches a session other than by its sockets.
@@ -78,8 +75,8 @@ pub(crate) struct Inbox {
 impl LiveSession {
     pub(crate) fn channel(node: NodeId) -> (LiveSession, Inbox) {
         let (commands, command_inbox) = mpsc::channel(COMMANDS);
-        let (clients, client_inbox) = mpsc::channel(INCOMING_MESSAGES);
-        let (nodes, node_inbox) = mpsc::channel(INCOMING_MESSAGES);
+        let (clients, client_inbox) = Incoming::channel();
+        let (nodes, node_inbox) = Incoming::channel();
         let live = LiveSession {
             node,
             commands,
@@ -97,12 +94,12 @@ impl LiveSession {
     }
 
     /// The queue that a client's or watcher's messages go to.
-    pub(crate) fn client_queue(&self) -> &mpsc::Sender<FromPeer> {
+    pub(crate) fn client_queue(&self) -> &Incoming {
         &self.clients
     }
 
     /// The queue that the node's messages go to.
-    pub(crate) fn node_queue(&self) -> &mpsc::Sender<FromPeer> {
+    pub(crate) fn node_queue(&self) -> &Incoming {
         &self.nodes
     }
 

@@ -10,12 +10,13 @@
 mod memory;
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use drawbridge_protocol::data_channel::relay::ConnectionId;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,12 @@ pub use memory::MemorySocket;
 
 /// Messages that may wait to be written to one peer.
 const OUTGOING_MESSAGES: usize = 16 * 1024;
+
+/// Messages of one end that may wait for the session's task.
+const INCOMING_MESSAGES: usize = 256;
+
+/// Their bytes.
+const INCOMING_BYTES: usize = 2 * 1024 * 1024;
 
 /// Bytes written between two flushes, so that one session does not keep a worker thread to itself.
 const TURN_BYTES: usize = 64 * 1024;
@@ -125,11 +132,54 @@ pub(crate) struct OutgoingQueue {
     cut: CancellationToken,
 }
 
+/// The way from connections to their session: bounded by bytes, because one message may be a megabyte.
+#[derive(Debug, Clone)]
+pub(crate) struct Incoming {
+    queue: mpsc::Sender<FromPeer>,
+    room: Arc<Semaphore>,
+}
+
+impl Incoming {
+    /// A queue for all connections of one end of a session.
+    pub(crate) fn channel() -> (Incoming, mpsc::Receiver<FromPeer>) {
+        let (queue, inbox) = mpsc::channel(INCOMING_MESSAGES);
+        (
+            Incoming {
+                queue,
+                room: Arc::new(Semaphore::new(INCOMING_BYTES)),
+            },
+            inbox,
+        )
+    }
+
+    /// Waits for room; `false` when the session is over.
+    async fn send(&self, conn: ConnectionId, event: PeerEvent) -> bool {
+        let bytes = match &event {
+            PeerEvent::Message(bytes) | PeerEvent::Pong(bytes) => bytes.len().min(INCOMING_BYTES),
+            PeerEvent::Gone => 0,
+        };
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(permits).await else {
+            return false;
+        };
+        self.queue
+            .send(FromPeer {
+                conn,
+                event,
+                _room: room,
+            })
+            .await
+            .is_ok()
+    }
+}
+
 /// Something that happened on a connection.
 #[derive(Debug)]
 pub(crate) struct FromPeer {
     pub(crate) conn: ConnectionId,
     pub(crate) event: PeerEvent,
+    /// Given back once the session has taken the event.
+    _room: OwnedSemaphorePermit,
 }
 
 /// What it was.
@@ -148,7 +198,7 @@ pub(crate) async fn carry<S: Socket>(
     conn: ConnectionId,
     socket: S,
     queue: OutgoingQueue,
-    incoming: &mpsc::Sender<FromPeer>,
+    incoming: &Incoming,
     silence: Duration,
 ) {
     let (mut sink, mut stream) = socket.split();
@@ -162,11 +212,7 @@ pub(crate) async fn carry<S: Socket>(
         }
     };
     // The session must not wait for the goodbye to be heard.
-    let gone = FromPeer {
-        conn,
-        event: PeerEvent::Gone,
-    };
-    let _session_is_over = incoming.send(gone).await;
+    let _session_is_over = incoming.send(conn, PeerEvent::Gone).await;
     if said_goodbye {
         let discard = async { while let Some(Ok(_)) = stream.next().await {} };
         let _unheard = timeout(GOODBYE_PATIENCE, discard).await;
@@ -174,7 +220,7 @@ pub(crate) async fn carry<S: Socket>(
 }
 
 /// Reads until the peer leaves, breaks a rule of the carrier, sends text, or is silent for too long.
-async fn read<S>(conn: ConnectionId, stream: &mut S, incoming: &mpsc::Sender<FromPeer>, silence: Duration)
+async fn read<S>(conn: ConnectionId, stream: &mut S, incoming: &Incoming, silence: Duration)
 where
     S: Stream<Item = Result<Message, SocketError>> + Unpin,
 {
@@ -192,7 +238,7 @@ where
             }
             Message::Close => return,
         };
-        if incoming.send(FromPeer { conn, event }).await.is_err() {
+        if !incoming.send(conn, event).await {
             return;
         }
     }

@@ -43,7 +43,7 @@ async fn a_journal_that_cannot_be_written_ends_its_sessions_with_the_reason() {
     world
         .folder
         .inject(Some(JournalFault::DiskFull { after_bytes: 0 }));
-    worker.core.print(b"never acknowledged");
+    worker.core.print(b"never on record");
     worker.flush();
     world
         .until(&mut client, &mut worker, |client, _| client.closed.is_some())
@@ -54,10 +54,6 @@ async fn a_journal_that_cannot_be_written_ends_its_sessions_with_the_reason() {
         .stored_state(&session, |state| state.ending().is_some())
         .await;
     assert!(matches!(ended, SessionState::Failed(_)), "{ended:?}");
-    assert!(
-        !worker.core.end.is_drained(),
-        "nothing was acknowledged that is not on record"
-    );
 }
 
 #[tokio::test]
