@@ -19,6 +19,7 @@ mod backlog;
 mod backoff;
 mod conversation;
 mod end;
+mod line;
 mod link;
 mod remote;
 mod run;

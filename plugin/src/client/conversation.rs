@@ -7,14 +7,13 @@ use drawbridge_aws_client::CallError;
 use drawbridge_protocol::data_channel::client::{ClientConfig, ClientEnd, Event};
 use drawbridge_protocol::payload::SessionType;
 use drawbridge_protocol::wire::PayloadType;
-use drawbridge_protocol::{Keepalive, MessageIds, Time, Token, Transmit};
+use drawbridge_protocol::{Keepalive, MessageIds, Time, Transmit};
 use drawbridge_session::{Clock, Random, RandomArray};
-use futures_util::future::LocalBoxFuture;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::backlog::Backlog;
-use super::backoff::Outage;
-use super::link::{Link, LinkEvent, frame};
+use super::line::{Attempt, Line, LineEvent};
+use super::link::{LinkEvent, frame};
 use super::typing::Typing;
 use super::{ClientError, ClientOptions, Mode, Remote, SessionEnd};
 use crate::SessionTicket;
@@ -39,12 +38,10 @@ pub(crate) enum Ending {
 pub(crate) struct Conversation<'a, R: Remote, T> {
     ticket: &'a SessionTicket,
     options: &'a ClientOptions,
-    remote: &'a R,
     terminal: &'a mut T,
     clock: &'a dyn Clock,
-    random: &'a dyn Random,
     core: ClientEnd,
-    line: Line<'a, R::Socket>,
+    line: Line<'a, R>,
     backlog: Backlog,
     typing: Typing,
     stage: Stage,
@@ -61,36 +58,8 @@ enum Stage {
     Established { tell_end_of_input: bool },
 }
 
-/// The connection and its past.
-struct Line<'a, S> {
-    state: LineState<'a, S>,
-    outage: Outage,
-    told: bool,
-    ever_connected: bool,
-    /// Whether a connection was lost since a message arrived.
-    lost: bool,
-}
-
-enum LineState<'a, S> {
-    Up {
-        link: Link<S>,
-        since: Duration,
-        messages: usize,
-    },
-    Down(LocalBoxFuture<'a, Attempt<S>>),
-}
-
-/// What came of one attempt to connect.
-enum Attempt<S> {
-    Connected(S, Token),
-    NothingToResume,
-    NotRenewed(ApiError),
-    NotOpened(CallError),
-}
-
 enum Happening<S> {
-    Attempt(Attempt<S>),
-    Link(LinkEvent),
+    Line(LineEvent<S>),
     Terminal(Occurrence),
     Deadline,
 }
@@ -109,14 +78,8 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     ) -> Self {
         let mut config = ClientConfig::new(random.uuid(), VERSION);
         config.capabilities = options.capabilities;
-        let mut outage = Outage::new(clock.monotonic());
-        let delay = outage.next_delay(random);
-        let first = attempt(
-            remote,
-            delay,
-            Some(ticket.token.clone()),
-            options.patience.attempt,
-        );
+        let token = ticket.token.clone();
+        let line = Line::new(remote, random, options.patience, token, clock.monotonic());
         let typing = match terminal.is_interactive() {
             true => Typing::of_person(options.mode.may_detach()),
             false => Typing::of_pipe(),
@@ -124,18 +87,10 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
         Self {
             ticket,
             options,
-            remote,
             terminal,
             clock,
-            random,
             core: ClientEnd::new(config, MessageIds::new(random.array())),
-            line: Line {
-                state: LineState::Down(Box::pin(first)),
-                outage,
-                told: false,
-                ever_connected: false,
-                lost: false,
-            },
+            line,
             backlog: Backlog::default(),
             typing,
             stage: Stage::Starting { told: false },
@@ -156,13 +111,13 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             let may_read = self.backlog.has_room();
             let happening = tokio::select! {
                 occurrence = self.terminal.next(wants_input) => Happening::Terminal(occurrence),
-                happening = self.line.state.next(may_read) => happening,
+                event = self.line.next(may_read) => Happening::Line(event),
                 () = sleep(wait) => Happening::Deadline,
             };
             let stop = match happening {
                 Happening::Terminal(occurrence) => self.handle_terminal(occurrence),
-                Happening::Link(event) => self.handle_link(event),
-                Happening::Attempt(attempt) => self.handle_attempt(attempt),
+                Happening::Line(LineEvent::Link(event)) => self.handle_link(event),
+                Happening::Line(LineEvent::Attempt(attempt)) => self.handle_attempt(attempt),
                 Happening::Deadline => self.handle_deadline(),
             };
             if let Some(stop) = stop {
@@ -182,7 +137,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             return Some(stop);
         }
         self.typing.send(&mut self.core);
-        if let LineState::Up { link, .. } = &mut self.line.state {
+        if let Some(link) = self.line.link() {
             while link.has_room() {
                 let Some(transmit) = self.core.poll_transmit(now(self.clock)) else {
                     break;
@@ -398,59 +353,32 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     }
 
     fn note_recovery(&mut self, arrived: usize) {
-        if let LineState::Up { messages, .. } = &mut self.line.state {
-            *messages += arrived;
-        }
-        let (told, lost) = (
-            std::mem::take(&mut self.line.told),
-            std::mem::take(&mut self.line.lost),
-        );
+        let recovery = self.line.arrived(arrived);
         match self.options.mode {
             // A watcher begins anew wherever the session is by then.
-            Mode::Watch if lost => self
+            Mode::Watch if recovery.after_loss => self
                 .terminal
                 .notice("connected again; output in between is not shown"),
-            _ if told => self.terminal.notice("connected again"),
+            _ if recovery.was_told => self.terminal.notice("connected again"),
             _ => {}
         }
     }
 
-    /// Gives the connection up, if there is one, and begins to look for another.
     fn lose(&mut self) {
-        let LineState::Up { since, messages, .. } = self.line.state else {
-            return;
-        };
         let now = now(self.clock);
-        self.core.handle_disconnected(now);
-        self.line.lost = true;
-        // A server that accepts and hangs up is not met at full speed.
-        if messages > FEW_MESSAGES || now.monotonic >= since + LONG_ENOUGH {
-            self.line.outage = Outage::new(now.monotonic);
-        } else if messages > 0 {
-            self.line.outage.since = now.monotonic;
+        if self.line.lose(now.monotonic) {
+            self.core.handle_disconnected(now);
         }
-        self.try_again(None);
-    }
-
-    fn try_again(&mut self, token: Option<Token>) {
-        let delay = self.line.outage.next_delay(self.random);
-        let next = attempt(self.remote, delay, token, self.options.patience.attempt);
-        self.line.state = LineState::Down(Box::pin(next));
     }
 
     fn handle_attempt(&mut self, attempt: Attempt<R::Socket>) -> Option<Stop> {
         let session_id = || self.ticket.session_id.clone();
         let now = now(self.clock);
-        let lost_for = now.monotonic.saturating_sub(self.line.outage.since);
+        let lost_for = self.line.down_for(now.monotonic);
         match attempt {
             Attempt::Connected(socket, token) => {
                 self.core.handle_connected(token, now);
-                self.line.ever_connected = true;
-                self.line.state = LineState::Up {
-                    link: Link::new(socket),
-                    since: now.monotonic,
-                    messages: 0,
-                };
+                self.line.connected(socket, now.monotonic);
             }
             Attempt::NothingToResume => return Some(Ok(Ending::Over(SessionEnd::TimedOut))),
             Attempt::NotRenewed(source)
@@ -463,9 +391,9 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             }
             Attempt::NotRenewed(error) => {
                 tracing::info!(session.id = %self.ticket.session_id, error = ?error, "cannot resume yet");
-                self.try_again(None);
+                self.line.try_again(None);
             }
-            Attempt::NotOpened(source) if !self.line.ever_connected => {
+            Attempt::NotOpened(source) if !self.line.was_ever_up() => {
                 if !source.is_transient() || lost_for >= self.options.patience.first_connection {
                     return Some(Err(ClientError::Open {
                         session_id: session_id(),
@@ -473,7 +401,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                     }));
                 }
                 tracing::info!(session.id = %self.ticket.session_id, error = ?source, "cannot connect yet");
-                self.try_again(Some(self.ticket.token.clone()));
+                self.line.try_again(Some(self.ticket.token.clone()));
             }
             Attempt::NotOpened(source) => {
                 if lost_for >= self.options.patience.reconnection {
@@ -485,7 +413,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                     }));
                 }
                 tracing::info!(session.id = %self.ticket.session_id, error = ?source, "cannot connect yet");
-                self.try_again(None);
+                self.line.try_again(None);
             }
         }
         None
@@ -506,28 +434,24 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
 
     /// When the person is to be told that something takes long.
     fn notice_at(&self) -> Option<Duration> {
-        let patience = &self.options.patience;
-        match (&self.line.state, self.stage) {
-            (LineState::Down(_), _) if !self.line.told => Some(self.line.outage.since + patience.notice),
-            (LineState::Up { since, .. }, Stage::Starting { told: false }) => {
-                Some(*since + patience.start_notice)
-            }
-            _ => None,
-        }
+        let start = match self.stage {
+            Stage::Starting { told: false } => self
+                .line
+                .up_since()
+                .map(|since| since + self.options.patience.start_notice),
+            Stage::Starting { told: true } | Stage::Established { .. } => None,
+        };
+        self.line.notice_at().or(start)
     }
 
-    /// When a server that has said nothing, not even to a ping, is given up.
+    /// When a server that has said nothing at all is given up.
     ///
     /// Only before the session begins: later, a proxy that swallows pongs must not cut an idle session.
     fn deaf_at(&self) -> Option<Duration> {
-        match (&self.line.state, self.stage) {
-            (
-                LineState::Up {
-                    since, messages: 0, ..
-                },
-                Stage::Starting { .. },
-            ) => Some(*since + self.options.patience.attempt),
-            _ => None,
+        if self.is_established() {
+            None
+        } else {
+            self.line.deaf_at()
         }
     }
 
@@ -537,22 +461,17 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             (true, true) => " (~. to give up)",
             (true, false) => "",
         };
-        match (&self.line.state, self.line.ever_connected) {
-            (LineState::Down(_), ever_connected) => {
-                self.line.told = true;
-                let what = if ever_connected {
-                    "connection lost, reconnecting"
-                } else {
-                    "no connection yet, trying again"
-                };
-                self.terminal.notice(&format!("{what} …{way_out}"));
+        let what = if self.line.up_since().is_some() {
+            self.stage = Stage::Starting { told: true };
+            "waiting for the session to begin"
+        } else {
+            self.line.tell();
+            match self.line.was_ever_up() {
+                true => "connection lost, reconnecting",
+                false => "no connection yet, trying again",
             }
-            (LineState::Up { .. }, _) => {
-                self.stage = Stage::Starting { told: true };
-                self.terminal
-                    .notice(&format!("waiting for the session to begin …{way_out}"));
-            }
-        }
+        };
+        self.terminal.notice(&format!("{what} …{way_out}"));
     }
 
     fn next_deadline(&self) -> Option<Duration> {
@@ -589,43 +508,6 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     }
 }
 
-impl<S: super::DataSocket> LineState<'_, S> {
-    /// Waits for something to come of the connection or of the attempt to have one. Cancel-safe.
-    async fn next(&mut self, may_read: bool) -> Happening<S> {
-        match self {
-            Self::Up { link, .. } => Happening::Link(link.next(may_read).await),
-            Self::Down(attempt) => Happening::Attempt(attempt.await),
-        }
-    }
-}
-
-/// Tries once to have an open data channel: asks for a token unless there is one, and dials.
-async fn attempt<R: Remote>(
-    remote: &R,
-    delay: Duration,
-    token: Option<Token>,
-    patience: Duration,
-) -> Attempt<R::Socket> {
-    tokio::time::sleep(delay).await;
-    let within = async {
-        let token = match token {
-            Some(token) => token,
-            None => match remote.renew().await {
-                Ok(Some(token)) => token,
-                Ok(None) => return Attempt::NothingToResume,
-                Err(error) => return Attempt::NotRenewed(error),
-            },
-        };
-        match remote.dial().await {
-            Ok(socket) => Attempt::Connected(socket, token),
-            Err(error) => Attempt::NotOpened(error),
-        }
-    };
-    tokio::time::timeout(patience, within)
-        .await
-        .unwrap_or(Attempt::NotOpened(CallError::Timeout(patience)))
-}
-
 /// Whether asking again is of no use: nothing to sign with, or a clear no.
 fn is_final(error: &ApiError) -> bool {
     match error {
@@ -653,10 +535,6 @@ async fn sleep(wait: Option<Duration>) {
 const CTRL_C: u8 = 0x03;
 const CTRL_BACKSLASH: u8 = 0x1c;
 const CTRL_Z: u8 = 0x1a;
-
-/// A connection that carried more than a greeting, or lasted this long, was a good one.
-const FEW_MESSAGES: usize = 2;
-const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
 const HELP: &str = "Escapes, after a newline:
   ~.   end the session and leave
