@@ -1,10 +1,11 @@
 """`drawbridge` as its users type it: refusals, sessions, watch and attach."""
 
 import json
+import pathlib
 import re
 import subprocess
 
-from drawbridge import clean_environment, eventually, program
+from drawbridge import clean_environment, eventually, processes_with, program
 from test_first_session import started
 
 
@@ -100,13 +101,10 @@ def test_the_terminal_is_restored_and_nothing_is_left_on_the_node(dev, terminal)
     shell.wait_for(b"started\r\n")
     shell.line("exit")
     shell.wait_for(b"same\r\n")
-    from drawbridge import processes_with
     eventually(lambda: not processes_with("98765"), what="background child gone")
 
 
 def test_no_secret_is_in_an_argument_list_or_a_log(dev, terminal):
-    import pathlib
-
     shell, _ = started(terminal, dev)
     secret = dev.env["AWS_SECRET_ACCESS_KEY"]
     for cmdline in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
@@ -122,3 +120,23 @@ def test_no_secret_is_in_an_argument_list_or_a_log(dev, terminal):
     shell.end()
     # The environment block that `dev` prints is for copy and paste; nothing else may name the secret.
     assert log.count(secret) <= 1
+
+
+def test_dev_keeps_its_node_and_keys_and_takes_its_sessions_along_when_it_stops(own_dev, terminal):
+    shell, session_id = started(terminal, own_dev)
+    shell.line("sleep 97531 & echo star''ted")
+    shell.wait_for(b"started\r\n")
+    node, key, port = own_dev.node, own_dev.env["AWS_ACCESS_KEY_ID"], own_dev.port
+    own_dev.stop()
+    shell.end()
+    assert not processes_with("97531")
+    assert not processes_with(str(own_dev.data)), "no agent and no worker is left"
+
+    own_dev.listen = "127.0.0.1:0"
+    own_dev.start()
+    assert (own_dev.node, own_dev.env["AWS_ACCESS_KEY_ID"]) == (node, key)
+    assert own_dev.port != port
+    assert own_dev.session(session_id, "History")["Status"] == "Terminated"
+    again, _ = started(terminal, own_dev)
+    again.line("exit")
+    assert again.end() == 0

@@ -53,6 +53,27 @@ impl Administrator {
         Ok(answer["Status"] == "connected")
     }
 
+    /// The ids of the sessions that `DescribeSessions` answers to `input`.
+    pub(crate) async fn sessions(&self, input: &Value) -> Result<Vec<String>> {
+        let answer = self.call("DescribeSessions", input).await?;
+        let sessions = answer["Sessions"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        Ok(sessions
+            .iter()
+            .filter_map(|one| one["SessionId"].as_str())
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Ends a session.
+    pub(crate) async fn terminate(&self, session: &str) -> Result<()> {
+        self.call("TerminateSession", &json!({ "SessionId": session }))
+            .await
+            .map(drop)
+    }
+
     async fn call(&self, operation: &str, input: &Value) -> Result<Value> {
         self.client
             .call_json(

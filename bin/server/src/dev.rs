@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use drawbridge_aws_client::{Auth, Client, Service};
 use drawbridge_gateway::{OpenError, Server};
 use serde_json::json;
 
@@ -20,7 +19,7 @@ use crate::{bundle, config::Config, signals};
 const NODE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long ended sessions may take to be gone before the programs stop anyway.
-const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Runs until a signal, then ends the sessions of this machine and stops.
 pub(crate) async fn run(arguments: Dev) -> Result<()> {
@@ -67,7 +66,7 @@ pub(crate) async fn run(arguments: Dev) -> Result<()> {
         environment.write(&env_file)?;
         announce(&arguments, &environment, &env_file, &node);
         let agent = keep_running(&setup, agent).await?;
-        end_sessions(&administrator.client, &administrator).await;
+        end_sessions(&administrator).await;
         agent.stop().await;
         Ok(())
     }
@@ -137,33 +136,24 @@ async fn wait_until_connected(
     }
 }
 
-/// Ends every live session, since the only node goes away with this program.
-async fn end_sessions(client: &Client, administrator: &Administrator) {
-    let auth = || Auth::Credentials(&administrator.credentials);
-    let live = async || -> Option<Vec<String>> {
-        let input = json!({ "State": "Active" });
-        let answer = client
-            .call_json(Service::SSM, "DescribeSessions", &input, auth())
-            .await
-            .ok()?;
-        let ids = answer["Sessions"]
-            .as_array()?
-            .iter()
-            .filter_map(|one| one["SessionId"].as_str());
-        Some(ids.map(str::to_owned).collect())
-    };
+/// Ends every live session, since the only node goes away with this program, and waits until all are over.
+async fn end_sessions(administrator: &Administrator) {
+    let active = json!({ "State": "Active" });
+    let terminating = json!({ "State": "History", "Filters": [{ "key": "Status", "value": "Terminating" }] });
     let all = async {
-        for id in live().await.unwrap_or_default() {
-            let input = json!({ "SessionId": id });
-            let _ = client
-                .call_json(Service::SSM, "TerminateSession", &input, auth())
-                .await;
+        for id in administrator.sessions(&active).await? {
+            administrator.terminate(&id).await?;
         }
-        while live().await.is_some_and(|ids| !ids.is_empty()) {
+        while !administrator.sessions(&terminating).await?.is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        anyhow::Ok(())
     };
-    let _ = tokio::time::timeout(GOODBYE_PATIENCE, all).await;
+    match tokio::time::timeout(GOODBYE_PATIENCE, all).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "cannot end the sessions"),
+        Err(_elapsed) => tracing::warn!("some sessions did not end in time"),
+    }
 }
 
 fn announce(arguments: &Dev, environment: &Environment, env_file: &Path, node: &str) {

@@ -102,7 +102,9 @@ impl NodeSetup {
             .arg("run")
             .arg("--state-dir")
             .arg(&self.state)
-            .arg("--until-stdin-closes");
+            .arg("--until-stdin-closes")
+            // With port 0 the server is elsewhere after each start.
+            .args(["--endpoint", &self.endpoint]);
         command.arg(if self.ssm_user {
             "--ssm-user"
         } else {
