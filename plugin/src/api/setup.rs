@@ -69,3 +69,44 @@ impl Api {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::FixedClock;
+
+    use super::*;
+
+    fn api(
+        variables: &[(&str, &str)],
+        endpoint: Option<&str>,
+        region: Option<&str>,
+    ) -> Result<Api, SetupError> {
+        // Nothing is to be found in the home of whoever runs the tests.
+        let nowhere = [
+            ("AWS_CONFIG_FILE", "/nonexistent"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
+        ];
+        let environment = nowhere.iter().chain(variables).copied().collect();
+        Api::of_environment(
+            environment,
+            endpoint,
+            region,
+            None,
+            Arc::new(FixedClock::default()),
+        )
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        assert!(matches!(api(&[], None, None), Err(SetupError::NoRegion)));
+        assert!(matches!(
+            api(&[], Some("nonsense"), Some("r")),
+            Err(SetupError::Endpoint(_))
+        ));
+        let unreadable = [("AWS_REGION", "r"), ("AWS_CA_BUNDLE", "/nonexistent")];
+        assert!(matches!(
+            api(&unreadable, Some("https://h"), None),
+            Err(SetupError::Tls(_))
+        ));
+    }
+}

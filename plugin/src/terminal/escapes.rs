@@ -143,6 +143,8 @@ const PASTE_END: &[u8; 6] = b"\x1b[201~";
 
 #[cfg(test)]
 mod tests {
+    use drawbridge_session::{RandomArray, SeededRandom};
+
     use super::*;
 
     /// Feeds the chunks one by one; returns the bytes sent and the escapes seen.
@@ -219,5 +221,31 @@ mod tests {
     fn a_long_paste_stays_in_one_piece() {
         let text = Bytes::from(vec![b'x'; 1 << 20]);
         assert_eq!(EscapeFilter::new(false).feed(&text), [Typed::Bytes(text)]);
+    }
+
+    #[test]
+    fn chunks_make_no_difference() {
+        const ALPHABET: &[u8; 13] = b"~~..?\r\na\x1b[201";
+        let random = SeededRandom::new(11);
+        for _ in 0..2000 {
+            let bytes = random.array::<48>();
+            let mut typed: String = bytes
+                .iter()
+                .map(|byte| char::from(ALPHABET[usize::from(*byte) % 13]))
+                .collect();
+            if bytes[0] % 2 == 0 {
+                typed.insert_str(usize::from(bytes[1] % 48), "\x1b[200~");
+            }
+            let whole = feed(true, &[&typed]);
+            let mut chunks = Vec::new();
+            let mut rest = typed.as_str();
+            for length in random.array::<16>() {
+                let (chunk, after) = rest.split_at(usize::from(length % 8).min(rest.len()));
+                chunks.push(chunk);
+                rest = after;
+            }
+            chunks.push(rest);
+            assert_eq!(feed(true, &chunks), whole, "{typed:?}");
+        }
     }
 }
