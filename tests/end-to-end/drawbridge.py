@@ -44,13 +44,14 @@ def eventually(condition, patience=PATIENCE, what="condition"):
 class Dev:
     """A running `drawbridge dev`."""
 
-    def __init__(self, folder, listen="127.0.0.1:0", extra=()):
+    def __init__(self, folder, listen="127.0.0.1:0", extra=(), log="info"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
         self.env_file = self.folder / "env"
         self.listen = listen
         self.extra = list(extra)
+        self.level = log
         self.process = None
         self.log = self.folder / "server.log"
 
@@ -66,7 +67,7 @@ class Dev:
             self.env_file.unlink()
         log = open(self.log, "ab")
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                        env=clean_environment())
+                                        env=clean_environment() | {"DRAWBRIDGE_LOG": self.level})
         log.close()
         self.wait_ready()
         self.env = sourced(self.env_file)

@@ -1,0 +1,1005 @@
+"""Attacks on a running server, while someone who has done nothing wrong keeps a shell open.
+
+The server is this file's own and logs everything it can, so that the last tests can look for secrets in what it wrote.
+"""
+
+import collections
+import contextlib
+import hashlib
+import json
+import pathlib
+import re
+import ssl
+import threading
+import time
+
+import pytest
+import websocket
+
+from drawbridge import Dev, Terminal, eventually
+from test_first_session import started
+from wire import (
+    BINARY, CLOSE, FLAG, OUTPUT, PING, SIZE, TEXT, Client, Door, Node, NodeEnd, Session, activate, at_once, encode,
+    hmac, new_key, register, rsa_pss, websocket_frame,
+)
+
+MIB = 1 << 20
+REFUSED = (400, 403)
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory):
+    with Dev(tmp_path_factory.mktemp("hostile"), log="debug") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def door(dev):
+    return Door(dev)
+
+
+@pytest.fixture(scope="module")
+def innocent(dev, idlers):
+    """A shell through the AWS CLI and our plugin on the real node."""
+    opened = []
+
+    def start(argv, env, **options):
+        opened.append(Terminal(argv, env, **options))
+        return opened[-1]
+
+    shell, _ = started(start, dev)
+    shell.line("stty -echo; echo qui''et")
+    shell.wait_for(b"quiet\r\n")
+    yield shell
+    shell.close()
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_notices(innocent, request):
+    """After each attack the innocent session still answers."""
+    yield
+    innocent.forget()
+    innocent.line(f"echo unmo''ved-by-{abs(hash(request.node.name))}")
+    innocent.wait_for(b"unmoved-by-%d\r\n" % abs(hash(request.node.name)))
+
+
+@pytest.fixture(scope="module")
+def node(door):
+    return Node(door).connect()
+
+
+@pytest.fixture(scope="module")
+def other(door):
+    """Another node, that wants what is not its own."""
+    return Node(door).connect()
+
+
+@pytest.fixture
+def session(door, node):
+    """A hand-written client joined with a hand-written node."""
+    joined = Session(door, node)
+    joined.works()
+    yield joined
+    door.call("TerminateSession", {"SessionId": joined.id})
+    joined.client.drop()
+    joined.end.drop()
+
+
+def resident(dev):
+    """The server's memory in bytes."""
+    status = pathlib.Path(f"/proc/{dev.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+
+
+def faults(dev, session):
+    """What the server counted against the peers of a session that is over."""
+    pattern = rf"peers of a session broke rules session.id={re.escape(session)} faults=Faults {{ (.*?) }}"
+    found = eventually(lambda: re.search(pattern, dev.log.read_text()), what="the count of faults")
+    counts = (entry.split(": ") for entry in found.group(1).split(", "))
+    return {name: int(count) for name, count in counts if count != "0"}
+
+
+# --- those who say nothing ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def idlers(door):
+    """Connections that begin something and never finish it; they are opened first and looked after at the end."""
+    silent = [door.tcp() for _ in range(300)]
+    no_request, trickling = door.tls(), door.tls()
+    upgraded = door.dial_data("admin-00000000000000000")
+    node = Node(door)
+    control = door.dial_control(node.id, node.signed())
+    activation = activate(door, ExpirationDate=time.time() + 3, RegistrationLimit=1000)
+    stop = threading.Event()
+
+    def trickle():
+        with contextlib.suppress(OSError):
+            trickling.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n")
+            while not stop.wait(1):
+                trickling.sendall(b"X-More: 1\r\n")
+
+    threading.Thread(target=trickle, daemon=True).start()
+    yield {"silent": silent, "no_request": no_request, "trickling": trickling, "upgraded": upgraded,
+           "control": control, "opened": time.monotonic(), "activation": activation}
+    stop.set()
+    for one in [*silent, no_request, trickling]:
+        one.close()
+
+
+# --- signatures -----------------------------------------------------------------------------------------------------
+
+
+def spoilt_header(name, value):
+    def spoil(request):
+        del request.headers[name]
+        request.headers[name] = value
+    return spoil
+
+
+def spoilt_authorization(old, new):
+    def spoil(request):
+        value = request.headers["Authorization"]
+        assert re.search(old, value)
+        del request.headers["Authorization"]
+        request.headers["Authorization"] = re.sub(old, new, value, count=1)
+    return spoil
+
+
+def flip_signature(request):
+    value = request.headers["Authorization"]
+    del request.headers["Authorization"]
+    request.headers["Authorization"] = value[:-1] + ("0" if value[-1] != "0" else "1")
+
+
+#: How each is signed (from the right key, secret, token, service) and what is done to it afterwards.
+WRONGLY_SIGNED = {
+    "not at all": (lambda *_: None, None),
+    "with another secret": (lambda key, secret, token, service: hmac(key, secret[::-1], token, service), None),
+    "with another key": (lambda key, secret, token, service: hmac("AKIAXXXXXXXXXXXXXXXX", secret, token, service), None),
+    "for another service": (lambda key, secret, token, service: hmac(key, secret, token, "iam"), None),
+    "for another region than it says": (None, spoilt_authorization("us-east-1", "eu-west-1")),
+    "for another day": (None, spoilt_authorization(r"/\d{8}/", "/20200101/")),
+    "with an empty secret": (lambda key, secret, token, service: hmac(key, "", token, service), None),
+    "with one digit changed": (None, flip_signature),
+    "with a signature cut short": (None, spoilt_authorization(r"Signature=(\w{32})\w{32}", r"Signature=\1")),
+    "with an empty signature": (None, spoilt_authorization(r"Signature=\w+", "Signature=")),
+    "with another algorithm": (None, spoilt_authorization("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1")),
+    "without its host": (None, spoilt_authorization("host;", "")),
+    "with a date moved": (None, spoilt_header("X-Amz-Date", "20260101T000000Z")),
+    "with a token nobody gave": (None, spoilt_header("X-Amz-Security-Token", "AAAA")),
+    "with rubbish": (None, spoilt_header("Authorization", "AWS4-HMAC-SHA256 \xff=,=,;;/////")),
+    "with a bearer's word": (None, spoilt_header("Authorization", "Bearer root")),
+    "by a path that is none": (lambda key, secret, token, service: hmac("../../root.key", secret, token, service), None),
+}
+
+
+@pytest.mark.parametrize("how", WRONGLY_SIGNED)
+def test_nothing_opens_to_a_request_signed(door, node, session, how):
+    make, spoil = WRONGLY_SIGNED[how]
+    admin, own = (*door.admin, None), node.credentials
+
+    def sign(identity, service):
+        return (make or (lambda key, secret, token, service: hmac(key, secret, token, service)))(*identity, service)
+
+    for answer in (
+        door.call("DescribeSessions", {"State": "Active"}, sign(admin, "ssm") or False, spoil),
+        door.call("WatchSession", {"SessionId": session.id}, sign(admin, "ssm") or False, spoil, prefix="Drawbridge"),
+        door.call("GetMessages", {"Destination": node.id}, sign(own, "ec2messages") or False, spoil,
+                  prefix="EC2WindowsMessageDeliveryService"),
+        door.request("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15",
+                     {"Content-Type": "application/x-www-form-urlencoded"}, sign(admin, "sts"), spoil),
+        door.create_channel("control", node.id, sign(own, "ssmmessages"), spoil),
+        door.create_channel("data", session.id, sign(own, "ssmmessages"), spoil),
+    ):
+        assert answer.status in REFUSED, answer
+        assert answer.code, answer
+        assert not answer.token
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        door.dial_control(node.id, sign(own, "ssmmessages"), spoil)
+    assert refused.value.status_code in REFUSED
+
+
+@pytest.mark.parametrize("service", ["ssm", "sts", "ec2messages", "ssmmessages"])
+def test_a_signature_for_one_service_opens_no_other(door, node, session, service):
+    admin, own = hmac(*door.admin, service=service), hmac(*node.credentials, service=service)
+    answers = {
+        "ssm": door.call("DescribeSessions", {"State": "Active"}, admin),
+        "sts": door.request("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15",
+                            {"Content-Type": "application/x-www-form-urlencoded"}, admin),
+        "ec2messages": door.call("GetEndpoint", {"Protocol": "1.0", "Destination": node.id}, own,
+                                 prefix="EC2WindowsMessageDeliveryService"),
+        "ssmmessages": door.create_channel("data", session.id, own),
+    }
+    for name, answer in answers.items():
+        assert (answer.status < 300) == (name == service), (name, answer)
+
+
+def test_a_body_is_what_was_signed(door, node):
+    def spoil(request):
+        request.data = json.dumps({"State": "History"})
+    answer = door.call("DescribeSessions", {"State": "Active"}, spoil=spoil)
+    assert answer.status in REFUSED, answer
+    assert answer.code == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize("how", [how for how in WRONGLY_SIGNED if how not in ("not at all", "with another key")])
+def test_a_data_channel_with_a_right_token_is_closed_when_its_upgrade_is_signed(door, node, how):
+    make, spoil = WRONGLY_SIGNED[how]
+    identity = (*door.admin, None)
+    sign = make(*identity, "ssmmessages") if make else hmac(*door.admin, service="ssmmessages")
+    session, token = door.start(node.id)
+    client = Client(door, session, token, sign=sign, spoil=spoil)
+    if how in ("by a path that is none", "with rubbish", "with a bearer's word"):
+        # A key that nobody here has, or another scheme, is no signature of ours; the token decides.
+        client.drop()
+    else:
+        assert client.ends(), "told why"
+    door.call("TerminateSession", {"SessionId": session})
+
+
+# --- activations ----------------------------------------------------------------------------------------------------
+
+
+def test_an_activation_registers_as_many_as_it_says_however_many_ask_at_once(door):
+    activation = activate(door, RegistrationLimit=10)
+    keys = [new_key() for _ in range(16)]
+    answers = at_once(len(keys), lambda index: register(door, activation, keys[index]))
+    won = [answer.json["InstanceId"] for answer in answers if answer.status == 200]
+    assert len(won) == len(set(won)) == 10
+    assert {answer.code for answer in answers if answer.status != 200} == {"InvalidActivation"}
+    assert register(door, activation, new_key()).code == "InvalidActivation"
+    filters = [{"FilterKey": "ActivationIds", "FilterValues": [activation["ActivationId"]]}]
+    listed = door.call("DescribeActivations", {"Filters": filters}).json["ActivationList"]
+    assert listed[0]["RegistrationsCount"] == 10
+    for one in won:
+        door.call("DeregisterManagedInstance", {"InstanceId": one})
+
+
+def test_an_activation_that_was_used_is_worth_nothing_more(door, node):
+    activation = activate(door)
+    key = new_key()
+    first = register(door, activation, key)
+    assert first.status == 200
+    assert register(door, activation, key).status in REFUSED
+    assert register(door, activation, new_key()).code == "InvalidActivation"
+    again = activate(door)
+    assert register(door, again, node.key).code == "PublicKeyAlreadyRegistered", "nobody becomes a node that is there"
+    assert register(door, {**again, "ActivationCode": again["ActivationCode"].swapcase()}, new_key()).status in REFUSED
+    assert register(door, {**again, "ActivationId": activation["ActivationId"]}, new_key()).status in REFUSED
+    door.call("DeleteActivation", {"ActivationId": again["ActivationId"]})
+    assert register(door, again, new_key()).code == "InvalidActivation"
+
+
+def test_an_activation_that_expired_registers_nobody(door, idlers):
+    activation = idlers["activation"]
+    filters = [{"FilterKey": "ActivationIds", "FilterValues": [activation["ActivationId"]]}]
+    eventually(lambda: door.call("DescribeActivations", {"Filters": filters}).json["ActivationList"][0]["Expired"])
+    assert register(door, activation, new_key()).code == "ActivationExpired"
+
+
+# --- one node as another --------------------------------------------------------------------------------------------
+
+
+def test_a_node_gets_no_control_channel_of_anothers(door, node, other):
+    assert door.create_channel("control", node.id, other.signed()).code == "AccessDeniedException"
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        door.dial_control(node.id, other.signed())
+    assert refused.value.status_code == 403
+    stolen = door.create_channel("control", node.id, node.signed()).token
+    channel = door.dial_control(other.id, other.signed())
+    channel.text({"MessageSchemaVersion": "1.0", "RequestId": "a", "TokenValue": stolen})
+    assert channel.ends() is None
+    assert door.call("GetConnectionStatus", {"Target": node.id}).json["Status"] == "connected"
+    assert door.create_channel("control", node.id, hmac(*door.admin, service="ssmmessages")).status == 403
+
+
+def test_a_node_gets_no_session_of_anothers(door, node, other, session):
+    denied = door.create_channel("data", session.id, other.signed())
+    assert denied.code == "AccessDeniedException"
+    unknown = door.create_channel("data", "admin-00000000000000000", other.signed())
+    assert unknown.body.replace("admin-00000000000000000", session.id) == denied.body, "ids are not to be found by asking"
+
+    stolen = node.data_token(session.id)
+    thief = NodeEnd(door, session.id, stolen, other.id, other.signed())
+    thief.send(b"echo pwned")
+    assert thief.ends()
+    session.works()
+    own = NodeEnd(door, session.id, stolen, node.id, node.signed())
+    assert own.ends(), "a token that was shown is used up"
+    for sign in (None, hmac(*door.admin, service="ssmmessages"), other.signed()):
+        assert NodeEnd(door, session.id, node.data_token(session.id), node.id, sign).ends()
+    session.works()
+
+
+NOT_A_NODES = {
+    "StartSession": {"Target": "OTHER"}, "ResumeSession": {"SessionId": "SESSION"},
+    "TerminateSession": {"SessionId": "SESSION"}, "DescribeSessions": {"State": "Active"},
+    "DescribeInstanceInformation": {}, "DescribeInstanceProperties": {}, "GetConnectionStatus": {"Target": "OTHER"},
+    "CreateActivation": {"IamRole": "R"}, "DescribeActivations": {},
+    "DeleteActivation": {"ActivationId": "a1b2c3d4-0000-4000-8000-000000000000"},
+    "DeregisterManagedInstance": {"InstanceId": "OTHER"},
+    "UpdateManagedInstanceRole": {"InstanceId": "OTHER", "IamRole": "R"},
+    "UpdateInstanceInformation": {"InstanceId": "OTHER", "AgentVersion": "3.3.0.0", "AgentStatus": "Active"},
+    "AddTagsToResource": {"ResourceType": "ManagedInstance", "ResourceId": "OTHER", "Tags": [{"Key": "k", "Value": "v"}]},
+    "RemoveTagsFromResource": {"ResourceType": "ManagedInstance", "ResourceId": "OTHER", "TagKeys": ["k"]},
+    "ListTagsForResource": {"ResourceType": "ManagedInstance", "ResourceId": "OTHER"},
+    "WatchSession": {"SessionId": "SESSION"}, "AttachSession": {"SessionId": "SESSION"},
+    "RequestManagedInstanceRoleToken": {"Fingerprint": "x"},
+    "UpdateManagedInstancePublicKey": {"NewPublicKey": "A" * 392, "NewPublicKeyType": "Rsa"},
+}
+
+
+def test_a_nodes_credentials_do_nothing_of_a_persons(door, node, other, session):
+    for name, input in NOT_A_NODES.items():
+        for owner in (node, other):
+            # Its own node and session are no exception.
+            input = {key: {"OTHER": node.id, "SESSION": session.id}.get(value, value) if isinstance(value, str) else value
+                     for key, value in input.items()}
+            if name == "UpdateInstanceInformation" and owner is node:
+                continue
+            prefix = "Drawbridge" if name in ("WatchSession", "AttachSession") else "AmazonSSM"
+            answer = door.call(name, input, owner.signed("ssm"), prefix=prefix)
+            assert answer.code == "AccessDeniedException", (name, answer)
+            by_key = door.call(name, input, rsa_pss(owner.id, owner.key), prefix=prefix)
+            if name not in ("RequestManagedInstanceRoleToken", "UpdateManagedInstancePublicKey"):
+                assert by_key.code == "AccessDeniedException", (name, by_key)
+    session.works()
+
+
+def test_a_nodes_role_is_given_to_its_own_key_and_machine_only(door, node, other):
+    assert node.ask_role_token(key=other.key).code == "InvalidSignatureException"
+    assert node.ask_role_token(fingerprint=other.fingerprint).code == "MachineFingerprintDoesNotMatch"
+    assert node.ask_role_token(node=other.id).code == "InvalidSignatureException"
+    assert node.ask_role_token(node="mi-00000000000000000").status in REFUSED
+    asked = {"Fingerprint": node.fingerprint}
+    for sign in (
+        hmac(*door.admin), node.signed("ssm"), False,
+        # The public key is no secret, and must not do for one.
+        hmac(node.id, node.key.public_key().public_numbers().n.to_bytes(256, "big").hex()), hmac(node.id, ""),
+    ):
+        answer = door.call("RequestManagedInstanceRoleToken", asked, sign)
+        assert answer.status in REFUSED, answer
+    assert node.ask_role_token().status == 200
+
+
+def test_a_nodes_session_token_is_sealed(door, node, other):
+    key, secret, token = node.credentials
+
+    def refused(*credentials):
+        answer = door.create_channel("control", node.id, hmac(*credentials, service="ssmmessages"))
+        assert answer.status in REFUSED, answer
+
+    refused(key, secret)
+    refused(key, secret, other.credentials[2])
+    refused(other.credentials[0], secret, token)
+    refused(*door.admin, token)
+    for index in range(0, len(token), 17):
+        refused(key, secret, token[:index] + ("A" if token[index] != "A" else "B") + token[index + 1:])
+    refused(key, secret, token[:-4])
+    refused(key, secret, token * 2)
+
+
+def test_a_node_that_was_removed_is_out_at_once(door):
+    gone = Node(door).connect()
+    joined = Session(door, gone)
+    joined.works()
+    assert door.call("DeregisterManagedInstance", {"InstanceId": gone.id}).status == 200
+    assert gone.control.ends() is None
+    joined.client.ends()
+    assert door.create_channel("control", gone.id, gone.signed()).status in REFUSED
+    assert door.create_channel("data", joined.id, gone.signed()).status in REFUSED
+    assert gone.ask_role_token().status in REFUSED
+    assert door.call("StartSession", {"Target": gone.id}).code == "TargetNotConnected"
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------------
+
+
+def changed(token):
+    """A token with its last bit changed that is still part of its alphabet."""
+    return ("B" if token[0] == "A" else "A") + token[1:]
+
+
+NOT_THE_TOKEN = {
+    "cut short": lambda token: token[:-1], "made longer": lambda token: token + "A", "changed": changed,
+    "in another case": str.swapcase, "padded": lambda token: token + "=", "with space": lambda token: f" {token}",
+    "with a NUL": lambda token: token + "\0", "empty": lambda _: "", "a pattern": lambda _: "%",
+    "a number": lambda _: 1, "nothing": lambda _: None, "a list": lambda token: [token],
+}
+
+
+@pytest.mark.parametrize("how", NOT_THE_TOKEN)
+def test_a_clients_token_opens_nothing(door, node, how):
+    session, token = door.start(node.id)
+    assert Client(door, session, NOT_THE_TOKEN[how](token)).ends(), "told why"
+    right = Client(door, session, token)
+    node.is_asked_to_start(session)
+    end = node.join(session)
+    end.send(b"hello")
+    assert right.hear() == b"hello", "a guess does not use up the real one"
+    door.call("TerminateSession", {"SessionId": session})
+
+
+def test_a_clients_token_opens_its_session_once(door, node, session):
+    assert Client(door, session.id, session.token).ends(), "used already"
+    session.works()
+    second, token = door.start(node.id)
+    assert Client(door, session.id, token).ends(), "another session's"
+    assert Client(door, second, token).ends(), "shown, so used up"
+    for token, sign in (
+        (door.start(node.id)[1], None), (node.data_token(session.id), None),
+        (door.create_channel("control", node.id, node.signed()).token, None),
+        (door.admin[1], None), (node.credentials[2], None),
+    ):
+        assert Client(door, session.id, token, sign=sign).ends()
+    session.works()
+
+
+def test_a_clients_token_does_not_open_the_nodes_end(door, node, other):
+    for sign in (None, node.signed(), other.signed()):
+        session, token = door.start(node.id)
+        assert NodeEnd(door, session, token, node.id, sign).ends()
+        assert Client(door, session, token).ends(), "shown, so used up"
+        door.call("TerminateSession", {"SessionId": session})
+
+
+def test_a_nodes_token_does_not_open_the_clients_end(door, node, other, session):
+    for sign in (None, hmac(*door.admin, service="ssmmessages"), other.signed()):
+        assert Client(door, session.id, node.data_token(session.id), sign=sign).ends()
+    session.works()
+
+
+def test_of_clients_that_race_with_one_token_one_wins(door, node):
+    session, token = door.start(node.id)
+    racers = [None] * 8
+
+    def race(index):
+        racers[index] = Client(door, session, token)
+        return racers[index].receive().message_type
+
+    def feed():
+        node.is_asked_to_start(session)
+        node.join(session).send(b"hello")
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    answers = at_once(len(racers), race)
+    feeder.join()
+    assert sorted(answers) == ["channel_closed"] * 7 + ["output_stream_data"]
+    door.call("TerminateSession", {"SessionId": session})
+
+
+def test_an_older_resume_token_is_worth_nothing_after_a_newer_one(door, session):
+    resume = {"SessionId": session.id}
+    stolen = door.call("ResumeSession", resume).json["TokenValue"]
+    newer = door.call("ResumeSession", resume).json["TokenValue"]
+    assert Client(door, session.id, stolen, session.client.client_id).ends()
+    session.works()
+    session.client = Client(door, session.id, newer, session.client.client_id).continues(session.client)
+    session.works()
+    assert Client(door, session.id, newer, session.client.client_id).ends(), "and the newer one once"
+    session.works()
+
+
+def test_a_stolen_resume_token_does_not_show_another_client_the_session(door, session):
+    stolen = door.call("ResumeSession", {"SessionId": session.id}).json["TokenValue"]
+    thief = Client(door, session.id, stolen)
+    thief.send(b"pwned")
+    assert "taken over" in thief.ends()
+    session.works()
+
+
+def test_an_ended_session_is_not_resumed(door, node):
+    over = Session(door, node)
+    token = door.call("ResumeSession", {"SessionId": over.id}).json["TokenValue"]
+    node_token = node.data_token(over.id)
+    over.finish()
+    eventually(lambda: door.state(over.id) == "Terminated")
+    assert "TokenValue" not in door.call("ResumeSession", {"SessionId": over.id}).json
+    assert Client(door, over.id, token, over.client.client_id).ends()
+    assert NodeEnd(door, over.id, node_token, node.id, node.signed()).ends()
+    refused = door.create_channel("data", over.id, node.signed())
+    assert refused.status != 201 and "Session is already terminated" in refused.body
+    assert door.call("ResumeSession", {"SessionId": "admin-00000000000000000"}).code == "DoesNotExistException"
+
+
+def test_a_watcher_only_looks(dev, door, node):
+    watched = Session(door, node)
+    given = door.call("WatchSession", {"SessionId": watched.id}, prefix="Drawbridge").json
+    watcher = Client(door, watched.id, given["TokenValue"])
+    watched.end.send(b"seen by all")
+    assert watcher.hear() == b"seen by all"
+    assert watched.client.hear() == b"seen by all"
+    watcher.send(b"rm -rf /\n")
+    watcher.send(json.dumps({"cols": 1, "rows": 1}).encode(), SIZE)
+    watcher.say(encode("agent_session_state", {"SessionState": "Terminating", "SessionId": watched.id}))
+    watched.works()
+    watcher.hear()
+    watcher.say(encode("channel_closed", {"SessionId": watched.id, "Output": ""}))
+    assert watcher.ends() is None, "that was goodbye for the watcher alone"
+    watched.works()
+    watched.finish()
+    assert faults(dev, watched.id)["watcher_input"] >= 2
+
+
+# --- frames ---------------------------------------------------------------------------------------------------------
+
+
+def flipped(payload, bit):
+    digest = bytearray(hashlib.sha256(payload).digest())
+    digest[bit // 8] ^= 1 << bit % 8
+    return bytes(digest)
+
+
+#: What is sent in the place of a stream's frame (its type, its next number), and what it is counted as.
+BAD_FRAMES = {
+    "no header": (lambda kind, number: encode(kind, b"x", number, payload_type=OUTPUT, header_length=0), "undecodable"),
+    "a header one byte short": (lambda kind, number: encode(kind, b"x", number, header_length=115), "undecodable"),
+    "a header one byte long": (lambda kind, number: encode(kind, b"x", number, header_length=117), "undecodable"),
+    "a header past 32 bits": (lambda kind, number: encode(kind, b"x", number, header_length=0xFFFFFFFB), "undecodable"),
+    "the longest header": (lambda kind, number: encode(kind, b"x", number, header_length=0xFFFFFFFF), "undecodable"),
+    "fewer bytes than announced": (lambda kind, number: encode(kind, b"x", number, length=2), "undecodable"),
+    "more bytes than announced": (lambda kind, number: encode(kind, b"xy", number, length=1), "undecodable"),
+    "bytes after an empty payload": (lambda kind, number: encode(kind, b"x", number, length=0), "undecodable"),
+    "1 GiB announced": (lambda kind, number: encode(kind, b"x", number, length=1 << 30), "undecodable"),
+    "no frame at all": (lambda kind, number: b"", "undecodable"),
+    "half a header": (lambda kind, number: encode(kind, b"x", number)[:60], "undecodable"),
+    "a created date of zero": (lambda kind, number: encode(kind, b"x", number, created=0), "undecodable"),
+    "no message type": (lambda kind, number: encode(b" " * 32, b"x", number), "undecodable"),
+    "the first bit of the digest wrong": (lambda kind, number: encode(kind, b"x", number, digest=flipped(b"x", 0)), "bad_digest"),
+    "the last bit of the digest wrong": (lambda kind, number: encode(kind, b"x", number, digest=flipped(b"x", 255)), "bad_digest"),
+    "another payload's digest": (lambda kind, number: encode(kind, b"x", number, digest=flipped(b"y", 7)), "bad_digest"),
+    "a type of the future": (lambda kind, number: encode("self_destruct", b"x", number), "unknown_type"),
+    "a type that is not text": (lambda kind, number: encode(b"\xff" * 32, b"x", number), "unknown_type"),
+    "a type with NULs inside": (lambda kind, number: encode(b"a\0b".ljust(32), b"x", number), "unknown_type"),
+    "a type in another case": (lambda kind, number: encode(kind.upper(), b"x", number), "unknown_type"),
+    "number -1": (lambda kind, number: encode(kind, b"x", -1), "out_of_range"),
+    "the least number": (lambda kind, number: encode(kind, b"x", -(1 << 63)), "out_of_range"),
+    "the greatest number": (lambda kind, number: encode(kind, b"x", (1 << 63) - 1), "out_of_range"),
+    "a number a million ahead": (lambda kind, number: encode(kind, b"x", number + 1_000_000), "out_of_range"),
+    "a start order": (lambda kind, number: encode("interactive_shell", b"{}", number), "wrong_direction"),
+    "a pause": (lambda kind, number: encode("pause_publication", b"{}"), "wrong_direction"),
+    "an acknowledgement of the next frame": (
+        lambda kind, number: encode("acknowledge", {
+            "AcknowledgedMessageType": "x", "AcknowledgedMessageId": "00000000-0000-4000-8000-000000000000",
+            "AcknowledgedMessageSequenceNumber": 1 << 40, "IsSequentialMessage": True}, flags=3),
+        "unknown_acknowledgement"),
+    "an acknowledgement that is not JSON": (lambda kind, number: encode("acknowledge", b"\xff{"), "bad_payload"),
+    "an acknowledgement 10 000 lists deep": (lambda kind, number: encode("acknowledge", b"[" * 10_000), "bad_payload"),
+}
+
+
+def test_a_frame_that_breaks_a_rule_is_counted_and_changes_nothing(dev, door, node):
+    joined = Session(door, node)
+    joined.works()
+    expected = collections.Counter()
+    for make, fault in BAD_FRAMES.values():
+        for end in (joined.client, joined.end):
+            end.say(make(end.sends, end.sequence))
+            expected[fault] += 1
+        # What comes next arrives, so nothing of it took its place.
+        joined.works()
+    joined.finish()
+    assert faults(dev, joined.id) == expected
+
+
+@pytest.mark.parametrize("how", [how for how, (_, fault) in BAD_FRAMES.items() if fault in ("bad_digest", "undecodable")])
+def test_a_damaged_frame_is_not_acknowledged(session, how):
+    for end, far in ((session.client, session.end), (session.end, session.client)):
+        end.say(BAD_FRAMES[how][0](end.sends, end.sequence))
+        # An answer to the damaged frame would come before this.
+        far.send(b"round trip")
+        assert end.hear() == b"round trip"
+        assert end.sequence not in end.acknowledged
+    session.works()
+
+
+def test_frames_out_of_order_and_again_are_heard_once_in_order(session):
+    words = [b"%d" % number for number in range(200)]
+    for end, far in ((session.client, session.end), (session.end, session.client)):
+        first = end.sequence
+        frames = [encode(end.sends, word, first + number, payload_type=OUTPUT) for number, word in enumerate(words)]
+        for frame in [*frames[1:][::-1], frames[0], *frames, *frames[::2]]:
+            end.say(frame)
+        end.sequence += len(words)
+        assert [far.hear() for _ in words] == words
+    session.works()
+
+
+def test_a_whole_session_replayed_into_another_is_not_heard_again(door, node, session):
+    recorded = [encode("input_stream_data", b"%d" % number, number, payload_type=OUTPUT) for number in range(50)]
+    for frame in recorded:
+        session.client.say(frame)
+    session.client.sequence = 50
+    session.end.hear_text(b"49")
+    for frame in recorded:
+        session.client.say(frame)
+    session.works()
+
+
+def test_a_flood_of_acknowledgements_keeps_nobody_waiting(dev, door, node, innocent):
+    joined = Session(door, node)
+    joined.works()
+    before = resident(dev)
+    for end in (joined.client, joined.end):
+        joined.works()
+        flood = websocket_frame(encode("acknowledge", {
+            "AcknowledgedMessageType": end.hears, "AcknowledgedMessageId": "00000000-0000-4000-8000-000000000000",
+            "AcknowledgedMessageSequenceNumber": 4_000_000, "IsSequentialMessage": True}, flags=3))
+        for _ in range(50):
+            end.raw(flood * 1000)
+        joined.works()
+    assert resident(dev) - before < 32 * MIB
+    joined.finish()
+    assert faults(dev, joined.id) == {"unknown_acknowledgement": 100_000}
+
+
+def test_a_flood_of_frames_far_ahead_fills_no_memory(dev, session):
+    before = resident(dev)
+    for end in (session.client, session.end):
+        payload = bytes(60_000)
+        for number in range(2000):
+            end.say(encode(end.sends, payload, end.sequence + 2 + number * 2, payload_type=OUTPUT))
+        session.end.send(b"still there") if end is session.client else session.client.send(b"still there")
+    assert session.client.hear() == b"still there"
+    assert resident(dev) - before < 96 * MIB
+
+
+# --- websockets -----------------------------------------------------------------------------------------------------
+
+#: Bytes that break RFC 6455 or the server's bounds, and the codes with which the server may close.
+BAD_WEBSOCKET = {
+    "2^63 bytes announced": (websocket_frame(announced=1 << 63), (1002, 1009)),
+    "2^64 - 1 bytes announced": (websocket_frame(announced=(1 << 64) - 1), (1002, 1009)),
+    "1 GiB announced": (websocket_frame(announced=1 << 30), (1009,)),
+    "1 GiB announced in parts": (
+        websocket_frame(bytes(60_000), fin=False) + websocket_frame(announced=1 << 30, opcode=0), (1009,)),
+    "a frame without a mask": (websocket_frame(b"x" * 8, masked=False), (1002,)),
+    "the first reserved bit": (websocket_frame(b"x", reserved=4), (1002,)),
+    "the second reserved bit": (websocket_frame(b"x", reserved=2), (1002,)),
+    "the third reserved bit": (websocket_frame(b"x", reserved=1), (1002,)),
+    "an opcode of no meaning": (websocket_frame(b"x", opcode=3), (1002,)),
+    "a control opcode of no meaning": (websocket_frame(b"x", opcode=11), (1002,)),
+    "a ping in parts": (websocket_frame(b"x", opcode=PING, fin=False), (1002,)),
+    "a ping of 126 bytes": (websocket_frame(bytes(126), opcode=PING), (1002,)),
+    "the rest of nothing": (websocket_frame(b"x", opcode=0), (1002,)),
+    "a message inside a message": (websocket_frame(b"x", fin=False) + websocket_frame(b"y"), (1002,)),
+    "a second text": (websocket_frame(b"{}", opcode=TEXT), (None, 1000)),
+    "a text that is not UTF-8": (websocket_frame(b"\xff\xfe", opcode=TEXT), (1007,)),
+    "a goodbye of one byte": (websocket_frame(b"x", opcode=CLOSE), (None, 1000, 1002)),
+    "2 MiB in one message": (websocket_frame(bytes(2 * MIB)), (None, 1009)),
+}
+
+
+@pytest.mark.parametrize("how", BAD_WEBSOCKET)
+def test_a_socket_is_closed_and_its_session_goes_on_after(dev, door, other, session, how):
+    before = resident(dev)
+    data, codes = BAD_WEBSOCKET[how]
+    seen = set()
+    for attacked in (session.client, session.end, other.control):
+        with contextlib.suppress(OSError):
+            attacked.raw(data)
+        attacked.ends()
+        seen.add(attacked.close_code)
+    # A reset may overtake the code, but not thrice.
+    assert seen <= {*codes, None} and seen & set(codes)
+    other.connect()
+    session.resume()
+    session.rejoin()
+    session.works()
+    assert resident(dev) - before < 32 * MIB
+
+
+#: What comes first on a channel in the place of the text frame.
+BAD_FIRST = {
+    "binary": (b"\0" * 200, BINARY), "a frame": (encode("input_stream_data", b"id\n", payload_type=OUTPUT), BINARY),
+    "1 MiB of text": (json.dumps({"TokenValue": "x" * MIB}), TEXT), "no JSON": ("hello", TEXT), "nothing": ("", TEXT),
+    "a list": ("[]", TEXT), "no token": ('{"MessageSchemaVersion":"1.0","RequestId":"x","ClientId":"x"}', TEXT),
+    "10 000 lists": ("[" * 8000, TEXT), "a token of objects": ('{"TokenValue":{"a":1},"ClientId":"x"}', TEXT),
+    "a goodbye": (b"", CLOSE), "two tokens": ('{"TokenValue":"a","TokenValue":"b","ClientId":"x"}', TEXT),
+}
+
+
+@pytest.mark.parametrize("how", BAD_FIRST)
+def test_a_channel_does_not_open_with(door, node, session, how):
+    data, opcode = BAD_FIRST[how]
+    for opened in (door.dial_data(session.id), door.dial_data(session.id, node.signed()),
+                   door.dial_control(node.id, node.signed())):
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            opened.say(data, opcode)
+        opened.ends()
+    session.works()
+    assert door.call("GetConnectionStatus", {"Target": node.id}).json["Status"] == "connected"
+
+
+BAD_NAMES = ["..", ".", "../../etc/passwd", "..%2f..%2froot.key", "%00", "a%00b", "%ff%fe", "%2e%2e%2f", "x" * 4096,
+             "/etc/passwd", "admin-00000000000000000/..", "%252e%252e", "", "admin-0000000000000000%30%0d%0aX:1", "~root", "*"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES, ids=range(len(BAD_NAMES)))
+def test_a_name_that_is_a_path_names_nothing(door, node, session, name):
+    token = door.call("ResumeSession", {"SessionId": session.id}).json["TokenValue"]
+    try:
+        channel = door.dial(f"/v1/data-channel/{name}?role=publish_subscribe")
+    except websocket.WebSocketBadStatusException as refused:
+        assert refused.status_code in (400, 404)
+    else:
+        channel.text({"TokenValue": token, "ClientId": "x"})
+        assert channel.ends()
+    for kind in ("control", "data"):
+        answer = door.request("POST", f"/v1/{kind}-channel/{name}", "{}", {"Content-Type": "application/json"},
+                              node.signed())
+        assert answer.status in (400, 403, 404), answer
+    for operation, member in (("StartSession", "Target"), ("ResumeSession", "SessionId"), ("StartSession", "DocumentName"),
+                              ("TerminateSession", "SessionId"), ("GetConnectionStatus", "Target")):
+        answer = door.call(operation, {member: name} if member == "SessionId" else {"Target": node.id, member: name})
+        if answer.status == 200:
+            # The end of what is not there is no error.
+            assert answer.json in ({"SessionId": name}, {"Target": name, "Status": "notconnected"}), (operation, answer)
+        else:
+            assert answer.status == 400, (operation, answer)
+    session.works()
+
+
+# --- HTTP -----------------------------------------------------------------------------------------------------------
+
+
+def asked(door, data, stream=None):
+    """The whole answer to raw bytes over TLS; empty when the connection is just closed."""
+    opened = stream or door.tls()
+    answer = b""
+    with contextlib.suppress(OSError):
+        opened.sendall(data)
+    with contextlib.suppress(OSError):
+        while more := opened.recv(65536):
+            answer += more
+    opened.close()
+    return answer
+
+
+def post(headers=b"", body=b"", path=b"/", method=b"POST", version=b"HTTP/1.1"):
+    return (method + b" " + path + b" " + version + b"\r\nHost: localhost\r\n"
+            b"X-Amz-Target: AmazonSSM.DescribeSessions\r\nConnection: close\r\n" + headers + b"\r\n" + body)
+
+
+BAD_REQUESTS = {
+    "17 KiB of headers": post(b"X-Long: " + b"x" * 17 * 1024 + b"\r\n"),
+    "1000 headers": post(b"".join(b"X-%d: 1\r\n" % number for number in range(1000))),
+    "a path of 20 KiB": post(path=b"/" + b"x" * 20 * 1024),
+    "2 MiB announced": post(b"Content-Length: 2097152\r\n"),
+    "2 MiB in chunks": post(b"Transfer-Encoding: chunked\r\n", b"10000\r\n" + bytes(65536) + b"\r\n" + (
+        b"10000\r\n" + bytes(65536) + b"\r\n") * 31 + b"0\r\n\r\n"),
+    "two hosts": post(b"Host: other\r\nContent-Length: 2\r\n", b"{}"),
+    "two lengths": post(b"Content-Length: 2\r\nContent-Length: 3\r\n", b"{}"),
+    "a list of lengths": post(b"Content-Length: 2, 3\r\n", b"{}"),
+    "a length below zero": post(b"Content-Length: -1\r\n"),
+    "a length with a sign": post(b"Content-Length: +2\r\n", b"{}"),
+    "a length past 64 bits": post(b"Content-Length: 99999999999999999999999\r\n"),
+    "a length and chunks": post(b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+    "chunks of rubbish": post(b"Transfer-Encoding: chunked\r\n", b"zz\r\n{}\r\n"),
+    "a chunk past 64 bits": post(b"Transfer-Encoding: chunked\r\n", b"fffffffffffffffff\r\n"),
+    "another coding": post(b"Transfer-Encoding: gzip\r\n", b"{}"),
+    "a header over two lines": post(b"X-A: 1\r\n 2\r\n"),
+    "a header with a NUL": post(b"X-A: \0\r\n"),
+    "a header with a space": post(b"X-A : 1\r\n"),
+    "a header without a colon": post(b"X-A\r\n"),
+    "no version": b"GET /\r\n\r\n",
+    "a version of the future": post(version=b"HTTP/9.9"),
+    "HTTP/2 unasked": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(64),
+    "rubbish": bytes(range(256)) * 8,
+    "a TLS greeting inside TLS": b"\x16\x03\x01\x02\0" + bytes(512),
+    **{f"path {path.decode()}": post(path=path) for path in (
+        b"//", b"/..", b"/../", b"/../../root.key", b"/./", b"/%2e%2e/root.key", b"/v1", b"/v1/", b"/v1//control-channel/x",
+        b"/v1/control-channel/../data-channel/x", b"/health/../", b"/?x=%zz", b"*", b"http://other/", b"/\x7f", b"\\")},
+    **{f"method {method.decode()}": post(method=method) for method in (
+        b"PUT", b"DELETE", b"PATCH", b"HEAD", b"OPTIONS", b"TRACE", b"CONNECT", b"post", b"PROPFIND", b"X" * 300, b"")},
+}
+
+
+@pytest.mark.parametrize("how", BAD_REQUESTS)
+def test_a_request_is_refused_that_has(dev, door, how):
+    before = resident(dev)
+    answer = asked(door, BAD_REQUESTS[how])
+    status = re.match(rb"HTTP/1\.[01] (\d{3}) ", answer)
+    assert status or not answer, answer[:200]
+    assert not status or 400 <= int(status.group(1)) < 500, answer[:400]
+    assert answer.count(b"HTTP/1.1 ") <= 1, "nothing behind a bad request is answered"
+    assert resident(dev) - before < 16 * MIB
+
+
+def test_a_request_hidden_behind_another_is_not_answered(door):
+    hidden = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for headers, body in (
+        (b"Content-Length: 2\r\nContent-Length: %d\r\n" % len(hidden), hidden),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", b"0\r\n\r\n" + hidden),
+        (b"Transfer-Encoding: xchunked\r\n", hidden),
+        (b"Transfer-Encoding: chunked\r\n", b"0\n\n" + hidden),
+    ):
+        request = post(headers, body).replace(b"Connection: close\r\n", b"")
+        with door.tls() as opened:
+            opened.settimeout(5)
+            answer = asked(door, request, opened)
+        assert b"\r\n\r\nok\n" not in answer, (headers, answer)
+
+
+def test_a_header_that_is_not_signed_for_carries_no_identity(door, node):
+    _, _, token = node.credentials
+
+    def smuggle(request):
+        request.headers["X-Amz-Security-Token"] = token
+    assert door.call("DescribeSessions", {"State": "Active"}, spoil=smuggle).status in REFUSED
+
+    request_headers = {}
+
+    def keep(request):
+        hmac(*door.admin)(request)
+        request_headers.update(request.headers.items())
+    door.call("DescribeSessions", {"State": "Active"}, keep)
+    signed = "".join(f"{name}: {value}\r\n" for name, value in request_headers.items())
+    for extra in (f"Authorization: {request_headers['Authorization']}\r\n", "Host: other\r\n",
+                  f"X-Amz-Date: {request_headers['X-Amz-Date']}\r\n", "X-Amz-Target: AmazonSSM.DescribeActivations\r\n"):
+        body = b'{"State": "Active"}'
+        head = f"POST / HTTP/1.1\r\n{signed}{extra}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        answer = asked(door, head.encode() + body)
+        assert answer.startswith(b"HTTP/1.1 4"), (extra, answer)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_old_tls_and_no_tls_get_no_answer(door):
+    for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        old.minimum_version = old.maximum_version = version
+        with door.tcp() as opened, pytest.raises(ssl.SSLError) as refused:
+            old.wrap_socket(opened)
+        assert "PROTOCOL_VERSION" in str(refused.value) or "ALERT" in str(refused.value), refused.value
+    for said in (b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", bytes(1000), b"\x16\x03\x01\xff\xff" + bytes(70_000),
+                 b"SSH-2.0-OpenSSH_9.2\r\n"):
+        answer = asked(door, said, door.tcp())
+        assert b"HTTP" not in answer
+        assert len(answer) < 100, "an alert at most"
+
+
+def test_a_certificate_is_for_this_server_only(door):
+    for context, name in ((ssl.create_default_context(), "127.0.0.1"),
+                          (ssl.create_default_context(cafile=door.bundle), "ssm.us-east-1.amazonaws.com")):
+        with door.tcp() as opened, pytest.raises(ssl.SSLCertVerificationError):
+            context.wrap_socket(opened, server_hostname=name)
+
+
+# --- nodes and clients that say too much ----------------------------------------------------------------------------
+
+
+def test_a_node_ends_its_own_session_only_and_once(door, node, other, session):
+    for status in ("Success", "Failed", "TimedOut", "Nonsense"):
+        other.complete(session.id, status)
+    session.works()
+    victim = Session(door, other)
+    victim.works()
+    # The session is the channel's, whatever is said on it.
+    session.end.state(victim.id, "Connected")
+    session.works()
+    session.end.state(victim.id, "Terminating")
+    session.end.state(session.id, "Terminating")
+    closed = 0
+    while frame := session.client.receive():
+        closed += frame.message_type == "channel_closed"
+    assert closed == 1
+    node.complete(session.id)
+    node.complete(session.id)
+    victim.works()
+    assert eventually(lambda: door.state(session.id) == "Terminated")
+    assert door.state(victim.id) == "Connected"
+    victim.finish()
+
+
+def test_a_report_of_nothing_is_answered_or_ignored(node, session):
+    for task in ("", "../../x", "admin-00000000000000000", "x" * 10_000, "\0"):
+        node.complete(task)
+    for said in (encode("agent_task_complete", b"{"), encode("agent_task_complete", b"[" * 9000), encode("x" * 32, b"y"),
+                 encode("agent_job_reply", b"\xff"), encode("channel_closed", {"SessionId": session.id}),
+                 encode("agent_task_acknowledge", b"{}"), encode("input_stream_data", b"id\n"), b"", b"\xff" * 119):
+        node.control.say(said)
+    node.complete("admin-00000000000000000")
+    session.works()
+
+
+def test_neither_end_speaks_for_the_other(dev, door, node):
+    joined = Session(door, node)
+    joined.works()
+    closed = {"MessageType": "channel_closed", "SessionId": joined.id, "Output": "pwned", "SchemaVersion": 1}
+    joined.client.say(encode("output_stream_data", b"pwned", joined.client.expected, payload_type=OUTPUT))
+    joined.client.say(encode("agent_session_state", {"SchemaVersion": 1, "SessionState": "Terminating",
+                                                     "SessionId": joined.id}))
+    joined.client.say(encode("agent_task_complete", {"TaskId": joined.id, "FinalTaskStatus": "Success"}))
+    joined.client.say(encode("channel_closed", closed))
+    joined.end.say(encode("input_stream_data", b"pwned", joined.end.expected, payload_type=OUTPUT))
+    joined.end.say(encode("channel_closed", closed))
+    joined.end.say(encode("drawbridge_hello", {}))
+    joined.works()
+    joined.finish()
+    assert faults(dev, joined.id) == {"wrong_direction": 7}
+
+
+def test_a_node_keeps_its_shell_whatever_its_user_sends(dev, door):
+    session, token = door.start(dev.node)
+    client = Client(door, session, token)
+    client.hear()
+    size = lambda columns, rows: json.dumps({"cols": columns, "rows": rows}).encode()
+    for payload, payload_type in (
+        (size(0, 0), SIZE), (size(65535, 65535), SIZE), (size(-1, -1), SIZE), (size(1 << 40, 1), SIZE),
+        (b'{"cols":NaN,"rows":1}', SIZE), (b"{}", SIZE), (b"[" * 9000, SIZE), (b'{"cols":1,"x":"' + b"x" * 900_000 + b'"}', SIZE),
+        (b"\0\0\0", FLAG), (b"\xff" * 4, FLAG), (b"\xff" * 100, FLAG), (b"{}", 6), (b"\xff", 9), (b"{}", 5), (b"x", 0),
+        (b"x", 99), (b"x", 0xFFFFFFFF), (b"stty rows 30 cols 100; echo a''live\n", OUTPUT),
+    ):
+        client.send(payload, payload_type)
+    client.hear_text(b"alive")
+    client.send(b"exit\n")
+    client.ends()
+    eventually(lambda: door.state(session) == "Terminated")
+
+
+# --- what is left afterwards ----------------------------------------------------------------------------------------
+
+
+def test_those_who_say_nothing_are_shown_out(idlers):
+    def gone(one, deadline):
+        one.settimeout(max(idlers["opened"] + deadline - time.monotonic(), 1))
+        try:
+            while one.recv(4096):
+                pass
+        except TimeoutError:
+            return False
+        except OSError:
+            pass
+        return True
+
+    assert all(gone(one, 15) for one in idlers["silent"]), "a TLS handshake has 10 s"
+    for channel in ("upgraded", "control"):
+        assert gone(idlers[channel].socket.sock, 15), "a first text frame has 10 s"
+    for request in ("no_request", "trickling"):
+        assert gone(idlers[request], 40), "headers have 30 s"
+
+
+def test_no_secret_was_written_anywhere(dev, door, innocent):
+    plugin = [entry for entry in pathlib.Path("/proc").iterdir() if entry.name.isdigit() and is_plugin_of(entry, dev)]
+    assert plugin, "the innocent session's plugin runs"
+    secrets = {secret for secret in door.secrets if len(secret) >= 20}
+    for one in plugin:
+        found = re.search(rb'"TokenValue": ?"([^"]+)"', (one / "environ").read_bytes())
+        if found:
+            secrets.add(found.group(1).decode())
+        assert (one / "environ").stat().st_mode & 0o077 == 0
+    assert len(secrets) > 100
+    beginnings = {secret[:16].encode() for secret in secrets}
+    own = door.admin[1].encode()
+
+    def leaked(text, allowed=b""):
+        """Whether any secret begins in any long word."""
+        return [word for word in re.findall(rb"[\w+/=-]{16,}", text)
+                if any(word[start:start + 16] in beginnings for start in range(len(word) - 15)) and not (allowed and allowed in word)]
+
+    assert leaked(b"x" * 5 + next(iter(beginnings)) + b"y"), "the search finds"
+    # The environment file and its copy on the terminal are how a person is given the administrator's key.
+    assert not leaked(dev.log.read_bytes().replace(b"AWS_SECRET_ACCESS_KEY=" + own, b""))
+    assert not leaked("\n".join(door.refusals).encode())
+    assert not leaked(bytes(innocent.raw))
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                assert not leaked((entry / "cmdline").read_bytes()), entry
+    for file in dev.data.rglob("*"):
+        if file.is_file():
+            assert not leaked(file.read_bytes(), own if file.name == "env" else b""), file
+            assert b"unmoved-by-" not in file.read_bytes(), f"{file} shows what a person saw"
+            if file.name != "ca.pem":
+                assert file.stat().st_mode & 0o077 == 0, f"{file} is open to others"
+
+
+def is_plugin_of(entry, dev):
+    with contextlib.suppress(OSError):
+        return b"session-manager-plugin" in (entry / "cmdline").read_bytes() and dev.env["AWS_ENDPOINT_URL"].encode() in (
+            entry / "cmdline").read_bytes()
+    return False
