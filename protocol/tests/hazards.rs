@@ -4,7 +4,7 @@
 //!
 //! | hazard | where |
 //! |---|---|
-//! | 3 (quiet after HandshakeComplete), 9 (start timeout), 20 (answer a node's duplicates), 21 (buffer without a client), 22 (what is not relayed), 23 (newest socket wins) | the relay: `src/data_channel/relay/tests.rs` and `tests/simulation` |
+//! | 3 (quiet after HandshakeComplete), 9 (start timeout), 20 (answer a node's duplicates), 21 (buffer without a client), 22 (what is not relayed), 23 (newest socket wins) | the relay: `relay_hazards.rs` and `tests/simulation` |
 //! | 4 (201 and TokenValue), 13 (StreamUrl keeps routing), 24 (single-use tokens) | `services/ssmmessages` |
 //! | 5, 7, 26, 27, 29, 30, 32 (shapes of the API's answers, ids, documents) | `services/ssm`, `session` |
 //! | 8 (refuse after the upgrade), 15 (answer pings), 25 (ping before the text frame), 33 (signature of the gateway's paths) | `server/gateway`, `server/relay` |

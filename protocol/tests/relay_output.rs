@@ -16,7 +16,7 @@ use relay_rig::*;
 #[test]
 fn forwards_at_once_and_acknowledges_when_durable() {
     let mut rig = Rig::shell();
-    let effects = rig.from_node(output(0, "$ "));
+    let effects = rig.node_sends(output(0, "$ "));
     assert_eq!(to_client(&effects, CLIENT)[0].payload, "$ ");
     assert!(to_node(&effects).is_empty());
     assert_eq!(acknowledged(&to_node(&rig.sync())), [0]);
@@ -26,7 +26,7 @@ fn forwards_at_once_and_acknowledges_when_durable() {
 fn records_and_delivers_the_bytes_of_the_node() {
     let mut rig = Rig::shell();
     let sent = output(0, "$ ");
-    let effects = rig.from_node(sent.clone());
+    let effects = rig.node_sends(sent.clone());
     assert!(effects.contains(&Effect::ToClient {
         conn: CLIENT,
         bytes: sent.clone()
@@ -40,13 +40,13 @@ fn records_and_delivers_the_bytes_of_the_node() {
 #[test]
 fn records_frames_that_come_early_and_delivers_them_in_order() {
     let mut rig = Rig::shell();
-    rig.from_node(output(0, "a"));
-    rig.from_client(ack_output(0));
-    rig.from_client(input(0, "x"));
-    let effects = rig.from_node(output(2, "c"));
+    rig.node_sends(output(0, "a"));
+    rig.client_sends(ack_output(0));
+    rig.client_sends(input(0, "x"));
+    let effects = rig.node_sends(output(2, "c"));
     assert!(to_client(&effects, CLIENT).is_empty());
     assert_eq!(acknowledged(&to_node(&rig.sync())), [0, 2]);
-    let effects = rig.from_node(output(1, "b"));
+    let effects = rig.node_sends(output(1, "b"));
     let reads = rig.answer_reads(&effects);
     let frames = [to_client(&effects, CLIENT), to_client(&reads, CLIENT)].concat();
     assert_eq!(numbers(&frames), [1, 2]);
@@ -55,10 +55,10 @@ fn records_frames_that_come_early_and_delivers_them_in_order() {
 #[test]
 fn acknowledges_a_duplicate_again_once_its_original_is_durable() {
     let mut rig = Rig::shell();
-    rig.from_node(output(0, "a"));
-    assert!(to_node(&rig.from_node(output(0, "a"))).is_empty());
+    rig.node_sends(output(0, "a"));
+    assert!(to_node(&rig.node_sends(output(0, "a"))).is_empty());
     rig.sync();
-    assert_eq!(acknowledged(&to_node(&rig.from_node(output(0, "a")))), [0]);
+    assert_eq!(acknowledged(&to_node(&rig.node_sends(output(0, "a")))), [0]);
     let outputs = rig
         .records
         .iter()
@@ -70,7 +70,7 @@ fn acknowledges_a_duplicate_again_once_its_original_is_durable() {
 fn one_acknowledgement_stands_for_a_group_towards_our_node() {
     let mut rig = Rig::started(with_our_node(shell()), None);
     for sequence in 0..5 {
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
     }
     let acks = acks(&to_node(&rig.sync()));
     assert_eq!(acks.len(), 1);
@@ -81,13 +81,13 @@ fn one_acknowledgement_stands_for_a_group_towards_our_node() {
 fn after_a_reconnect_what_may_have_been_lost_is_acknowledged_along() {
     let mut rig = Rig::shell();
     for sequence in 0..300 {
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
     }
     rig.sync();
     rig.node_connects(NODE);
-    let acks = acknowledged(&to_node(&rig.from_node(output(10, "x"))));
+    let acks = acknowledged(&to_node(&rig.node_sends(output(10, "x"))));
     assert_eq!(acks, (10..138).collect::<Vec<_>>());
-    let acks = acknowledged(&to_node(&rig.from_node(output(10, "x"))));
+    let acks = acknowledged(&to_node(&rig.node_sends(output(10, "x"))));
     assert_eq!(
         acks,
         [10],
@@ -118,7 +118,7 @@ fn whatever_breaks_a_rule_is_counted_and_not_acknowledged() {
         ack_input(99),
     ];
     for message in messages {
-        let effects = rig.from_node(message);
+        let effects = rig.node_sends(message);
         assert!(effects.is_empty(), "{effects:?}");
     }
     let faults = rig.core.faults();
@@ -131,7 +131,7 @@ fn whatever_breaks_a_rule_is_counted_and_not_acknowledged() {
         (1, 1, 2)
     );
     assert_eq!((faults.bad_payload, faults.unknown_acknowledgement), (1, 1));
-    assert_eq!(to_client(&rig.from_node(output(0, "fine")), CLIENT).len(), 1);
+    assert_eq!(to_client(&rig.node_sends(output(0, "fine")), CLIENT).len(), 1);
 }
 
 #[test]
@@ -139,12 +139,12 @@ fn a_client_that_withholds_acknowledgements_stops_at_its_window() {
     let mut rig = Rig::shell();
     let mut sent = 0;
     for sequence in 0..2000 {
-        sent += to_client(&rig.from_node(output(sequence, "x")), CLIENT).len();
+        sent += to_client(&rig.node_sends(output(sequence, "x")), CLIENT).len();
         rig.sync();
     }
     assert_eq!(sent, 512);
-    rig.from_client(ack_output(0));
-    rig.from_client(ack_output(1));
+    rig.client_sends(ack_output(0));
+    rig.client_sends(ack_output(1));
     let limits = shell().limits;
     assert!(
         rig.core.held_bytes() <= limits.tail_bytes + 200_000,
@@ -160,11 +160,11 @@ fn output_beyond_the_tail_is_read_back_from_the_journal() {
     config.limits.tail_bytes = 0;
     let mut rig = Rig::started(config, None);
     for sequence in 0..3 {
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
         rig.sync();
     }
     assert_eq!(rig.core.held_bytes(), 0);
-    let effects = rig.from_client(ack_output(0));
+    let effects = rig.client_sends(ack_output(0));
     assert!(
         effects
             .iter()
@@ -181,10 +181,10 @@ fn a_journal_that_lost_frames_ends_the_session_with_a_reason() {
     config.limits.tail_bytes = 0;
     let mut rig = Rig::started(config, None);
     for sequence in 0..2 {
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
         rig.sync();
     }
-    rig.from_client(ack_output(0));
+    rig.client_sends(ack_output(0));
     let effects = rig.act(|core, now| core.handle_journal_read(CLIENT, Vec::new(), now));
     assert!(
         goodbye(&effects, CLIENT)
@@ -197,8 +197,8 @@ fn a_journal_that_lost_frames_ends_the_session_with_a_reason() {
 #[test]
 fn sends_the_oldest_again_until_it_is_acknowledged() {
     let mut rig = Rig::shell();
-    rig.from_node(output(0, "a"));
-    rig.from_node(output(1, "b"));
+    rig.node_sends(output(0, "a"));
+    rig.node_sends(output(1, "b"));
     let effects = rig.pass_with_pongs(millis(190));
     assert!(to_client(&effects, CLIENT).is_empty());
     let effects = rig.pass_with_pongs(seconds(3));
@@ -207,8 +207,8 @@ fn sends_the_oldest_again_until_it_is_acknowledged() {
         again.len() >= 3 && again.iter().all(|sequence| *sequence == 0),
         "{again:?}"
     );
-    rig.from_client(ack_output(0));
-    rig.from_client(ack_output(1));
+    rig.client_sends(ack_output(0));
+    rig.client_sends(ack_output(1));
     assert!(to_client(&rig.pass(seconds(5)), CLIENT).is_empty());
 }
 
@@ -216,26 +216,26 @@ fn sends_the_oldest_again_until_it_is_acknowledged() {
 fn an_acknowledgement_of_what_was_never_sent_changes_nothing() {
     let mut rig = Rig::shell();
     for sequence in [0, 5, -1, i64::MAX, i64::MIN] {
-        rig.from_client(ack_output(sequence));
+        rig.client_sends(ack_output(sequence));
     }
     assert_eq!(rig.core.faults().unknown_acknowledgement, 5);
-    assert_eq!(numbers(&to_client(&rig.from_node(output(0, "a")), CLIENT)), [0]);
+    assert_eq!(numbers(&to_client(&rig.node_sends(output(0, "a")), CLIENT)), [0]);
 }
 
 /// A session in which the plugin's handler is ready (or not) and whose frame 1 is unacknowledged.
 fn with_unacknowledged_output(handler_is_ready: bool) -> Rig {
     let mut rig = Rig::shell();
-    rig.from_node(output(0, "$ "));
-    rig.from_client(ack_output(0));
+    rig.node_sends(output(0, "$ "));
+    rig.client_sends(ack_output(0));
     if handler_is_ready {
-        rig.from_client(stream(
+        rig.client_sends(stream(
             MessageType::InputStreamData,
             0,
             PayloadType::Size,
             br#"{"cols":80,"rows":24}"#,
         ));
     }
-    rig.from_node(output(1, "processed, its acknowledgement lost"));
+    rig.node_sends(output(1, "processed, its acknowledgement lost"));
     rig.sync();
     rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
     rig
@@ -274,8 +274,8 @@ fn silence_means_nothing_before_the_handler_is_known_to_be_ready() {
 #[test]
 fn silence_of_a_frame_sent_for_the_first_time_means_nothing() {
     let mut rig = Rig::shell();
-    rig.from_client(input(0, "the handler is ready"));
-    rig.from_node(output(0, "x"));
+    rig.client_sends(input(0, "the handler is ready"));
+    rig.node_sends(output(0, "x"));
     let effects = rig.pass_with_pongs(millis(300));
     assert_eq!(numbers(&to_client(&effects, CLIENT)), [0]);
 }
@@ -283,7 +283,7 @@ fn silence_of_a_frame_sent_for_the_first_time_means_nothing() {
 #[test]
 fn a_copy_under_way_on_a_slow_path_is_not_followed_by_another() {
     let mut rig = Rig::shell();
-    rig.from_node(output(0, "x"));
+    rig.node_sends(output(0, "x"));
     let effects = rig.pass(seconds(12));
     assert!(
         to_client(&effects, CLIENT).is_empty(),
@@ -298,13 +298,13 @@ fn a_copy_under_way_on_a_slow_path_is_not_followed_by_another() {
 #[test]
 fn the_same_acknowledgement_is_not_repeated_at_the_pace_of_the_plugin() {
     let mut rig = Rig::shell();
-    rig.from_client(input(0, "x"));
-    rig.from_node(ack_input(0));
+    rig.client_sends(input(0, "x"));
+    rig.node_sends(ack_input(0));
     rig.sync();
     let mut answers = 0;
     for _ in 0..30 {
         rig.pass(millis(100));
-        answers += to_client(&rig.from_client(input(0, "x")), CLIENT).len();
+        answers += to_client(&rig.client_sends(input(0, "x")), CLIENT).len();
     }
     assert!((2..=3).contains(&answers), "{answers} in 3 s");
 }
@@ -313,10 +313,10 @@ fn the_same_acknowledgement_is_not_repeated_at_the_pace_of_the_plugin() {
 fn our_client_confirms_with_one_acknowledgement() {
     let mut rig = Rig::started(shell(), Some(Capabilities::OURS));
     for sequence in 0..3 {
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
     }
     let through_two = r#"{"AcknowledgedMessageSequenceNumber":2,"Cumulative":true}"#;
-    rig.from_client(control(MessageType::Acknowledge, through_two.into()));
+    rig.client_sends(control(MessageType::Acknowledge, through_two.into()));
     assert!(to_client(&rig.pass(seconds(5)), CLIENT).is_empty());
 }
 
@@ -327,7 +327,7 @@ fn a_client_far_behind_pauses_the_node_until_half_of_it_is_confirmed() {
     let mut rig = Rig::started(config, None);
     let mut paused_at = None;
     for sequence in 0..12 {
-        let effects = rig.from_node(output(sequence, "x"));
+        let effects = rig.node_sends(output(sequence, "x"));
         if types(&to_node(&effects)).contains(&MessageType::PausePublication) {
             paused_at.get_or_insert(sequence);
         }
@@ -336,14 +336,14 @@ fn a_client_far_behind_pauses_the_node_until_half_of_it_is_confirmed() {
     // Whatever else goes to the node lets AWS's agent go on, so the pause is said last, again.
     let after_acks = types(&to_node(&rig.sync()));
     assert_eq!(after_acks.last(), Some(&MessageType::PausePublication));
-    let after_input = types(&to_node(&rig.from_client(input(0, "x"))));
+    let after_input = types(&to_node(&rig.client_sends(input(0, "x"))));
     assert_eq!(
         after_input,
         [MessageType::InputStreamData, MessageType::PausePublication]
     );
     let mut started_at = None;
     for sequence in 0..12 {
-        let effects = rig.from_client(ack_output(sequence));
+        let effects = rig.client_sends(ack_output(sequence));
         if types(&to_node(&effects)).contains(&MessageType::StartPublication) {
             started_at.get_or_insert(sequence);
         }
@@ -356,8 +356,8 @@ fn a_node_that_reconnects_is_paused_again() {
     let mut config = shell();
     config.limits.lag_bytes = 200;
     let mut rig = Rig::started(config, None);
-    rig.from_node(output(0, "x"));
-    rig.from_node(output(1, "x"));
+    rig.node_sends(output(0, "x"));
+    rig.node_sends(output(1, "x"));
     let effects = rig.node_connects(NODE);
     assert_eq!(
         types(&to_node(&effects)).last(),
@@ -374,7 +374,7 @@ fn a_detached_session_pauses_its_node_at_its_quota() {
     rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
     let mut pauses = Vec::new();
     for sequence in 0..9 {
-        let effects = rig.from_node(output(sequence, "x"));
+        let effects = rig.node_sends(output(sequence, "x"));
         pauses.push(types(&to_node(&effects)).contains(&MessageType::PausePublication));
     }
     assert_eq!(pauses.iter().position(|paused| *paused), Some(8));
@@ -387,11 +387,11 @@ fn reading_from_the_node_stops_while_the_journal_is_behind() {
     let mut rig = Rig::started(config, None);
     for sequence in 0..9 {
         assert!(!rig.core.node_output_paused());
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
     }
     assert!(rig.core.node_output_paused());
     for sequence in 9..100 {
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
     }
     assert!(
         rig.core.held_bytes() <= 2000,
@@ -407,7 +407,7 @@ fn a_watcher_sees_everything_and_holds_nobody_up() {
     let mut config = shell();
     config.limits.lag_bytes = 1000;
     let mut rig = Rig::started(config, None);
-    rig.from_node(output(0, "before"));
+    rig.node_sends(output(0, "before"));
     rig.sync();
     let watcher = WatcherAttachment {
         conn: OTHER,
@@ -418,9 +418,9 @@ fn a_watcher_sees_everything_and_holds_nobody_up() {
     let effects = [effects.clone(), rig.answer_reads(&effects)].concat();
     assert_eq!(numbers(&to_client(&effects, OTHER)), [0]);
     for sequence in 1..50 {
-        let effects = rig.from_node(output(sequence, "x"));
+        let effects = rig.node_sends(output(sequence, "x"));
         assert!(!types(&to_node(&effects)).contains(&MessageType::PausePublication));
-        rig.from_client(ack_output(sequence - 1));
+        rig.client_sends(ack_output(sequence - 1));
     }
 }
 
@@ -450,9 +450,9 @@ fn a_watcher_cannot_type() {
 fn a_new_owner_waits_for_the_record_and_counts_from_zero() {
     let mut rig = Rig::shell();
     for sequence in 0..3 {
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
     }
-    rig.from_client(ack_output(0));
+    rig.client_sends(ack_output(0));
     rig.sync();
     let attach = AttachKind::Attach {
         from: Position::Unconfirmed,
@@ -480,23 +480,23 @@ fn a_new_owner_waits_for_the_record_and_counts_from_zero() {
 fn recovery_goes_on_exactly_where_the_journal_says() {
     let mut rig = Rig::shell();
     for sequence in 0..4 {
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
     }
-    rig.from_client(ack_output(0));
-    rig.from_client(ack_output(1));
-    rig.from_node(output(5, "early"));
+    rig.client_sends(ack_output(0));
+    rig.client_sends(ack_output(1));
+    rig.node_sends(output(5, "early"));
     let mut recovered = Rig::recover(shell(), &rig.records);
     recovered.node_connects(NODE);
-    assert_eq!(acknowledged(&to_node(&recovered.from_node(output(3, "x")))), [3]);
+    assert_eq!(acknowledged(&to_node(&recovered.node_sends(output(3, "x")))), [3]);
     assert_eq!(
-        acknowledged(&to_node(&recovered.from_node(output(5, "early")))),
+        acknowledged(&to_node(&recovered.node_sends(output(5, "early")))),
         [5]
     );
     recovered.records = rig.records;
     let effects = recovered.connect(CLIENT, AttachKind::Resume, "first", None);
     let effects = recovered.answer_reads(&effects);
     assert_eq!(numbers(&to_client(&effects, CLIENT)), [2, 3]);
-    let effects = recovered.from_node(output(4, "x"));
+    let effects = recovered.node_sends(output(4, "x"));
     let reads = recovered.answer_reads(&effects);
     assert_eq!(
         numbers(&[to_client(&effects, CLIENT), to_client(&reads, CLIENT)].concat()),
@@ -507,7 +507,7 @@ fn recovery_goes_on_exactly_where_the_journal_says() {
 #[test]
 fn a_journal_that_cannot_be_written_ends_the_session_unless_told_otherwise() {
     let mut rig = Rig::shell();
-    rig.from_node(output(0, "x"));
+    rig.node_sends(output(0, "x"));
     let effects = rig.act(|core, now| core.handle_journal_failed("disk full", now));
     assert!(effects.contains(&Effect::TerminateOnNode));
     let effects = [effects, rig.pass(seconds(6))].concat();
@@ -516,24 +516,24 @@ fn a_journal_that_cannot_be_written_ends_the_session_unless_told_otherwise() {
     let mut config = shell();
     config.fail_open = true;
     let mut rig = Rig::started(config, None);
-    rig.from_node(output(0, "x"));
+    rig.node_sends(output(0, "x"));
     let effects = rig.act(|core, now| core.handle_journal_failed("disk full", now));
     assert!(to_node(&effects).is_empty());
     assert_eq!(
-        acknowledged(&to_node(&rig.from_client(ack_output(0)))),
+        acknowledged(&to_node(&rig.client_sends(ack_output(0)))),
         [0],
         "the client has it instead"
     );
-    rig.from_node(output(1, "x"));
-    assert_eq!(acknowledged(&to_node(&rig.from_client(ack_output(1)))), [1]);
+    rig.node_sends(output(1, "x"));
+    assert_eq!(acknowledged(&to_node(&rig.client_sends(ack_output(1)))), [1]);
 }
 
 #[test]
 fn a_tunnel_acknowledges_what_the_client_has_and_records_none_of_it() {
     let mut rig = Rig::started(tunnel(), Some(Capabilities::OURS));
-    rig.from_node(output(0, "secret"));
+    rig.node_sends(output(0, "secret"));
     assert!(to_node(&rig.sync()).is_empty());
-    rig.from_client(ack_output(0));
+    rig.client_sends(ack_output(0));
     assert_eq!(acknowledged(&to_node(&rig.sync())), [0]);
     let kept = rig
         .records
@@ -550,7 +550,7 @@ fn a_tunnel_without_a_client_is_paused_and_bounded() {
     let effects = rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
     assert_eq!(types(&to_node(&effects)), [MessageType::PausePublication]);
     for sequence in 0..100 {
-        rig.from_node(output(sequence, "x"));
+        rig.node_sends(output(sequence, "x"));
     }
     assert!(rig.core.held_bytes() <= 1000);
     let effects = rig.connect(CLIENT, AttachKind::Resume, "first", Some(Capabilities::OURS));

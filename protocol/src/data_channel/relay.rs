@@ -147,7 +147,7 @@ impl RelayCore {
     /// Takes a watcher whose token was accepted.
     pub fn handle_watcher_connected(&mut self, watcher: WatcherAttachment, now: Time) {
         if !self.stage.is_over() {
-            self.watcher_connected(&watcher, now);
+            self.watcher_connected(watcher, now);
             self.settle(now);
         }
     }
@@ -161,6 +161,10 @@ impl RelayCore {
     }
 
     /// Takes a pong from a client or watcher.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what arrived is handed over like every other message"
+    )]
     pub fn handle_client_pong(&mut self, conn: ConnectionId, payload: Bytes, now: Time) {
         if !self.stage.is_over() {
             self.client_pong(conn, &payload, now);

@@ -28,6 +28,7 @@ pub struct Rig {
     pub now: Duration,
     pub records: Vec<JournalRecord>,
     last_append: Option<AppendId>,
+    unanswered: Vec<(ConnectionId, Bytes)>,
 }
 
 impl Rig {
@@ -50,6 +51,7 @@ impl Rig {
             now,
             records: Vec::new(),
             last_append: None,
+            unanswered: Vec::new(),
         };
         rig.effects();
         rig
@@ -97,11 +99,11 @@ impl Rig {
         self.act(|core, now| core.handle_node_connected(conn, now))
     }
 
-    pub fn from_node(&mut self, message: Bytes) -> Vec<Effect> {
+    pub fn node_sends(&mut self, message: Bytes) -> Vec<Effect> {
         self.act(|core, now| core.handle_node_message(NODE, message, now))
     }
 
-    pub fn from_client(&mut self, message: Bytes) -> Vec<Effect> {
+    pub fn client_sends(&mut self, message: Bytes) -> Vec<Effect> {
         self.act(|core, now| core.handle_client_message(CLIENT, message, now))
     }
 
@@ -174,16 +176,15 @@ impl Rig {
         );
     }
 
-    /// Lets time pass with a client that answers pings at once.
+    /// Lets time pass with a client that answers pings, those that wait for it too.
     pub fn pass_with_pongs(&mut self, duration: Duration) -> Vec<Effect> {
         let end = self.now + duration;
         let mut all = Vec::new();
         while self.now < end {
-            let mut effects = self.pass(millis(10));
-            while !effects.is_empty() {
-                all.extend(effects.clone());
-                effects = self.pong(&effects);
+            for (conn, payload) in std::mem::take(&mut self.unanswered) {
+                all.extend(self.act(|core, now| core.handle_client_pong(conn, payload, now)));
             }
+            all.extend(self.pass(millis(10)));
         }
         all
     }
@@ -216,6 +217,9 @@ impl Rig {
             if let Effect::Append { id, record, .. } = &effect {
                 self.last_append = Some(*id);
                 self.records.push(record.clone());
+            }
+            if let Effect::PingClient { conn, payload } = &effect {
+                self.unanswered.push((*conn, payload.clone()));
             }
             effects.push(effect);
         }

@@ -32,7 +32,7 @@ impl MemoryJournal {
         }
     }
 
-    pub(crate) fn append(&mut self, id: AppendId, record: JournalRecord, now: Duration) {
+    pub(crate) fn append(&mut self, id: AppendId, record: &JournalRecord, now: Duration) {
         // Through its encoding, as on a disk.
         let record = JournalRecord::decode(record.encode()).expect("what was encoded can be decoded");
         self.unsynced.push_back((id, record));

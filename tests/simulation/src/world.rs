@@ -664,7 +664,7 @@ impl World {
                     }
                 }
             }
-            Effect::Append { id, record, .. } => self.journal.append(id, record, self.now),
+            Effect::Append { id, record, .. } => self.journal.append(id, &record, self.now),
             Effect::ReadJournal {
                 reader,
                 from_sequence,

@@ -39,8 +39,8 @@ impl RelayCore {
             .as_ref()
             .map(|owner| owner.client_id == client.client_id);
         match (client.kind, known) {
-            (_, Some(true)) => self.owner_returns(client, now),
-            (AttachKind::Start | AttachKind::Resume, None) => self.first_owner(client, now),
+            (_, Some(true)) => self.owner_returns(&client, now),
+            (AttachKind::Start | AttachKind::Resume, None) => self.first_owner(&client, now),
             (AttachKind::Start | AttachKind::Resume, Some(false)) => {
                 self.turn_away(client.conn, "The session was taken over by another client.", now);
             }
@@ -54,7 +54,7 @@ impl RelayCore {
         }
     }
 
-    pub(super) fn watcher_connected(&mut self, watcher: &WatcherAttachment, now: Time) {
+    pub(super) fn watcher_connected(&mut self, watcher: WatcherAttachment, now: Time) {
         if self.config.kind.is_port() {
             return self.turn_away(watcher.conn, "A tunnel cannot be watched.", now);
         }
@@ -80,7 +80,7 @@ impl RelayCore {
 
     pub(super) fn client_message(&mut self, conn: ConnectionId, message: Bytes, now: Time) {
         if self.watchers.contains_key(&conn) {
-            return self.watcher_message(conn, message, now);
+            return self.watcher_message(conn, &message, now);
         }
         match &mut self.owner.presence {
             Presence::Here(link) if link.conn == conn => {
@@ -182,7 +182,7 @@ impl RelayCore {
         self.effects.push_back(Effect::CloseClient { conn });
     }
 
-    fn first_owner(&mut self, client: ClientAttachment, now: Time) {
+    fn first_owner(&mut self, client: &ClientAttachment, now: Time) {
         let identity = Owner {
             client_id: client.client_id.clone(),
             input_base: 0,
@@ -194,7 +194,7 @@ impl RelayCore {
         self.owner_returns(client, now);
     }
 
-    fn owner_returns(&mut self, client: ClientAttachment, now: Time) {
+    fn owner_returns(&mut self, client: &ClientAttachment, now: Time) {
         let link = ClientLink::new(client.conn, client.capabilities, self.assume_handler_at(now), now);
         if let Some(old) = self.owner.any_link() {
             self.effects.push_back(Effect::CloseClient { conn: old.conn });
@@ -350,7 +350,7 @@ impl RelayCore {
             self.faults.out_of_range += 1;
             return;
         };
-        if is_ordinary(&message) {
+        if is_ordinary(&message) && self.input.is_in_range(sequence) {
             self.owner.reader.handler_is_ready();
             if let Presence::Here(link) = &mut self.owner.presence {
                 link.end_quiet();
@@ -421,8 +421,8 @@ impl RelayCore {
         }
     }
 
-    fn watcher_message(&mut self, conn: ConnectionId, message: Bytes, now: Time) {
-        let Some(frame) = self.read_frame(&message) else {
+    fn watcher_message(&mut self, conn: ConnectionId, message: &Bytes, now: Time) {
+        let Some(frame) = self.read_frame(message) else {
             return;
         };
         let Some(watcher) = self.watchers.get_mut(&conn) else {

@@ -37,7 +37,7 @@ pub enum AttachKind {
 }
 
 /// Introduces a client that only looks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct WatcherAttachment {
     /// The connection it came on.
     pub conn: ConnectionId,

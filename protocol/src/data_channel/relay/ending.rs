@@ -60,13 +60,16 @@ impl RelayCore {
         if !ended_by_node {
             self.tell_node(now);
         }
-        // Of a tunnel the node still holds what no client has; after a crash it comes back with that, and with its word.
-        if !(in_order && self.acknowledges_on_delivery()) {
+        // Of a tunnel the node still holds what no client has. After a crash it comes back with that, and with its word; so
+        // the end is recorded when nothing of it is left.
+        let record_now = !(in_order && self.acknowledges_on_delivery());
+        if record_now {
             self.append(JournalRecord::Ending(outcome.clone()), Promise::Nothing, now);
         }
         let timers = &self.config.timers;
         self.stage = Stage::Draining(Draining {
             outcome,
+            recorded: record_now,
             in_order,
             end: (!ended_by_node).then(|| self.intake.next()),
             patience_until: now.monotonic + timers.drain_within,
@@ -78,12 +81,13 @@ impl RelayCore {
     /// Goes on with an end that has begun.
     pub(super) fn advance_end(&mut self, now: Time) {
         self.renew_patience(now);
-        match &self.stage {
-            Stage::Draining(draining) if self.is_drained(draining, now) => self.close_clients(now),
-            Stage::Lingering { deadline, .. } if now.monotonic >= *deadline => self.over(),
-            _ => {}
+        let drained = matches!(&self.stage, Stage::Draining(draining) if self.is_drained(draining, now));
+        if drained && self.end_is_recorded(now) {
+            self.close_clients(now);
         }
-        if matches!(self.stage, Stage::Lingering { .. }) && self.node.conn().is_none() {
+        if let Stage::Lingering { deadline, .. } = &self.stage
+            && (now.monotonic >= *deadline || self.node.conn().is_none())
+        {
             self.over();
         }
     }
@@ -154,6 +158,18 @@ impl RelayCore {
             .all(|watcher| watcher.reader.cursor() >= end);
         let recorded = self.recorder.is_synced() || self.recorder.has_failed();
         owner_has_all && watchers_have_all && recorded && !node_may_send_more
+    }
+
+    /// Says whether the end is on record; sees to it that it will be.
+    fn end_is_recorded(&mut self, now: Time) -> bool {
+        if let Stage::Draining(draining) = &mut self.stage
+            && !std::mem::replace(&mut draining.recorded, true)
+        {
+            let outcome = draining.outcome.clone();
+            self.append(JournalRecord::Ending(outcome), Promise::Nothing, now);
+            return self.recorder.is_synced();
+        }
+        true
     }
 
     fn give_up_draining(&mut self, now: Time) {

@@ -102,7 +102,7 @@ impl Input {
         if sequence < self.next || self.held.contains_key(&sequence) {
             return Arrival::Pending;
         }
-        if sequence - self.next > MOST_HELD {
+        if !self.is_in_range(sequence) {
             return Arrival::OutOfRange;
         }
         // Half of the room is for the frame that everything held waits for.
@@ -120,6 +120,11 @@ impl Input {
             self.push(frame, bytes);
         }
         Arrival::Taken
+    }
+
+    /// Says whether a number is near enough to what is expected to mean anything.
+    pub(super) fn is_in_range(&self, sequence: i64) -> bool {
+        sequence.saturating_sub(self.next) <= MOST_HELD
     }
 
     /// Fills the next place with a frame that no client waits for.

@@ -23,7 +23,7 @@ struct Unsynced {
 }
 
 /// Is what may be said to a peer once an append is durable.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Promise {
     /// The node may forget this frame.
     Output(Acknowledged),

@@ -36,6 +36,8 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Draining {
     pub(super) outcome: Outcome,
+    /// Whether the outcome was appended to the journal.
+    pub(super) recorded: bool,
     /// First output frame that need not be delivered; `None` while the node may send more.
     pub(super) end: Option<i64>,
     /// Whether the node said so behind its output, so that nothing is still on its way.
