@@ -208,7 +208,7 @@ class Door:
         headers = {name: value for name, value in request.headers.items() if name != "Host"}
         opened = websocket.create_connection(
             f"wss://{self.host}:{self.port}{path}", timeout=PATIENCE, header=headers, suppress_origin=True,
-            sslopt={"ca_certs": self.bundle}, enable_multithread=False)
+            sslopt={"context": self.context}, enable_multithread=False)
         return Channel(opened)
 
     def dial_data(self, session, sign=None, spoil=None):
