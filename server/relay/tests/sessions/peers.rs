@@ -10,9 +10,8 @@ use drawbridge_protocol::payload::ShellContent;
 use drawbridge_protocol::wire::PayloadType;
 use drawbridge_protocol::{Capabilities, MessageIds, NodeExtension, Time, Token, Transmit};
 use drawbridge_relay::socket::{MemorySocket, Message};
-use drawbridge_session::{Clock, SystemClock};
+use drawbridge_session::{Clock, Random, SystemClock, SystemRandom};
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use uuid::Uuid;
 
 /// What the cores of all three have in common.
 pub(crate) trait Core {
@@ -146,7 +145,8 @@ impl Client {
     }
 
     fn with(capabilities: Option<Capabilities>) -> Peer<Client> {
-        let id = Uuid::from_u128(0xc11e47);
+        // The relay knows a client that comes back by its id.
+        let id = SystemRandom.uuid();
         let config = ClientConfig {
             capabilities,
             ..ClientConfig::new(id, "1.2.764.0")
