@@ -8,5 +8,6 @@
 mod accepted;
 mod fixture;
 mod mutated;
+mod observed;
 mod refused;
 mod signed;
