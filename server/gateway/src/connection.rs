@@ -24,6 +24,9 @@ use crate::listener::{Io, Place};
 /// HTTP/2 by its name in the TLS handshake.
 pub(crate) const ALPN_H2: &[u8] = b"h2";
 
+/// Bytes of bodies that an HTTP/2 connection may have on their way.
+const HTTP2_WINDOW: u32 = 64 * 1024;
+
 /// HTTP/1.1 by its name in the TLS handshake.
 pub(crate) const ALPN_HTTP1: &[u8] = b"http/1.1";
 
@@ -125,6 +128,9 @@ where
         .keep_alive_interval(limits.headers_within)
         .keep_alive_timeout(limits.headers_within)
         .max_concurrent_streams(limits.streams)
+        // What nobody has asked for yet is kept too, up to these windows.
+        .initial_stream_window_size(HTTP2_WINDOW)
+        .initial_connection_window_size(HTTP2_WINDOW)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

@@ -17,6 +17,10 @@ pub struct Limits {
     pub body_within: Duration,
     /// A request's body, in bytes.
     pub body_bytes: usize,
+    /// Bodies longer than this share `long_bodies`.
+    pub short_body_bytes: usize,
+    /// Long bodies that are read at one time: nobody is known before the body is there to check a signature against.
+    pub long_bodies: usize,
     /// From a request to its answer, long polls included.
     pub answer_within: Duration,
     /// Requests at one time on one HTTP/2 connection.
@@ -38,6 +42,8 @@ impl Default for Limits {
             header_bytes: 16 * 1024,
             body_within: Duration::from_secs(30),
             body_bytes: 1024 * 1024,
+            short_body_bytes: 16 * 1024,
+            long_bodies: 64,
             answer_within: Duration::from_secs(90),
             streams: 32,
             first_frame_within: Duration::from_secs(10),

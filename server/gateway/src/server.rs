@@ -20,6 +20,7 @@ use drawbridge_store::{
     AccessKey, DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError,
 };
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -170,6 +171,7 @@ impl Server {
             sts: Arc::new(Sts),
             relay,
         };
+        let limits = Limits::default();
         let gateway = Arc::new(Gateway {
             services,
             store,
@@ -178,7 +180,8 @@ impl Server {
             random,
             account: config.account,
             region: config.region,
-            limits: Limits::default(),
+            long_bodies: Semaphore::new(limits.long_bodies),
+            limits,
             channels: TaskTracker::new(),
             stop: CancellationToken::new(),
         });

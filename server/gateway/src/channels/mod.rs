@@ -4,6 +4,7 @@
 //! programs. So every data channel is upgraded, and whoever may not have it is told so by a `channel_closed` frame.
 
 mod opening;
+mod quota;
 mod websocket;
 
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use crate::connection::Peer;
 use crate::http::{Answer, Gateway, authenticate, path_segment};
 use opening::{first_text, refuse};
 use websocket::{Buffers, WebSocket};
+
+/// What a peer may send beyond its first text frame before it is known: pings, and what it sends without waiting.
+const READ_AHEAD: usize = 16 * 1024;
 
 /// Whether a request asks for a websocket.
 pub(crate) fn is_upgrade(parts: &Parts) -> bool {
@@ -135,7 +139,8 @@ where
         let Some((io, read_already)) = (peer.unwrap)(upgraded) else {
             return;
         };
-        let socket = WebSocket::new(io, read_already, buffers).await;
+        let strangers = gateway.limits.first_frame_bytes + READ_AHEAD;
+        let socket = WebSocket::new(io, read_already, buffers, strangers).await;
         serve(gateway, socket).await;
         // The connection counts until here.
         drop(peer);
@@ -159,6 +164,7 @@ async fn serve_control(gateway: &Gateway, mut socket: WebSocket, node: &NodeId, 
         .await
     {
         Ok(()) => {
+            socket.admit();
             let relay = &gateway.services.relay;
             relay.serve_control(node, &text, &open, socket).await;
         }
@@ -222,9 +228,10 @@ async fn admit<'a>(
 
 async fn serve_end(
     gateway: &Gateway,
-    socket: WebSocket,
+    mut socket: WebSocket,
     admitted: Admitted<'_>,
 ) -> Result<(), (SessionOver, WebSocket)> {
+    socket.admit();
     let Admitted { session, end, open } = admitted;
     let relay = &gateway.services.relay;
     let role = match end {

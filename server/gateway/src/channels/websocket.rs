@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message as Frame, Utf8Bytes};
 
+use super::quota::Quota;
 use crate::connection::BoxedIo;
 
 /// How much memory a socket sets aside.
@@ -43,16 +44,28 @@ impl Buffers {
 
 /// One accepted websocket.
 pub(crate) struct WebSocket {
-    inner: WebSocketStream<BoxedIo>,
+    inner: WebSocketStream<Quota<BoxedIo>>,
 }
 
 impl WebSocket {
-    /// Takes over an upgraded connection, of which `read_already` was read.
-    pub(crate) async fn new(io: BoxedIo, read_already: Bytes, buffers: Buffers) -> WebSocket {
+    /// Takes over an upgraded connection, of which `read_already` was read. Until its peer is admitted, it ends after
+    /// `strangers` bytes.
+    pub(crate) async fn new(
+        io: BoxedIo,
+        read_already: Bytes,
+        buffers: Buffers,
+        strangers: usize,
+    ) -> WebSocket {
         let config = Some(buffers.config());
+        let io = Quota::new(io, strangers);
         let inner =
             WebSocketStream::from_partially_read(io, read_already.to_vec(), Role::Server, config).await;
         WebSocket { inner }
+    }
+
+    /// Lets the peer, whose token was accepted, send as much as it likes.
+    pub(crate) fn admit(&mut self) {
+        self.inner.get_mut().lift();
     }
 
     /// Says why the connection ends, where RFC 6455 has a code for it. Nobody waits for it to arrive.

@@ -50,7 +50,7 @@ impl Target {
 }
 
 pub(crate) async fn answer(gateway: &Gateway, parts: Parts, body: Incoming, peer: &Peer, id: Uuid) -> Answer {
-    let body = match body::read(body, &gateway.limits).await {
+    let body = match body::read(body, gateway).await {
         Ok(body) => body,
         Err(error) => return Answer::json_error(&error),
     };

@@ -22,6 +22,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,6 +50,8 @@ pub(crate) struct Gateway {
     pub(crate) account: AccountId,
     pub(crate) region: Region,
     pub(crate) limits: Limits,
+    /// Places for bodies that are long.
+    pub(crate) long_bodies: Semaphore,
     /// Websockets, which outlive the requests that opened them.
     pub(crate) channels: TaskTracker,
     pub(crate) stop: CancellationToken,

@@ -17,7 +17,7 @@ use crate::connection::Peer;
 const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 pub(crate) async fn answer(gateway: &Gateway, parts: Parts, body: Incoming, peer: &Peer, id: Uuid) -> Answer {
-    let answered = match body::read(body, &gateway.limits).await {
+    let answered = match body::read(body, gateway).await {
         Ok(body) => dispatch(gateway, &parts, body, peer, id).await,
         Err(error) => Err(error),
     };

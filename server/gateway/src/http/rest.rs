@@ -80,7 +80,7 @@ async fn dispatch(
     operation: &'static Operation<SsmMessages, AwsError>,
     input: Option<Value>,
 ) -> Result<Value, AwsError> {
-    let body = body::read(body, &gateway.limits).await?;
+    let body = body::read(body, gateway).await?;
     let identity = authenticate(gateway, parts, &body, "ssmmessages")
         .await
         .map_err(|error| match error {

@@ -124,7 +124,7 @@ async fn tokens_open_one_thing_once() {
 #[tokio::test]
 async fn of_two_clients_that_race_with_one_token_one_wins() {
     let lab = Lab::open().await;
-    let (node, _credentials, _control) = lab.connected_node(1).await;
+    let (node, _credentials, mut control) = lab.connected_node(1).await;
     for _ in 0..8 {
         let (session, token) = lab.session(&node).await;
         let (mut one, mut two) = tokio::join!(
@@ -133,17 +133,19 @@ async fn of_two_clients_that_race_with_one_token_one_wins() {
         );
         let (sent_one, sent_two) = tokio::join!(one.send(open(&token)), two.send(open(&token)));
         sent_one.and(sent_two).expect("sent");
-        // The loser is told at once; the winner only when the session ends.
+        // The node is asked to start for the winner; the loser is told at once.
+        node_is_asked_to_start(&mut control, &session).await;
         let (first, second) = {
             let (one, two) = (read_to_end(&mut one), read_to_end(&mut two));
             tokio::pin!(one, two);
+            let over = lab.relay().terminate(&session, "race over");
             tokio::select! {
                 first = &mut one => {
-                    lab.relay().terminate(&session, "race over").await.expect("the winner is in");
+                    over.await.expect("the winner is in");
                     (first, two.await)
                 }
                 first = &mut two => {
-                    lab.relay().terminate(&session, "race over").await.expect("the winner is in");
+                    over.await.expect("the winner is in");
                     (first, one.await)
                 }
             }
