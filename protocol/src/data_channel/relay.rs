@@ -316,7 +316,8 @@ impl RelayCore {
         self.owner.identity = recovered.owner;
         self.owner.presence = owner::Presence::Gone { since: Some(now) };
         self.last_size = recovered.last_size.unwrap_or(self.last_size);
-        self.answer = positions.answer;
+        let recorded_answer = recovered.answer.as_ref().map(|(sequence, _)| *sequence);
+        self.answer = positions.answer.or(recorded_answer);
         self.recorded_answer = recovered.answer;
         self.handshake_end = recovered.handshake_end;
         let reserved = if self.config.kind.is_port() {

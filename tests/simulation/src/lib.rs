@@ -14,6 +14,7 @@
 //! | `client`, `node` | an end with something to say |
 //! | `scenario` | what happens in a run |
 //! | `world` | the run |
+//! | `trace` | what passes, in words, with `DRAWBRIDGE_SIMULATION_TRACE` set |
 
 mod agent;
 mod aws;
@@ -24,6 +25,7 @@ mod node;
 mod pipe;
 mod plugin;
 mod scenario;
+mod trace;
 mod world;
 
 pub use scenario::Scenario;

@@ -25,6 +25,9 @@ pub struct Scenario {
     pub cuts: Vec<(Duration, Cut)>,
     /// When the relay crashes, and for how long it is gone.
     pub crashes: Vec<(Duration, Duration)>,
+    /// A crash some time after the append with this number, while its record is likely not to be durable; the delay, and
+    /// for how long the relay is gone.
+    pub crash_on_append: Option<(u64, Duration, Duration)>,
     /// When somebody terminates the session.
     pub terminate_at: Option<Duration>,
     /// Bounds of the relay.
@@ -67,7 +70,19 @@ impl Scenario {
         });
         // A node that got input out of order keeps it, and a relay that crashed cannot know that: of two owners it would then
         // process the second half of what the first one typed. Only a network without TCP does that.
-        unruly &= takeover.is_none() || crashes.is_empty();
+        let sync_ms = if chance.percent(25) {
+            chance.within(50..400)
+        } else {
+            chance.within(1..30)
+        };
+        let crash_on_append = chance.percent(25).then(|| {
+            (
+                chance.within(1..60),
+                chance.millis(0..sync_ms + 1),
+                chance.millis(1..800),
+            )
+        });
+        unruly &= takeover.is_none() || (crashes.is_empty() && crash_on_append.is_none());
         let mut watchers = Vec::new();
         while !kind.is_port() && chance.percent(20) && watchers.len() < 3 {
             let plugin = chance.percent(40) && !unruly;
@@ -82,9 +97,10 @@ impl Scenario {
             watchers,
             cuts: draw_cuts(chance),
             crashes,
+            crash_on_append,
             terminate_at: chance.percent(5).then(|| chance.millis(0..5000)),
             limits: draw_limits(chance),
-            sync_ms: chance.within(1..30),
+            sync_ms,
             client_path: draw_path(chance, unruly, slow),
             node_path: draw_path(chance, unruly, None),
             input: draw_plan(chance, 0..8, 40),
