@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawbridge_protocol::data_channel::relay::{RelayConfig, SessionKind, Timers};
 use drawbridge_protocol::payload::InteractiveShell;
-use drawbridge_protocol::{Capabilities, NodeExtension};
+use drawbridge_protocol::{Capabilities, DEFAULT_MAX_PAYLOAD, NodeExtension};
 use drawbridge_session::document::SessionType;
 use drawbridge_session::{AuthorizedSession, SessionDocument, SessionStart};
 use serde_json::json;
@@ -42,7 +42,10 @@ pub(crate) fn particulars(
 }
 
 /// The message that makes the node start.
-pub(crate) fn start_order(particulars: &Particulars) -> InteractiveShell {
+///
+/// AWS's plugin takes frames of any size, but it shows one again when its connection is reset under it: the smaller, the
+/// less is shown twice.
+pub(crate) fn start_order(particulars: &Particulars, client: Option<Capabilities>) -> InteractiveShell {
     let Particulars {
         authorized,
         start,
@@ -50,7 +53,8 @@ pub(crate) fn start_order(particulars: &Particulars) -> InteractiveShell {
     } = particulars;
     let mut content = start.interactive_shell(authorized);
     if let (Some(node), Some(content)) = (&config.node, content.as_object_mut()) {
-        let max_payload = node.max_payload().min(config.server.max_payload());
+        let readable = client.map_or(DEFAULT_MAX_PAYLOAD, |client| client.max_payload());
+        let max_payload = node.max_payload().min(config.server.max_payload()).min(readable);
         let extension = NodeExtension {
             max_payload: u32::try_from(max_payload).unwrap_or(0),
             cumulative_ack: config.server.cumulative_ack,

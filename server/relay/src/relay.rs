@@ -502,9 +502,9 @@ impl Observer for Inner {
         self.note(id, ending::stored_end(&outcome, self.clock.now()));
     }
 
-    fn start_on_node(&self, particulars: &Particulars) {
+    fn start_on_node(&self, particulars: &Particulars, client: Option<Capabilities>) {
         self.nodes
-            .start(particulars.authorized.node(), start_order(particulars));
+            .start(particulars.authorized.node(), start_order(particulars, client));
     }
 
     fn terminate_on_node(&self, session: &AuthorizedSession) {

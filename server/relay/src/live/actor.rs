@@ -42,6 +42,8 @@ pub(crate) struct Actor {
     reads: mpsc::Receiver<ReadAnswer>,
     clients: HashMap<ConnectionId, Outgoing>,
     nodes: HashMap<ConnectionId, Outgoing>,
+    /// What the client that connected last can do.
+    client: Option<Capabilities>,
 }
 
 struct ReadAnswer {
@@ -83,6 +85,7 @@ impl Actor {
             reads,
             clients: HashMap::new(),
             nodes: HashMap::new(),
+            client: None,
         }
     }
 
@@ -144,6 +147,7 @@ impl Actor {
                 accepted,
             } => {
                 self.clients.insert(attachment.conn, outgoing);
+                self.client = attachment.capabilities;
                 self.core.handle_client_connected(attachment, now);
                 // A connection that is gone again says so in the queue of its messages.
                 let _ = accepted.send(());
@@ -256,7 +260,7 @@ impl Actor {
                 } => {
                     self.read_journal(reader, from_sequence, max_bytes);
                 }
-                Effect::StartOnNode => self.observer.start_on_node(&self.particulars),
+                Effect::StartOnNode => self.observer.start_on_node(&self.particulars, self.client),
                 Effect::TerminateOnNode => self.observer.terminate_on_node(&self.particulars.authorized),
                 Effect::StateChanged(state) => {
                     self.observer.state_changed(&self.particulars.authorized, state);

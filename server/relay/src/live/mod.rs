@@ -8,6 +8,7 @@ mod recording;
 
 use std::sync::Arc;
 
+use drawbridge_protocol::Capabilities;
 use drawbridge_protocol::data_channel::relay::{
     ClientAttachment, ConnectionId, EndCause, Faults, Outcome, RelayConfig, RelayState, WatcherAttachment,
 };
@@ -123,8 +124,8 @@ pub(crate) trait Observer: Send + Sync {
     fn state_changed(&self, session: &AuthorizedSession, state: RelayState);
     /// The session is over.
     fn ended(&self, session: &AuthorizedSession, outcome: Outcome, faults: Faults);
-    /// The node is to start the session.
-    fn start_on_node(&self, particulars: &Particulars);
+    /// The node is to start the session for a client that can do `client`.
+    fn start_on_node(&self, particulars: &Particulars, client: Option<Capabilities>);
     /// The node is to end the session.
     fn terminate_on_node(&self, session: &AuthorizedSession);
 }

@@ -3,6 +3,7 @@
 
 mod endings;
 mod nodes;
+mod orders;
 mod peers;
 mod restarts;
 mod shells;
