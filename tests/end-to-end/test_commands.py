@@ -87,7 +87,12 @@ def test_connect_by_name_without_the_aws_cli(dev, terminal):
     shell.send("\r~?")
     shell.wait_for(b"~.")
     shell.send("\r~.")
-    assert shell.end() is not None
+    assert shell.end() == 0
+    dev.aws("ssm", "remove-tags-from-resource", "--resource-type", "ManagedInstance", "--resource-id", dev.node,
+            "--tag-keys", "Name")
+    by_activation = terminal([program("drawbridge"), "connect", "this-machine"], dev.env)
+    by_activation.line("exit")
+    assert by_activation.end() == 0
     assert dev.cli("connect", "no-such-node").returncode != 0
     assert "no-such-node" in dev.cli("connect", "no-such-node").stderr
 

@@ -26,15 +26,26 @@ const NODES_PER_ACTIVATION: usize = 1000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let count: usize = std::env::args().nth(1).context("usage: drawbridge-bench-idle COUNT")?.parse()?;
+    let count: usize = std::env::args()
+        .nth(1)
+        .context("usage: drawbridge-bench-idle COUNT")?
+        .parse()?;
     let environment = Environment::of_process();
-    let endpoint = environment.value("AWS_ENDPOINT_URL").context("AWS_ENDPOINT_URL is not set")?;
-    let clock = Arc::new(SystemClock::default());
+    let endpoint = environment
+        .value("AWS_ENDPOINT_URL")
+        .context("AWS_ENDPOINT_URL is not set")?;
+    let clock = Arc::new(SystemClock::new());
     let connector = Connector::new(Tls::of_environment(&environment)?, Proxies::none());
     let now = Arc::clone(&clock);
-    let client =
-        Client::new(endpoint.parse::<Endpoint>()?, "us-east-1", connector, Arc::new(move || now.now()));
-    let administrator = credentials::resolve(&environment, None, clock.now()).await?.credentials;
+    let client = Client::new(
+        endpoint.parse::<Endpoint>()?,
+        "us-east-1",
+        connector,
+        Arc::new(move || now.now()),
+    );
+    let administrator = credentials::resolve(&environment, None, clock.now())
+        .await?
+        .credentials;
 
     let mut channels = Vec::with_capacity(count);
     while channels.len() < count {
@@ -57,11 +68,18 @@ async fn main() -> Result<()> {
 
 async fn activate(client: &Client, administrator: &Credentials, limit: usize) -> Result<Value> {
     let input = json!({ "IamRole": "Idle", "RegistrationLimit": limit });
-    Ok(client.call_json(Service::SSM, "CreateActivation", &input, Auth::Credentials(administrator)).await?)
+    Ok(client
+        .call_json(
+            Service::SSM,
+            "CreateActivation",
+            &input,
+            Auth::Credentials(administrator),
+        )
+        .await?)
 }
 
 async fn open_channel(client: &Client, activation: &Value) -> Result<WebSocket> {
-    let random = SystemRandom::default();
+    let random = SystemRandom;
     let fingerprint = random.uuid().to_string();
     let key = KeyPair::generate(KeySize::Rsa2048).context("cannot make a key")?;
     let public = key.public_key().as_der().context("cannot encode the key")?;
@@ -72,9 +90,18 @@ async fn open_channel(client: &Client, activation: &Value) -> Result<WebSocket> 
         "PublicKey": STANDARD.encode(public.as_ref()),
         "PublicKeyType": "Rsa",
     });
-    let registered =
-        client.call_json(Service::SSM, "RegisterManagedInstance", &registration, Auth::Unsigned).await?;
-    let node = registered["InstanceId"].as_str().context("no node id")?.to_owned();
+    let registered = client
+        .call_json(
+            Service::SSM,
+            "RegisterManagedInstance",
+            &registration,
+            Auth::Unsigned,
+        )
+        .await?;
+    let node = registered["InstanceId"]
+        .as_str()
+        .context("no node id")?
+        .to_owned();
     let signer = RsaSigner::new(node.clone(), key);
     let role = client
         .call_json(
@@ -92,17 +119,27 @@ async fn open_channel(client: &Client, activation: &Value) -> Result<WebSocket> 
     };
     let path = format!("/v1/control-channel/{node}");
     let request = json!({ "MessageSchemaVersion": "1.0", "RequestId": random.uuid().to_string() });
-    let answer =
-        client.post(Service::SSMMESSAGES, &path, &request, Auth::Credentials(&credentials)).await?;
+    let answer = client
+        .post(
+            Service::SSMMESSAGES,
+            &path,
+            &request,
+            Auth::Credentials(&credentials),
+        )
+        .await?;
     let body = String::from_utf8_lossy(&answer.body).into_owned();
     let token = body
         .split_once("<TokenValue>")
         .and_then(|(_, rest)| rest.split_once("</TokenValue>"))
         .map(|(token, _)| token.to_owned())
         .with_context(|| format!("no token in the answer: {body}"))?;
-    let url =
-        format!("wss://{}{path}?role=subscribe&stream=input", client.endpoint().authority());
-    let mut channel = client.open_websocket(&url, Auth::Credentials(&credentials)).await?;
+    let url = format!(
+        "wss://{}{path}?role=subscribe&stream=input",
+        client.endpoint().authority()
+    );
+    let mut channel = client
+        .open_websocket(&url, Auth::Credentials(&credentials))
+        .await?;
     let open = OpenControlChannel {
         message_schema_version: "1.0".to_owned(),
         request_id: random.uuid().to_string(),

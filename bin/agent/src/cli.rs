@@ -27,7 +27,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Register {
-    /// The server, such as https://drawbridge.example.org; AWS's own without it
+    /// The server, such as `https://drawbridge.example.org`; AWS's own without it
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// The activation's id

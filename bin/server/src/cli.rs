@@ -75,7 +75,7 @@ pub(crate) enum Config {
 
 #[derive(Args)]
 pub(crate) struct Connect {
-    /// A node id, or the Name tag of exactly one node
+    /// A node id, or the Name of exactly one node
     pub(crate) node: String,
     /// Why; kept with the session
     #[arg(long)]
@@ -120,16 +120,16 @@ pub(crate) enum Sessions {
     },
 }
 
-/// Which server, and as whom.
+/// Which server, and as whom; what is not given comes from the environment and the AWS configuration files.
 #[derive(Args)]
 pub(crate) struct ServerArguments {
-    /// The server's address
-    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
-    pub(crate) endpoint_url: String,
-    /// The region to sign for
-    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
-    pub(crate) region: String,
-    /// A profile of the AWS configuration files
-    #[arg(long, env = "AWS_PROFILE")]
+    /// The server's address [default: AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// The region to sign for [default: AWS_REGION]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+    /// A profile of the AWS configuration files [default: AWS_PROFILE]
+    #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
 }

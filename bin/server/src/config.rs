@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use drawbridge_session::{AccountId, Region};
 use serde::Deserialize;
 
 use crate::exit::{BAD_CONFIGURATION, Failure};
@@ -51,7 +52,7 @@ impl Config {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
             format!("line {line}: {}", error.message().trim_end())
         })?;
-        for (key, problem) in config.problems() {
+        if let Some((key, problem)) = config.problem() {
             let line = text
                 .lines()
                 .position(|line| line.trim_start().starts_with(key))
@@ -61,32 +62,20 @@ impl Config {
         Ok(config)
     }
 
-    fn problems(&self) -> Vec<(&'static str, String)> {
-        let mut problems = Vec::new();
-        let well_formed_port = self
-            .listen
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        if !well_formed_port {
-            problems.push(("listen", format!("must be `HOST:PORT`, is `{}`", self.listen)));
+    /// The first key whose value breaks its rule.
+    fn problem(&self) -> Option<(&'static str, String)> {
+        let port = self.listen.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        if !matches!(port, Some(Ok(_))) {
+            return Some(("listen", format!("must be `HOST:PORT`, is `{}`", self.listen)));
         }
-        if self.account.len() != 12 || !self.account.bytes().all(|byte| byte.is_ascii_digit()) {
-            problems.push(("account", format!("must be 12 digits, is `{}`", self.account)));
+        if AccountId::parse(&self.account).is_err() {
+            return Some(("account", format!("must be 12 digits, is `{}`", self.account)));
         }
-        let region_characters = self
-            .region
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if self.region.is_empty() || self.region.len() > 100 || !region_characters {
-            problems.push((
-                "region",
-                format!(
-                    "must be 1 to 100 letters, digits and hyphens, is `{}`",
-                    self.region
-                ),
-            ));
+        if Region::parse(&self.region).is_err() {
+            let rule = "must be 1 to 100 letters, digits and hyphens";
+            return Some(("region", format!("{rule}, is `{}`", self.region)));
         }
-        problems
+        None
     }
 }
 
@@ -161,7 +150,6 @@ mod tests {
                 "line 1: invalid type: integer `3`, expected path string",
             ),
             ("listen = \"[::]:1\"\n", "line 1: missing field `data_dir`"),
-            ("data_dir = \"/d\nx", "line 1: "),
         ];
         for (text, expected) in cases {
             let problem = Config::parse(text).unwrap_err();

@@ -5,8 +5,8 @@ mod table;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use drawbridge_aws_client::{Connector, Endpoint, Environment, Proxies, Tls};
+use anyhow::Result;
+use drawbridge_aws_client::Environment;
 use drawbridge_plugin::SessionTicket;
 use drawbridge_plugin::api::{Api, ApiError, SessionListing, StartSession};
 use drawbridge_plugin::client::{self, ClientError, Mode};
@@ -77,17 +77,19 @@ async fn run(api: &Api, ticket: &SessionTicket, mode: Mode) -> Result<ExitCode> 
             code => ExitCode::from(code),
         }),
         Err(error) => {
-            let hint = matches!(error, ClientError::ConnectionLost { .. }).then(|| {
+            let failure = Failure::new(SESSION_FAILED, sentence(&error));
+            let again = || {
                 format!(
                     "`drawbridge sessions attach {}` takes it up again",
                     ticket.session_id
                 )
-            });
-            let mut failure = Failure::new(SESSION_FAILED, sentence(&error));
-            if let Some(hint) = hint {
-                failure = failure.hint(hint);
+            };
+            Err(match (error.hint(), &error) {
+                (Some(hint), _) => failure.hint(hint),
+                (None, ClientError::ConnectionLost { .. }) => failure.hint(again()),
+                (None, _) => failure,
             }
-            Err(failure.into())
+            .into())
         }
     }
 }
@@ -97,7 +99,12 @@ async fn node_id(api: &Api, named: &str) -> Result<String> {
     if drawbridge_session::NodeId::parse(named).is_ok() {
         return Ok(named.to_owned());
     }
-    let found = api.nodes_named(named).await.map_err(refused)?;
+    let mut found = api.nodes_named(named).await.map_err(refused)?;
+    if found.is_empty() {
+        // The name that its activation gave it, where nobody has tagged it with another.
+        found = api.nodes().await.map_err(refused)?;
+        found.retain(|node| node.name == named);
+    }
     match found.as_slice() {
         [one] => Ok(one.instance_id.clone()),
         [] => Err(
@@ -116,25 +123,18 @@ async fn node_id(api: &Api, named: &str) -> Result<String> {
 }
 
 fn api(server: &ServerArguments) -> Result<Api> {
-    let endpoint: Endpoint = server
-        .endpoint_url
-        .parse()
-        .with_context(|| format!("`{}` is not an endpoint address", server.endpoint_url))?;
-    let environment = Environment::of_process();
-    let tls = Tls::of_environment(&environment)?;
-    let proxies = Proxies::of_environment(&environment)?;
+    let (endpoint, region) = (server.endpoint_url.as_deref(), server.region.as_deref());
     let clock = Arc::new(SystemClock::new());
-    let connector = Connector::new(tls, proxies);
-    Ok(Api::new(
+    Ok(Api::of_environment(
+        Environment::of_process(),
         endpoint,
-        &server.region,
+        region,
         server.profile.clone(),
-        environment,
-        connector,
         clock,
-    ))
+    )?)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn refused(error: ApiError) -> anyhow::Error {
     Failure::new(SERVER_REFUSED, sentence(&error)).into()
 }
