@@ -11,6 +11,7 @@ mod run;
 mod test;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -52,9 +53,19 @@ enum Chore {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<()> {
     let root = run::project_root()?;
-    match Arguments::parse().chore {
+    match chore {
         Chore::Demo { arguments } => demo::run(&root, &arguments),
         Chore::Test { quick } => test::run(&root, quick),
         Chore::Check => check::run(&root),
