@@ -8,7 +8,10 @@ use crate::world::World;
 
 #[tokio::test]
 async fn our_client_gets_large_frames() {
-    assert_eq!(max_payload_for(Client::ours()).await, Capabilities::OURS.large_frames);
+    assert_eq!(
+        max_payload_for(Client::ours()).await,
+        Capabilities::OURS.large_frames
+    );
 }
 
 /// AWS's plugin shows the frame again that it could not acknowledge when its connection was reset: it must be a small one.
