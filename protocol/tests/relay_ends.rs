@@ -141,6 +141,38 @@ fn an_end_reported_aside_waits_for_the_node_to_hang_up() {
 }
 
 #[test]
+fn an_end_waits_for_output_that_had_no_room() {
+    let mut config = tunnel();
+    config.limits.undelivered_bytes = 300;
+    let mut rig = Rig::started(with_our_node(config), Some(Capabilities::OURS));
+    for sequence in 0..3 {
+        rig.node_sends(output(sequence, "x"));
+    }
+    assert_eq!(rig.core.faults().no_room, 1);
+    rig.node_sends(terminating(None));
+    rig.client_sends(ack_output(0));
+    rig.client_sends(ack_output(1));
+    assert_eq!(goodbye(&rig.sync(), CLIENT), None);
+    let effects = rig.node_sends(output(2, "x"));
+    assert_eq!(numbers(&to_client(&effects, CLIENT)), [2]);
+    let effects = [rig.client_sends(ack_output(2)), rig.sync()].concat();
+    assert!(goodbye(&effects, CLIENT).is_some());
+}
+
+#[test]
+fn an_end_waits_for_output_that_is_missing() {
+    let mut rig = Rig::shell();
+    rig.node_sends(output(1, "early"));
+    rig.node_sends(terminating(None));
+    assert_eq!(goodbye(&rig.sync(), CLIENT), None);
+    rig.node_sends(output(0, "late"));
+    rig.sync();
+    rig.client_sends(ack_output(0));
+    let effects = [rig.client_sends(ack_output(1)), rig.sync()].concat();
+    assert!(goodbye(&effects, CLIENT).is_some());
+}
+
+#[test]
 fn a_failure_is_told_in_the_nodes_words_and_the_first_report_counts() {
     let mut rig = Rig::shell();
     let first = complete(TaskStatus::Failed, "Unable to start shell");

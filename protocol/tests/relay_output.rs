@@ -257,6 +257,30 @@ fn silence_after_a_reconnect_counts_as_delivery_once_a_later_ping_is_answered() 
 }
 
 #[test]
+fn what_was_silent_before_the_handler_was_ready_is_judged_together() {
+    let mut rig = Rig::shell();
+    rig.node_sends(output(0, "$ "));
+    rig.client_sends(ack_output(0));
+    for sequence in 1..100 {
+        rig.node_sends(output(sequence, "processed, its acknowledgement lost"));
+    }
+    rig.sync();
+    rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+    let effects = rig.connect(CLIENT, AttachKind::Resume, "first", None);
+    rig.answer_reads(&effects);
+    rig.client_sends(stream(
+        MessageType::InputStreamData,
+        0,
+        PayloadType::Size,
+        br#"{"cols":80,"rows":24}"#,
+    ));
+    let effects = rig.pass_with_pongs(millis(300));
+    let again = to_client(&effects, CLIENT).len();
+    assert!(again <= 99, "one more copy of each at most: {again}");
+    assert!(to_client(&rig.pass_with_pongs(seconds(5)), CLIENT).is_empty());
+}
+
+#[test]
 fn silence_means_nothing_before_the_handler_is_known_to_be_ready() {
     let mut rig = with_unacknowledged_output(false);
     let effects = rig.connect(CLIENT, AttachKind::Resume, "first", None);

@@ -27,6 +27,7 @@ mod input;
 mod intake;
 mod journal;
 mod link;
+mod messages;
 mod node_link;
 mod nodes;
 mod owner;

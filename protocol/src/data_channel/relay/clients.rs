@@ -1,22 +1,19 @@
-//! What clients and watchers do.
+//! How clients and watchers come and go.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::frames::Acknowledged;
-use super::input::{Arrival, is_ordinary};
 use super::link::ClientLink;
 use super::owner::Presence;
 use super::reader::Reader;
 use super::recorder::Promise;
 use super::stage::Stage;
 use super::{
-    AttachKind, ClientAttachment, ConnectionId, Effect, EndCause, JournalFrame, JournalRecord, Outcome,
-    Owner, Position, RelayCore, SessionKind, WatcherAttachment,
+    AttachKind, ClientAttachment, ConnectionId, Effect, JournalFrame, JournalRecord, Outcome, Owner,
+    Position, RelayCore, SessionKind, WatcherAttachment,
 };
-use crate::payload::{Acknowledge, Size};
-use crate::wire::{DecodeError, Frame, MessageType, PayloadType, with_sequence};
 use crate::{Capabilities, DEFAULT_MAX_PAYLOAD, Hello, Role, Time};
 
 /// Is a client that only looks.
@@ -308,178 +305,9 @@ impl RelayCore {
 
     /// Returns when a plain client's handler counts as ready although it has said nothing: never where the client may
     /// refuse output for as long as it likes, because nobody has connected to its end of the tunnel.
-    fn assume_handler_at(&self, now: Time) -> Option<std::time::Duration> {
+    fn assume_handler_at(&self, now: Time) -> Option<Duration> {
         let may_refuse = self.config.kind == SessionKind::Port { multiplexed: false };
         (!may_refuse).then(|| now.monotonic + self.config.timers.handler_patience)
-    }
-
-    fn owner_message(&mut self, message: Bytes, now: Time) {
-        let Some(frame) = self.read_frame(&message) else {
-            return;
-        };
-        match frame.message_type {
-            MessageType::InputStreamData => self.owner_input(&frame, message, now),
-            MessageType::Acknowledge => {
-                let Ok(acknowledge) = Acknowledge::parse(&frame.payload) else {
-                    self.faults.bad_payload += 1;
-                    return;
-                };
-                let (sequence, cumulative) = (acknowledge.sequence, acknowledge.cumulative);
-                if !self
-                    .owner
-                    .reader
-                    .acknowledged(sequence, cumulative, now.monotonic)
-                {
-                    self.faults.unknown_acknowledgement += 1;
-                }
-            }
-            MessageType::ChannelClosed if self.owner.link().is_some_and(|link| !link.is_plain()) => {
-                self.begin_end(EndCause::ClientLeft, String::new(), None, now);
-            }
-            other => self.count_unexpected(other),
-        }
-    }
-
-    fn owner_input(&mut self, frame: &Frame, message: Bytes, now: Time) {
-        let base = self.owner.input_base();
-        let Some(sequence) = frame
-            .sequence
-            .checked_add(base)
-            .filter(|sequence| *sequence >= base)
-        else {
-            self.faults.out_of_range += 1;
-            return;
-        };
-        if is_ordinary(&message) && self.input.is_in_range(sequence) {
-            self.owner.reader.handler_is_ready();
-            if let Presence::Here(link) = &mut self.owner.presence {
-                link.end_quiet();
-            }
-        }
-        if !self.stage.is_live() {
-            return;
-        }
-        let bytes = self.input_for_node(frame, sequence, message, now);
-        let place = Acknowledged {
-            sequence,
-            message_id: frame.message_id,
-        };
-        // Beyond the soft bound the shell stops reading, so only what was already on its way needs this room.
-        let most_bytes = self.config.limits.input_bytes * 2;
-        match self.input.receive(place, bytes.clone(), most_bytes) {
-            Arrival::Taken => {
-                self.last_activity = now.monotonic;
-                self.record_input(frame, sequence, bytes, now);
-            }
-            Arrival::Released => {
-                if let Presence::Here(link) = &mut self.owner.presence {
-                    let place = Acknowledged {
-                        sequence: frame.sequence,
-                        message_id: frame.message_id,
-                    };
-                    link.acknowledge(place, now);
-                }
-            }
-            Arrival::Pending => {}
-            Arrival::OutOfRange => self.faults.out_of_range += 1,
-            Arrival::NoRoom => self.faults.no_room += 1,
-        }
-    }
-
-    /// Returns what the node is sent for a frame of the owner: the same bytes, unless they would do harm.
-    fn input_for_node(&mut self, frame: &Frame, sequence: i64, message: Bytes, now: Time) -> Bytes {
-        if frame.payload_type == PayloadType::HandshakeResponse {
-            // A relay that crashed may have passed the request on and forgotten it; the client would not answer without one.
-            let asked = self.ledger.facts.handshake_requested || !self.input.is_certain();
-            if !asked || self.answer.is_some_and(|answer| answer != sequence) {
-                self.faults.unasked_answer += 1;
-                return self.frames.filler(sequence, self.last_size, now);
-            }
-            self.answer = Some(sequence);
-        }
-        with_sequence(message, sequence)
-    }
-
-    /// Records what is kept of input: sizes and handshake answers, which carry the wrapped data key.
-    fn record_input(&mut self, frame: &Frame, sequence: i64, bytes: Bytes, now: Time) {
-        if frame.payload_type == PayloadType::Size {
-            self.last_size = Size::parse(&frame.payload).unwrap_or(self.last_size);
-        }
-        let kept = matches!(
-            frame.payload_type,
-            PayloadType::Size | PayloadType::HandshakeResponse | PayloadType::EncChallengeResponse
-        );
-        if kept && self.config.kind.is_recorded() {
-            self.append(
-                JournalRecord::Client {
-                    sequence,
-                    frame: bytes,
-                },
-                Promise::Nothing,
-                now,
-            );
-        }
-    }
-
-    fn watcher_message(&mut self, conn: ConnectionId, message: &Bytes, now: Time) {
-        let Some(frame) = self.read_frame(message) else {
-            return;
-        };
-        let Some(watcher) = self.watchers.get_mut(&conn) else {
-            return;
-        };
-        watcher.link.heard(now);
-        match frame.message_type {
-            MessageType::Acknowledge => {
-                let known = Acknowledge::parse(&frame.payload).is_ok_and(|acknowledge| {
-                    watcher
-                        .reader
-                        .acknowledged(acknowledge.sequence, acknowledge.cumulative, now.monotonic)
-                });
-                if !known {
-                    self.faults.unknown_acknowledgement += 1;
-                }
-            }
-            MessageType::ChannelClosed => {
-                self.watchers.remove(&conn);
-                self.effects.push_back(Effect::CloseClient { conn });
-            }
-            MessageType::InputStreamData if watcher.link.is_plain() => {
-                // Left unacknowledged, AWS's plugin would send it again for five minutes and then terminate the session.
-                let place = Acknowledged {
-                    sequence: frame.sequence,
-                    message_id: frame.message_id,
-                };
-                watcher.link.acknowledge(place, now);
-                watcher.reader.handler_is_ready();
-                self.faults.watcher_input += 1;
-            }
-            _ => self.faults.watcher_input += 1,
-        }
-    }
-
-    /// Reads a message, or counts what is wrong with it.
-    pub(super) fn read_frame(&mut self, message: &Bytes) -> Option<Frame> {
-        match Frame::decode(message.clone()) {
-            Ok(frame) => return Some(frame),
-            Err(DecodeError::TooLong { .. }) => self.faults.oversized += 1,
-            Err(DecodeError::Digest) => self.faults.bad_digest += 1,
-            Err(_) => self.faults.undecodable += 1,
-        }
-        None
-    }
-
-    pub(super) fn count_unexpected(&mut self, message_type: MessageType) {
-        match message_type {
-            MessageType::Unknown(_) => self.faults.unknown_type += 1,
-            _ => self.faults.wrong_direction += 1,
-        }
-    }
-
-    pub(super) fn append(&mut self, record: JournalRecord, promise: Promise, now: Time) {
-        if let Some(promise) = self.recorder.append(record, promise, now, &mut self.effects) {
-            self.keep_promise(promise, now);
-        }
     }
 }
 
