@@ -405,6 +405,19 @@ fn a_detached_session_pauses_its_node_at_its_quota() {
 }
 
 #[test]
+fn a_node_that_does_not_pause_is_refused_at_twice_the_quota() {
+    let mut config = shell();
+    config.limits.detached_bytes = 1000;
+    let mut rig = Rig::started(config, None);
+    rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+    for sequence in 0..100 {
+        rig.node_sends(output(sequence, "x"));
+    }
+    // Of 121 bytes each, the 17th is the first one that brings it beyond.
+    assert_eq!(rig.core.faults().no_room, 83);
+}
+
+#[test]
 fn reading_from_the_node_stops_while_the_journal_is_behind() {
     let mut config = shell();
     config.limits.unsynced_bytes = 1000;

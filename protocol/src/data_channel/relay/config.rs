@@ -89,7 +89,8 @@ pub struct Limits {
     pub input_bytes: usize,
     /// Bytes an attached client may be behind before the node is paused; half of it lets the node go on.
     pub lag_bytes: u64,
-    /// The same while no client is attached: the session's share of the journal.
+    /// The same while no client is attached: the session's share of the journal. Twice as much is taken of a node that
+    /// does not pause; frames beyond are refused unacknowledged.
     pub detached_bytes: u64,
     /// Bytes of a tunnel's output that no client has confirmed; frames beyond are refused unacknowledged.
     pub undelivered_bytes: usize,

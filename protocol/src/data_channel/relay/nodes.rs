@@ -131,8 +131,10 @@ impl RelayCore {
         let limits = &self.config.limits;
         let bytes = self.store.bytes() + length;
         if !self.acknowledges_on_delivery() {
+            // A node that was told to pause stops long before this; one that does not must not fill the journal.
+            let lags = self.owner.reader.unconfirmed() > limits.detached_bytes * 2;
             // The shell stops reading at half of this.
-            return self.recorder.unsynced_bytes() + length <= limits.unsynced_bytes * 2;
+            return !lags && self.recorder.unsynced_bytes() + length <= limits.unsynced_bytes * 2;
         }
         // Half of the room is for the frame that everything ahead of it waits for.
         let is_next = sequence == self.intake.next();
