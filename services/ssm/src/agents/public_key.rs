@@ -11,6 +11,9 @@ const MIN_BITS: usize = 2048;
 /// The most, beyond which checking a signature costs too much.
 const MAX_BITS: usize = 8192;
 
+/// The exponent 65537 as DER writes it: that of every agent's keys.
+const EXPONENT: [u8; 5] = [2, 3, 1, 0, 1];
+
 /// Reads base64 of a DER SubjectPublicKeyInfo, and accepts an RSA key of a useful size only.
 pub(super) fn read(text: &str) -> Result<Vec<u8>, AwsError> {
     let invalid =
@@ -22,6 +25,10 @@ pub(super) fn read(text: &str) -> Result<Vec<u8>, AwsError> {
         .map_err(|_| invalid("it is not the SubjectPublicKeyInfo of an RSA key"))?;
     if !(MIN_BITS..=MAX_BITS).contains(&key.key_size_bits()) {
         return Err(invalid("it must have 2048 to 8192 bits"));
+    }
+    // The exponent comes last. With another one a signature may be anybody's work, or ours to check it for long.
+    if !der.ends_with(&EXPONENT) {
+        return Err(invalid("its exponent must be 65537"));
     }
     Ok(der)
 }
@@ -50,5 +57,13 @@ pub(super) mod tests {
         for wrong in ["", "!", "AAAA", &text[4..], &text[..388]] {
             assert_eq!(read(wrong).expect_err("wrong").code(), "InvalidPublicKey");
         }
+    }
+
+    #[test]
+    fn refuses_unusual_exponents() {
+        let mut der = BASE64_STANDARD.decode(fresh()).expect("base64");
+        *der.last_mut().expect("not empty") = 3;
+        let refused = read(&BASE64_STANDARD.encode(&der)).expect_err("65539");
+        assert!(refused.message().contains("exponent"), "{refused}");
     }
 }
