@@ -29,5 +29,52 @@ fn every_byte_arrives_once_in_order_and_every_session_ends() {
     run_all(from.parse().expect("a number")..to.parse().expect("a number"));
 }
 
+/// Seeds whose runs went wrong while the relay had the mistake named beside them, so that they prove something.
+///
+/// They mean what they say for as long as the order in which a scenario is drawn stays as it is.
+#[test]
+fn mistakes_made_once_stay_mistakes() {
+    run_all(KNOWN.iter().map(|(seed, _)| *seed));
+}
+
+const KNOWN: [(u64, &str); 18] = [
+    (86, "acknowledged output to the node before it was durable"),
+    (
+        135,
+        "acknowledged input to the client before its position was durable",
+    ),
+    (
+        75,
+        "took silence for delivery before the plugin's handler was ready",
+    ),
+    (
+        420,
+        "took silence for delivery of a frame that was sent for the first time",
+    ),
+    (3, "let a paused node go on"),
+    (
+        56,
+        "forgot after a crash that frames may have been delivered before it",
+    ),
+    (930, "let a new owner begin before its numbering was durable"),
+    (0, "sent something to the plugin while it set up multiplexing"),
+    (49, "left a gap in the input between two owners"),
+    (318, "left a gap in the input after a crash between two owners"),
+    (
+        3799,
+        "passed a second handshake answer on because the first was not in the last positions",
+    ),
+    (32, "gave a new owner nothing to learn its session type from"),
+    (24, "did not acknowledge a duplicate again"),
+    (26, "said goodbye before the last output was confirmed"),
+    (8, "recorded what was sent as if it had been confirmed"),
+    (386, "estimated a lag after a crash that never fell to nothing"),
+    (23, "kept input that was in order again"),
+    (
+        1710,
+        "stopped reading acknowledgements behind input in a session that was ending",
+    ),
+];
+
 /// Failures after which the rest is not worth the wait.
 const MOST_FAILURES: usize = 20;
