@@ -32,6 +32,7 @@ mod node_link;
 mod nodes;
 mod owner;
 mod reader;
+mod record_format;
 mod recorder;
 mod sequence_set;
 mod settle;
