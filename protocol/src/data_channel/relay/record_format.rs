@@ -158,6 +158,8 @@ fn cause_of(number: u8) -> Option<EndCause> {
 mod tests {
     use bytes::Bytes;
 
+    use super::{CAUSES, Facts, JournalRecord, Outcome, Owner, Positions};
+
     fn samples() -> Vec<JournalRecord> {
         let facts = Facts {
             start_requested: true,
