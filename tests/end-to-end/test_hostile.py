@@ -3,12 +3,15 @@
 The server is this file's own and logs everything it can, so that the last tests can look for secrets in what it wrote.
 """
 
+import base64
 import collections
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
 import re
+import signal
 import ssl
 import threading
 import time
@@ -941,6 +944,222 @@ def test_a_node_keeps_its_shell_whatever_its_user_sends(dev, door):
     eventually(lambda: door.state(session) == "Terminated")
 
 
+# --- those who take more than their share ---------------------------------------------------------------------------
+
+
+def test_strangers_fill_no_memory(dev, door):
+    before = resident(dev)
+    channels = [door.dial_data("admin-00000000000000000") for _ in range(100)]
+    for channel in channels:
+        with contextlib.suppress(OSError):
+            channel.raw(websocket_frame(bytes(900_000), announced=MIB))
+    assert [channel.ends() for channel in channels] == [None] * len(channels)
+
+    bodies = [door.tls() for _ in range(200)]
+    for body in bodies:
+        # A socket that takes no more is one that is not read from.
+        body.settimeout(0.02)
+        with contextlib.suppress(OSError):
+            body.sendall(post(b"Content-Length: 1000000\r\n", bytes(900_000)))
+    assert resident(dev) - before < 100 * MIB, "64 of them are read at a time"
+    assert door.call("DescribeSessions", {"State": "Active"}).status == 200
+    for body in bodies:
+        body.close()
+
+
+def test_pings_without_end_are_not_hoarded(dev, session):
+    before = resident(dev)
+    pings = websocket_frame(bytes(125), opcode=PING) * 1000
+    for end in (session.client, session.end):
+        # Who does not read the answers is cut off at some point.
+        end.socket.settimeout(1)
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                end.raw(pings)
+        assert resident(dev) - before < 32 * MIB
+        end.drop()
+    session.resume()
+    session.rejoin()
+    session.works()
+
+
+def http2_frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+HTTP2_HEADERS = b"\x83\x84\x87\x01\x09localhost"  # POST, /, https, :authority
+BAD_HTTP2 = {
+    "headers that never end": http2_frame(1, 0, 1, HTTP2_HEADERS) + http2_frame(
+        9, 0, 1, (b"\0\x01a\x7f\x81\x7f" + b"x" * 256) * 60) * 200,
+    "20 000 requests that are taken back": b"".join(
+        http2_frame(1, 4, stream, HTTP2_HEADERS) + http2_frame(3, 0, stream, b"\0\0\0\x08")
+        for stream in range(1, 40_001, 2)),
+    "more streams than it may have": b"".join(http2_frame(1, 4, stream, HTTP2_HEADERS) for stream in range(1, 2001, 2)),
+    "a body of 2 MiB unasked": http2_frame(1, 4, 1, HTTP2_HEADERS) + http2_frame(0, 0, 1, bytes(16_384)) * 128,
+    "settings without end": http2_frame(4, 0, 0) * 20_000, "pings without end": http2_frame(6, 0, 0, bytes(8)) * 20_000,
+    "a frame of 16 MiB": b"\xff\xff\xff\0\0\0\0\0\x01" + bytes(100_000),
+    "a table of 4 GiB": http2_frame(4, 0, 0, b"\0\x01\xff\xff\xff\xff") + http2_frame(1, 5, 1, b"\x3f\xff\xff\xff\x7f" + HTTP2_HEADERS),
+    "an index of nothing": http2_frame(1, 5, 1, b"\xff\xff\xff\xff\x7f"),
+    "data for no stream": http2_frame(0, 1, 7, b"x"), "a stream of the server's": http2_frame(1, 5, 2, HTTP2_HEADERS),
+    "HTTP/1": post(),
+}
+
+
+@pytest.mark.parametrize("how", BAD_HTTP2)
+def test_http2_is_refused_or_bounded_with(dev, door, how):
+    before = resident(dev)
+    context = ssl.create_default_context(cafile=door.bundle)
+    context.set_alpn_protocols(["h2"])
+    with context.wrap_socket(door.tcp(), server_hostname=door.host) as opened:
+        assert opened.selected_alpn_protocol() == "h2"
+        opened.settimeout(0.5)
+        with contextlib.suppress(OSError):
+            opened.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0) + BAD_HTTP2[how])
+        assert resident(dev) - before < 32 * MIB
+    assert door.call("DescribeSessions", {"State": "Active"}).status == 200
+
+
+# --- what people read -----------------------------------------------------------------------------------------------
+
+#: A line of its own for logs, and what a terminal takes for an order.
+FORGED = ["x\r\n2026-01-01T00:00:00Z  INFO FORGED", "x\x1b]0;FORGED\x07\x1b[31m\x9b31m\u202e", "x\tFORGED\0"]
+
+
+@pytest.mark.parametrize("forged", FORGED, ids=range(len(FORGED)))
+def test_nothing_that_is_said_writes_a_line_or_a_colour_of_its_own(dev, door, node, other, session, forged):
+    watched = door.call("StartSession", {"Target": node.id, "Reason": forged})
+    for operation, input in (
+        ("ResumeSession", {"SessionId": forged}), ("StartSession", {"Target": forged}),
+        ("CreateActivation", {"IamRole": "R", "Description": forged, "DefaultInstanceName": forged}),
+        ("StartSession", {"Target": node.id, "DocumentName": forged}), ("TerminateSession", {"SessionId": forged}),
+        ("AddTagsToResource", {"ResourceType": "ManagedInstance", "ResourceId": other.id,
+                               "Tags": [{"Key": "Name", "Value": forged}]}),
+    ):
+        assert door.call(operation, input).status < 500
+    said = {"AgentVersion": "3.3.0.0", "AgentStatus": "Active", "InstanceId": other.id, "ComputerName": forged,
+            "PlatformType": "Linux", "PlatformName": forged, "PlatformVersion": forged, "IPAddress": forged}
+    for left_out in said.keys() - {"InstanceId"}:
+        one = {name: value for name, value in said.items() if name == left_out or value != forged}
+        assert door.call("UpdateInstanceInformation", one, other.signed("ssm")).status < 500
+    Client(door, session.id, forged, forged, ClientVersion=forged).ends()
+    token = door.create_channel("control", other.id, other.signed()).token
+    other.control = door.dial_control(other.id, other.signed())
+    other.control.text({"MessageSchemaVersion": "1.0", "RequestId": forged, "TokenValue": token, "AgentVersion": forged,
+                        "PlatformType": forged})
+    other.complete(forged, forged)
+    asked(door, post(b"User-Agent: \x1b[31mFORGED\r\nX-Forwarded-For: \x1b[31mFORGED\r\n"))
+    for listed in (dev.cli("sessions", "list"), dev.cli("connect", "FORGED")):
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", listed.stdout + listed.stderr)
+        assert not re.search("^2026-01-01", listed.stdout + listed.stderr, re.MULTILINE)
+    log = dev.log.read_bytes()
+    assert not re.search(rb"[\x00-\x08\x0b-\x1f]", log)
+    assert not re.search(rb"^2026-01-01", log, re.MULTILINE)
+    if watched.status == 200:
+        door.call("TerminateSession", {"SessionId": watched.json["SessionId"]})
+
+
+BAD_JSON = [
+    "[" * 500_000, '{"State":' * 10_000, '{"State":"Active","State":"History","x":1e999}', '"Active"', "null", "[]", "{",
+    '{"State":"\\ud800"}', '{"State":"\\u0000"}', "\ufeff{}", '{"State":{"a":1}}', '{"State":["Active"]}',
+    '{"State":"Active","MaxResults":1e400}', '{"State":"Active","MaxResults":-9223372036854775809}',
+    '{"State":"Active","MaxResults":1.5}', '{"State":"Active","NextToken":"' + "A" * 900_000 + '"}',
+    '{"State":"Active","Filters":[' + ",".join(['{"key":"Owner","value":"x"}'] * 20_000) + "]}",
+    '{"State":"Active","Filters":[{"key":"InvokedAfter","value":"9999999999999999999999"}]}',
+    '{"State":"Active","Filters":[{"key":"Owner","value":"\' OR 1=1 --"}]}', "\0" * 100,
+]
+
+
+@pytest.mark.parametrize("body", BAD_JSON, ids=range(len(BAD_JSON)))
+def test_a_body_that_means_nothing_is_refused_in_words(door, body):
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM.DescribeSessions"}
+    answer = door.request("POST", "/", body.encode(errors="surrogatepass"), headers, hmac(*door.admin))
+    assert answer.status in (200, 400), answer
+    if answer.status == 400:
+        assert answer.code
+        assert len(answer.body) < 4096, "an answer is not longer than it needs to be"
+    else:
+        assert answer.json["Sessions"] == [] or body.startswith('{"State":"Active","State"')
+
+
+def test_a_key_that_anyone_could_forge_or_nobody_could_check_is_refused(door):
+    activation = activate(door, RegistrationLimit=100)
+
+    def try_to_register(der):
+        return door.call("RegisterManagedInstance", {
+            "ActivationId": activation["ActivationId"], "ActivationCode": activation["ActivationCode"],
+            "Fingerprint": "x", "PublicKey": base64.b64encode(der).decode(), "PublicKeyType": "Rsa"}, sign=False)
+
+    def integer(value):
+        data = value.to_bytes(value.bit_length() // 8 + 1, "big")
+        return tagged(2, data)
+
+    def tagged(tag, data):
+        size = len(data)
+        length = bytes([size]) if size < 128 else bytes([0x82]) + size.to_bytes(2, "big")
+        return bytes([tag]) + length + data
+
+    def spki(modulus, exponent):
+        algorithm = bytes.fromhex("300d06092a864886f70d0101010500")
+        return tagged(0x30, algorithm + tagged(3, b"\0" + tagged(0x30, integer(modulus) + integer(exponent))))
+
+    modulus = new_key().public_key().public_numbers().n
+    for der in (
+        spki(modulus, 1), spki(modulus, 2), spki(modulus >> 1024 | 1, 65537), spki(1, 65537), spki(0, 65537),
+        spki(modulus & ~1, 65537), spki((1 << 16_000) | 1, 65537), spki(modulus, (1 << 2000) | 1),
+        spki(modulus, 65537)[:-1], spki(modulus, 65537) + bytes(300), bytes(300),
+        bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + bytes(65) + bytes(200),
+    ):
+        answer = try_to_register(der)
+        assert answer.status == 400, (der[:40].hex(), answer)
+        assert answer.code in ("InvalidPublicKey", "ValidationException", "InvalidPublicKeyException"), answer
+    assert try_to_register(spki(modulus, 65537)).status == 200, "the encoding here is right otherwise"
+
+
+CAPABILITIES = [
+    {"LargeFrames": 0}, {"LargeFrames": 4294967295}, {"LargeFrames": -1}, {"LargeFrames": 1e99}, {"LargeFrames": "x"}, [], 1,
+    {"CumulativeAck": True, "ExitCode": True, "LargeFrames": 1}, {"x" * 4000: True}, None,
+]
+
+
+@pytest.mark.parametrize("capabilities", CAPABILITIES, ids=range(len(CAPABILITIES)))
+def test_capabilities_that_nobody_can_have_harm_nobody(door, session, capabilities):
+    token = door.call("ResumeSession", {"SessionId": session.id}).json["TokenValue"]
+    named = Client(door, session.id, token, session.client.client_id, Capabilities=capabilities)
+    for number in (-1, 1 << 40, (1 << 63) - 1, -(1 << 63)):
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            named.say(encode("acknowledge", {
+                "AcknowledgedMessageType": "output_stream_data", "AcknowledgedMessageSequenceNumber": number,
+                "AcknowledgedMessageId": "00000000-0000-4000-8000-000000000000", "IsSequentialMessage": True,
+                "Cumulative": True}, flags=3))
+    named.drop()
+    session.resume()
+    session.works()
+
+
+def test_a_shell_is_given_nothing_but_its_terminal(innocent):
+    innocent.forget()
+    innocent.line("ls -l /proc/$$/fd | cat; echo lis''ted")
+    innocent.wait_for(b"listed\r\n")
+    open_files = re.findall(rb"-> (\S+)\r\n", bytes(innocent.raw))
+    assert len(open_files) >= 3 and all(re.fullmatch(rb"/dev/pts/\d+|/dev/tty", file) for file in open_files), open_files
+
+
+def test_a_killed_worker_ends_its_session_and_hinders_no_other(dev, door):
+    session, token = door.start(dev.node)
+    client = Client(door, session, token)
+    client.send(b"stty -echo; echo worker-$PPID-work''er\n")
+    heard = client.hear_text(b"-worker\r\n")
+    os.kill(int(re.search(rb"worker-(\d+)-worker", heard).group(1)), signal.SIGKILL)
+    client.ends()
+    eventually(lambda: door.state(session) in ("Terminated", "Failed"))
+    session, token = door.start(dev.node)
+    client = Client(door, session, token)
+    client.send(b"echo next''one\n")
+    client.hear_text(b"nextone")
+    client.send(b"exit\n")
+    client.ends()
+
+
 # --- what is left afterwards ----------------------------------------------------------------------------------------
 
 
@@ -994,8 +1213,44 @@ def test_no_secret_was_written_anywhere(dev, door, innocent):
         if file.is_file():
             assert not leaked(file.read_bytes(), own if file.name == "env" else b""), file
             assert b"unmoved-by-" not in file.read_bytes(), f"{file} shows what a person saw"
-            if file.name != "ca.pem":
-                assert file.stat().st_mode & 0o077 == 0, f"{file} is open to others"
+        if file.name != "ca.pem" and not file.is_symlink():
+            assert file.stat().st_mode & 0o077 == 0, f"{file} is open to others"
+
+
+def test_a_node_that_floods_a_client_that_hears_nothing_fills_neither_memory_nor_disk(dev, door, node):
+    joined = Session(door, node)
+    joined.works()
+    memory, disk = resident(dev), recorded(dev)
+    joined.end.socket.settimeout(1)
+    payload = bytes(100_000)
+    # It does not listen when it is told to pause.
+    with contextlib.suppress(OSError, websocket.WebSocketException):
+        for number in range(2000):
+            joined.end.say(encode(joined.end.sends, payload, joined.end.sequence + number, payload_type=OUTPUT))
+    assert recorded(dev) - disk < 150 * MIB
+    assert resident(dev) - memory < 64 * MIB
+    door.call("TerminateSession", {"SessionId": joined.id})
+    joined.client.drop()
+    joined.end.drop()
+
+
+def recorded(dev):
+    return sum(file.stat().st_size for file in (dev.data / "journal").iterdir())
+
+
+def test_the_server_was_never_at_a_loss(dev, door):
+    log = dev.log.read_text()
+    assert "panicked" not in log
+    assert not re.findall(r"^\S+ ERROR .*", log, re.MULTILINE)
+    assert not [answer for answer in door.refusals if re.search("Internal(Server|Failure)", answer)]
+    connections = [entry for entry in pathlib.Path(f"/proc/{dev.process.pid}/fd").iterdir() if is_socket(entry)]
+    assert len(connections) < 200, "connections that ended are not kept"
+
+
+def is_socket(entry):
+    with contextlib.suppress(OSError):
+        return entry.readlink().name.startswith("socket:")
+    return False
 
 
 def is_plugin_of(entry, dev):

@@ -74,8 +74,19 @@ fn local_time(seconds: Option<f64>) -> String {
 /// `text` without what a terminal would obey: a reason is somebody else's words.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|letter| if letter.is_control() { '\u{fffd}' } else { letter })
+        .map(|letter| {
+            if letter.is_control() || turns_text(letter) {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
         .collect()
+}
+
+/// Whether a character changes the direction of those around it, so that a line reads as what it is not.
+fn turns_text(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -89,14 +100,14 @@ mod tests {
             target: "mi-0123456789abcdef0".to_owned(),
             status: "Connected".to_owned(),
             owner: "arn:aws:iam::123456789012:user/alice".to_owned(),
-            reason: "evil\u{1b}]0;title\u{7}\nnext".to_owned(),
+            reason: "evil\u{1b}]0;title\u{7}\nnext\u{202e}live".to_owned(),
             ..SessionSummary::default()
         };
         let text = text(&[session]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].find("NODE"), lines[1].find("mi-0123"));
-        assert!(!text.contains('\u{1b}'));
+        assert!(!text.contains(['\u{1b}', '\u{202e}']));
     }
 
     #[test]
