@@ -97,6 +97,10 @@ impl Gateway {
 
     async fn route(self: &Arc<Self>, request: Request<Incoming>, peer: Peer, id: Uuid) -> Answer {
         let (parts, body) = request.into_parts();
+        // Of two hosts, a proxy before us may have believed the other one.
+        if parts.headers.get_all(header::HOST).iter().nth(1).is_some() {
+            return Answer::text(StatusCode::BAD_REQUEST, "the request names more than one host\n");
+        }
         let path = parts.uri.path().to_owned();
         match Route::of(&parts, &path) {
             Route::Health if parts.method == Method::GET => Answer::text(StatusCode::OK, "ok\n"),
