@@ -1,0 +1,180 @@
+//! Patterns for ARNs, `arn:partition:service:region:account:resource`.
+//!
+//! The colons of the policy's own text divide the pattern; a colon inside a variable's value does not.
+
+use super::context::Context;
+use super::error::PolicyError;
+use super::template::{Syntax, Template};
+
+/// The parts of an ARN; the last one keeps its colons.
+const PARTS: usize = 6;
+
+/// What `ArnLike` and `ArnEquals` compare with: wildcards stay inside their part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ArnPattern {
+    /// `*`: every text.
+    Any,
+    /// One pattern for each part.
+    Parts(Vec<Template>),
+}
+
+impl ArnPattern {
+    pub(super) fn parse(text: &str, variables: bool) -> Result<Self, PolicyError> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let syntax = Syntax {
+            wildcards: true,
+            variables,
+        };
+        split(text, variables)
+            .into_iter()
+            .map(|part| Template::parse(part, syntax))
+            .collect::<Result<_, _>>()
+            .map(Self::Parts)
+    }
+
+    pub(super) fn matches(&self, text: &str, context: &Context) -> bool {
+        let Self::Parts(patterns) = self else {
+            return true;
+        };
+        if patterns.len() != PARTS {
+            return false;
+        }
+        let mut parts = text.splitn(PARTS, ':');
+        patterns
+            .iter()
+            .all(|pattern| parts.next().is_some_and(|part| pattern.matches(part, context)))
+    }
+
+    pub(super) fn unresolved(&self, context: &Context) -> Option<&str> {
+        match self {
+            Self::Any => None,
+            Self::Parts(patterns) => patterns.iter().find_map(|pattern| pattern.unresolved(context)),
+        }
+    }
+}
+
+/// What `Resource` and `NotResource` name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ResourcePattern {
+    /// As the policy writes it.
+    text: String,
+    form: Form,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    /// All six parts are there: wildcards stay inside their part.
+    Arn(ArnPattern),
+    /// Fewer parts, such as `*` or `arn:aws:ec2:*`: the wildcard stands for all that follows.
+    Whole(Template),
+}
+
+impl ResourcePattern {
+    pub(super) fn parse(text: &str, variables: bool) -> Result<Self, PolicyError> {
+        if text != "*" && !text.starts_with("arn:") {
+            return Err(PolicyError::new(format!(
+                "Resource {text} must be in ARN format or \"*\"."
+            )));
+        }
+        let form = if split(text, variables).len() == PARTS {
+            Form::Arn(ArnPattern::parse(text, variables)?)
+        } else {
+            let syntax = Syntax {
+                wildcards: true,
+                variables,
+            };
+            Form::Whole(Template::parse(text, syntax)?)
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            form,
+        })
+    }
+
+    pub(super) fn matches(&self, arn: &str, context: &Context) -> bool {
+        match &self.form {
+            Form::Arn(pattern) => pattern.matches(arn, context),
+            Form::Whole(pattern) => pattern.matches(arn, context),
+        }
+    }
+
+    pub(super) fn unresolved(&self, context: &Context) -> Option<&str> {
+        match &self.form {
+            Form::Arn(pattern) => pattern.unresolved(context),
+            Form::Whole(pattern) => pattern.unresolved(context),
+        }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Divides at the first five colons that are not inside a variable.
+fn split(text: &str, variables: bool) -> Vec<&str> {
+    let mut parts = Vec::with_capacity(PARTS);
+    let (mut start, mut in_variable) = (0, false);
+    for (at, character) in text.char_indices() {
+        match character {
+            '$' if variables && text[at..].starts_with("${") => in_variable = true,
+            '}' => in_variable = false,
+            ':' if !in_variable && parts.len() < PARTS - 1 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn like(pattern: &str, arn: &str) -> bool {
+        let context = Context::new().with("aws:PrincipalTag/account", "1:role/x");
+        ArnPattern::parse(pattern, true)
+            .expect("valid")
+            .matches(arn, &context)
+    }
+
+    #[test]
+    fn a_wildcard_stays_inside_its_part() {
+        assert!(like("arn:aws:iam::*:role/x", "arn:aws:iam::1:role/x"));
+        assert!(!like("arn:aws:iam:*:role/x", "arn:aws:iam::1:role/x"));
+        assert!(!like("arn:aws:s3:*", "arn:aws:s3:::bucket"));
+        assert!(like(
+            "arn:aws:logs:*:*:log-group:*",
+            "arn:aws:logs:r:1:log-group:a:b"
+        ));
+        assert!(like("*", "anything"));
+    }
+
+    #[test]
+    fn a_colon_in_a_value_divides_nothing() {
+        let arn = "arn:aws:iam::1:role/x:role/y";
+        assert!(!like("arn:aws:iam::${aws:PrincipalTag/account}:role/y", arn));
+        assert!(like("arn:aws:iam::1:${aws:Nothing, 'role/x'}:role/y", arn));
+    }
+
+    #[test]
+    fn a_short_resource_stands_for_all_that_follows() {
+        let matches = |pattern: &str, arn: &str| {
+            ResourcePattern::parse(pattern, true)
+                .expect("valid")
+                .matches(arn, &Context::new())
+        };
+        assert!(matches("arn:aws:ec2:*", "arn:aws:ec2:us-east-1:1:instance/i-1"));
+        assert!(matches("*", "*"));
+        assert!(!matches("arn:aws:ec2:*:*:instance/*", "*"));
+        assert!(!matches(
+            "arn:aws:ssm:*:*:document/*",
+            "arn:aws:ssm:r:1:session/a:document/b"
+        ));
+        assert!(ResourcePattern::parse("bucket/*", true).is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! What is asked: who, what, on which resource, under which circumstances.
+
+use super::context::Context;
+use super::identity::Identity;
+use crate::ids::AccountId;
+
+/// One action on one resource.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    identity: &'a Identity,
+    action: String,
+    resource: &'a str,
+    owner: Option<&'a AccountId>,
+    context: &'a Context,
+}
+
+impl<'a> Request<'a> {
+    /// Asks for an action, such as `ssm:StartSession`, on a resource's ARN or `*`.
+    ///
+    /// The resource counts as one of the asker's own account until [`Request::owned_by`] says otherwise.
+    pub fn new(identity: &'a Identity, action: &str, resource: &'a str, context: &'a Context) -> Self {
+        Self {
+            identity,
+            action: action.to_ascii_lowercase(),
+            resource,
+            owner: None,
+            context,
+        }
+    }
+
+    /// Names the account that owns the resource.
+    #[must_use]
+    pub fn owned_by(mut self, account: &'a AccountId) -> Self {
+        self.owner = Some(account);
+        self
+    }
+
+    /// Returns who asks.
+    pub fn identity(&self) -> &'a Identity {
+        self.identity
+    }
+
+    /// Returns the action in lower case.
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// Returns the ARN of the resource.
+    pub fn resource(&self) -> &'a str {
+        self.resource
+    }
+
+    /// Returns the facts that conditions and variables read.
+    pub fn context(&self) -> &'a Context {
+        self.context
+    }
+
+    /// Says whether the resource belongs to another account than the one whose identity policies count.
+    pub(super) fn crosses_accounts(&self) -> bool {
+        match (self.owner, self.identity.account()) {
+            (Some(owner), Some(own)) => owner != own,
+            _ => false,
+        }
+    }
+}
