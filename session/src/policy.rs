@@ -75,7 +75,7 @@ pub fn decide(principal: &Principal, action: &'static str, resources: &[Resource
     let policies = builtin::policies_of(principal);
     let mut statement = None;
     for resource in resources {
-        let context = builtin::context_of(principal, resource);
+        let context = builtin::context_of(&identity, principal, resource);
         let request = Request::new(&identity, action, resource.arn(), &context);
         let verdict = evaluate(&request, policies);
         match Denied::by(&verdict, &principal.arn(), action, resource.arn()) {

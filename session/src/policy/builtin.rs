@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use super::context::Context;
 use super::document::{Policy, PolicyKind};
+use super::identity::Identity;
 use super::resource::Resource;
 use super::set::{NamedPolicy, PolicySet};
 use crate::principal::Principal;
@@ -49,20 +50,13 @@ pub(super) fn policies_of(principal: &Principal) -> &'static PolicySet {
 /// Returns what is known of a request without its transport: the caller's names, and the nodes on both sides.
 ///
 /// `drawbridge:CallingNode` is the node that calls, `drawbridge:TargetNode` the one that the request is about.
-pub(super) fn context_of(principal: &Principal, resource: &Resource) -> Context {
-    let mut context = Context::new();
+pub(super) fn context_of(identity: &Identity, principal: &Principal, resource: &Resource) -> Context {
+    let mut context = identity.context();
+    if let Some(node) = principal.node() {
+        context.add("drawbridge:CallingNode", node.to_string());
+    }
     if let Some(node) = resource.target_node() {
         context.add("drawbridge:TargetNode", node);
-    }
-    if let Principal::Anonymous { .. } = principal {
-        return context;
-    }
-    context.add("aws:PrincipalAccount", principal.account().to_string());
-    context.add("aws:userid", principal.user_id());
-    match principal {
-        Principal::User { name, .. } => context.add("aws:username", name),
-        Principal::Node { node, .. } => context.add("drawbridge:CallingNode", node.to_string()),
-        Principal::Root { .. } | Principal::AssumedRole { .. } | Principal::Anonymous { .. } => {}
     }
     context
 }

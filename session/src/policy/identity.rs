@@ -1,5 +1,6 @@
 //! Who asks, as `Principal` elements name them.
 
+use super::context::Context;
 use crate::ids::AccountId;
 use crate::principal::Principal;
 
@@ -13,6 +14,8 @@ pub struct Identity {
     role_arn: Option<String>,
     /// The unique id of the user or role, empty for others.
     id: String,
+    /// The user's or the session's name, empty for others.
+    name: String,
 }
 
 /// What kinds of requesters there are.
@@ -38,6 +41,7 @@ impl Identity {
         let arn = format!("arn:aws:iam::{account}:user{path}{name}");
         Self {
             id: id.to_owned(),
+            name: name.to_owned(),
             ..Self::new(Kind::User, Some(account), arn)
         }
     }
@@ -49,6 +53,7 @@ impl Identity {
         Self {
             role_arn: Some(role_arn),
             id: id.to_owned(),
+            name: session.to_owned(),
             ..Self::new(Kind::Session, Some(account), arn)
         }
     }
@@ -75,6 +80,7 @@ impl Identity {
             arn,
             role_arn: None,
             id: String::new(),
+            name: String::new(),
         }
     }
 
@@ -86,6 +92,32 @@ impl Identity {
     /// Returns the account whose identity policies count, `None` for services, providers and nobody.
     pub fn account(&self) -> Option<&AccountId> {
         self.account.as_ref()
+    }
+
+    /// Returns the condition keys that follow from who asks, such as `aws:username` and `aws:PrincipalArn`.
+    ///
+    /// `aws:PrincipalArn` is the role's ARN for a session of it, not the session's.
+    pub fn context(&self) -> Context {
+        let mut context = Context::new();
+        let Some(account) = &self.account else {
+            if self.kind == Kind::Anonymous {
+                context.add("aws:PrincipalType", "Anonymous");
+            }
+            return context;
+        };
+        let (kind, user_id) = match self.kind {
+            Kind::User => ("User", self.id.clone()),
+            Kind::Session => ("AssumedRole", format!("{}:{}", self.id, self.name)),
+            _ => ("Account", account.to_string()),
+        };
+        context.add("aws:PrincipalAccount", account.to_string());
+        context.add("aws:PrincipalArn", self.role_arn.as_ref().unwrap_or(&self.arn));
+        context.add("aws:PrincipalType", kind);
+        context.add("aws:userid", user_id);
+        if self.kind == Kind::User {
+            context.add("aws:username", &self.name);
+        }
+        context
     }
 
     pub(super) fn kind(&self) -> Kind {
