@@ -163,8 +163,8 @@ impl Case {
         let elements = self.probe.as_ref()?;
         let mut statement = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
         for (name, value) in elements {
-            if name.starts_with("Not") {
-                statement[&name[3..]].take();
+            if let Some(positive) = name.strip_prefix("Not") {
+                statement[positive].take();
             }
             statement[name.as_str()] = value.clone();
         }

@@ -68,3 +68,62 @@ impl fmt::Display for Denied {
 }
 
 impl std::error::Error for Denied {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::StatementName;
+
+    #[test]
+    fn names_the_layer_in_awss_words() {
+        let text = |verdict: &Verdict| {
+            let denied =
+                Denied::by(verdict, "arn:aws:iam::1:user/a", "ssm:StartSession", "*").expect("denied");
+            denied.to_string()
+        };
+        let start =
+            "User: arn:aws:iam::1:user/a is not authorized to perform: ssm:StartSession on resource: * ";
+        for (layer, implicit, explicit) in [
+            (
+                Layer::Identity,
+                "no identity-based policy",
+                "an identity-based policy",
+            ),
+            (
+                Layer::Resource,
+                "no resource-based policy",
+                "a resource-based policy",
+            ),
+            (Layer::Trust, "no role trust policy", "the role trust policy"),
+            (
+                Layer::Boundary,
+                "no permissions boundary",
+                "a permissions boundary",
+            ),
+            (Layer::Session, "no session policy", "a session policy"),
+            (
+                Layer::ServiceControl,
+                "no service control policy",
+                "a service control policy",
+            ),
+        ] {
+            let by = StatementName {
+                policy: "p".to_owned(),
+                index: 0,
+                sid: None,
+            };
+            assert_eq!(
+                text(&Verdict::ImplicitDeny { layer }),
+                format!("{start}because {implicit} allows the ssm:StartSession action")
+            );
+            assert_eq!(
+                text(&Verdict::ExplicitDeny { layer, by }),
+                format!("{start}with an explicit deny in {explicit}")
+            );
+        }
+        assert_eq!(
+            Denied::by(&Verdict::Allow { by: None }, "a", "ssm:StartSession", "*"),
+            None
+        );
+    }
+}

@@ -123,3 +123,60 @@ impl fmt::Display for Explanation {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::AccountId;
+    use crate::policy::{Denied, Identity, Policy, PolicyKind};
+
+    const DEVELOPER: &str = r#"{
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*"},
+            {"Effect": "Allow", "Action": "ssm:Describe*", "Resource": "*"},
+            {"Sid": "OwnNodes", "Effect": "Allow", "Action": "ssm:*",
+             "Resource": "arn:aws:ec2:*:*:instance/${aws:PrincipalTag/node}"},
+            {"Sid": "NotOnSunday", "Effect": "Deny", "Action": "ssm:*Session", "Resource": "*",
+             "Condition": {"StringEquals": {"drawbridge:Weekday": "Sunday"}}},
+            {"Sid": "NotToProd", "Effect": "Deny", "Action": "ssm:StartSession",
+             "Resource": "arn:aws:ec2:*:*:instance/*",
+             "Condition": {"StringLike": {"ssm:resourceTag/Environment": "Prod"}}}
+        ]
+    }"#;
+
+    #[test]
+    fn tells_what_each_statement_about_the_action_said() {
+        let account = AccountId::parse("123456789012").expect("valid");
+        let identity = Identity::user(account, "/", "alice", "AIDAALICE");
+        let context = identity.context().with("ssm:resourceTag/Environment", "Prod");
+        let arn = "arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0";
+        let request = Request::new(&identity, "ssm:StartSession", arn, &context);
+        let policy = Policy::parse(DEVELOPER, PolicyKind::Identity).expect("valid");
+        let policies = PolicySet {
+            identity: vec![NamedPolicy::new("Developer", policy)],
+            ..PolicySet::default()
+        };
+
+        let explanation = explain(&request, &policies);
+        assert_eq!(
+            explanation.to_string(),
+            "denied by Developer/NotToProd, with an explicit deny in an identity-based policy\n  \
+             identity-based policy, Developer/Statement[0], Allow: applies\n  \
+             identity-based policy, Developer/OwnNodes, Allow: does not apply: \
+             arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0 is not covered: it names \
+             arn:aws:ec2:*:*:instance/${aws:PrincipalTag/node}; ${aws:PrincipalTag/node} has no value\n  \
+             identity-based policy, Developer/NotOnSunday, Deny: does not apply: StringEquals drawbridge:Weekday: \
+             the request does not have the key\n  \
+             identity-based policy, Developer/NotToProd, Deny: applies\n"
+        );
+        let denied =
+            Denied::by(&explanation.verdict, identity.arn(), "ssm:StartSession", arn).expect("denied");
+        assert_eq!(
+            denied.to_string(),
+            "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: ssm:StartSession on resource: \
+             arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0 with an explicit deny in an \
+             identity-based policy"
+        );
+    }
+}

@@ -17,7 +17,8 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// Asks for an action, such as `ssm:StartSession`, on a resource's ARN or `*`.
     ///
-    /// The resource counts as one of the asker's own account until [`Request::owned_by`] says otherwise.
+    /// The resource belongs to the account in its ARN, or to the asker's where the ARN names none, until
+    /// [`Request::owned_by`] says otherwise; a bucket's ARN never names one.
     pub fn new(identity: &'a Identity, action: &str, resource: &'a str, context: &'a Context) -> Self {
         Self {
             identity,
@@ -57,9 +58,15 @@ impl<'a> Request<'a> {
 
     /// Says whether the resource belongs to another account than the one whose identity policies count.
     pub(super) fn crosses_accounts(&self) -> bool {
-        match (self.owner, self.identity.account()) {
-            (Some(owner), Some(own)) => owner != own,
-            _ => false,
+        let Some(own) = self.identity.account() else {
+            return false;
+        };
+        match self.owner {
+            Some(owner) => owner != own,
+            None => {
+                let named = self.resource.split(':').nth(4);
+                named.is_some_and(|account| AccountId::parse(account).is_ok_and(|account| account != *own))
+            }
         }
     }
 }

@@ -33,8 +33,14 @@ pub(super) enum Segment {
     Literal(String),
     /// Characters among which `*` and `?` are wildcards.
     Wild(String),
-    /// A context key in lower case, and what stands for it where the request does not have it.
-    Key { key: String, default: Option<String> },
+    /// A context key, and what stands for it where the request does not have it.
+    Key {
+        /// As the policy writes it.
+        name: String,
+        /// In lower case.
+        key: String,
+        default: Option<String>,
+    },
 }
 
 impl Template {
@@ -132,6 +138,7 @@ impl Segment {
             return Err(PolicyError::new(format!("`${{{inner}}}` is not a variable")));
         }
         Ok(Self::Key {
+            name: key.to_owned(),
             key: key.to_ascii_lowercase(),
             default,
         })
@@ -141,8 +148,8 @@ impl Segment {
         match self {
             Self::Literal(text) => glob.push_literal(text),
             Self::Wild(text) => glob.push_wild(text),
-            Self::Key { key, default } => {
-                let value = context.single(key).or(default.as_deref()).ok_or(key.as_str())?;
+            Self::Key { name, key, default } => {
+                let value = context.single(key).or(default.as_deref()).ok_or(name.as_str())?;
                 glob.push_literal(value);
             }
         }

@@ -109,9 +109,7 @@ impl fmt::Display for Verdict {
         match self {
             Self::Allow { by: Some(by) } => write!(f, "allowed by {by}"),
             Self::Allow { by: None } => f.write_str("allowed: the root of an account needs no policy"),
-            Self::ExplicitDeny { layer, by } => {
-                write!(f, "denied by {by}, an explicit deny in a {}", layer.name())
-            }
+            Self::ExplicitDeny { layer, by } => write!(f, "denied by {by}, {}", layer.explicit()),
             Self::ImplicitDeny { layer } => write!(f, "denied because no {} allows it", layer.name()),
         }
     }
