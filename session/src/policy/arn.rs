@@ -9,6 +9,37 @@ use super::template::{Syntax, Template};
 /// The parts of an ARN; the last one keeps its colons.
 const PARTS: usize = 6;
 
+/// A text of a request that may be an ARN, divided once for all patterns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arn<'a> {
+    text: &'a str,
+    /// `None` for a text with fewer parts.
+    parts: Option<[&'a str; PARTS]>,
+}
+
+impl<'a> Arn<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let mut rest = text.splitn(PARTS, ':');
+        let mut parts = [""; PARTS];
+        let complete = parts
+            .iter_mut()
+            .all(|part| rest.next().map(|next| *part = next).is_some());
+        Self {
+            text,
+            parts: complete.then_some(parts),
+        }
+    }
+
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Returns the part that names an account, which may be empty.
+    pub(super) fn account(&self) -> Option<&'a str> {
+        self.parts.map(|parts| parts[4])
+    }
+}
+
 /// What `ArnLike` and `ArnEquals` compare with: wildcards stay inside their part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ArnPattern {
@@ -34,17 +65,20 @@ impl ArnPattern {
             .map(Self::Parts)
     }
 
-    pub(super) fn matches(&self, text: &str, context: &Context) -> bool {
+    pub(super) fn matches(&self, arn: &Arn<'_>, context: &Context) -> bool {
         let Self::Parts(patterns) = self else {
             return true;
         };
-        if patterns.len() != PARTS {
+        let Some(parts) = &arn.parts else {
             return false;
-        }
-        let mut parts = text.splitn(PARTS, ':');
-        patterns
-            .iter()
-            .all(|pattern| parts.next().is_some_and(|part| pattern.matches(part, context)))
+        };
+        // The service first: it tells most ARNs apart.
+        let matches = |at: usize| {
+            patterns
+                .get(at)
+                .is_some_and(|pattern| pattern.matches(parts[at], context))
+        };
+        patterns.len() == PARTS && [2, 0, 1, 3, 4, 5].into_iter().all(matches)
     }
 
     pub(super) fn unresolved(&self, context: &Context) -> Option<&str> {
@@ -65,9 +99,11 @@ pub(super) struct ResourcePattern {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
+    /// `*`.
+    Any,
     /// All six parts are there: wildcards stay inside their part.
     Arn(ArnPattern),
-    /// Fewer parts, such as `*` or `arn:aws:ec2:*`: the wildcard stands for all that follows.
+    /// Fewer parts, such as `arn:aws:ec2:*`: the wildcard stands for all that follows.
     Whole(Template),
 }
 
@@ -78,7 +114,9 @@ impl ResourcePattern {
                 "Resource {text} must be in ARN format or \"*\"."
             )));
         }
-        let form = if split(text, variables).len() == PARTS {
+        let form = if text == "*" {
+            Form::Any
+        } else if split(text, variables).len() == PARTS {
             Form::Arn(ArnPattern::parse(text, variables)?)
         } else {
             let syntax = Syntax {
@@ -93,15 +131,17 @@ impl ResourcePattern {
         })
     }
 
-    pub(super) fn matches(&self, arn: &str, context: &Context) -> bool {
+    pub(super) fn matches(&self, arn: &Arn<'_>, context: &Context) -> bool {
         match &self.form {
+            Form::Any => true,
             Form::Arn(pattern) => pattern.matches(arn, context),
-            Form::Whole(pattern) => pattern.matches(arn, context),
+            Form::Whole(pattern) => pattern.matches(arn.text, context),
         }
     }
 
     pub(super) fn unresolved(&self, context: &Context) -> Option<&str> {
         match &self.form {
+            Form::Any => None,
             Form::Arn(pattern) => pattern.unresolved(context),
             Form::Whole(pattern) => pattern.unresolved(context),
         }
@@ -139,7 +179,7 @@ mod tests {
         let context = Context::new().with("aws:PrincipalTag/account", "1:role/x");
         ArnPattern::parse(pattern, true)
             .expect("valid")
-            .matches(arn, &context)
+            .matches(&Arn::new(arn), &context)
     }
 
     #[test]
@@ -166,7 +206,7 @@ mod tests {
         let matches = |pattern: &str, arn: &str| {
             ResourcePattern::parse(pattern, true)
                 .expect("valid")
-                .matches(arn, &Context::new())
+                .matches(&Arn::new(arn), &Context::new())
         };
         assert!(matches("arn:aws:ec2:*", "arn:aws:ec2:us-east-1:1:instance/i-1"));
         assert!(matches("*", "*"));

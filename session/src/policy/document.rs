@@ -56,7 +56,12 @@ pub(super) struct Elements<T> {
 
 /// A pattern for actions, which have no case.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct ActionPattern(Glob);
+pub(super) struct ActionPattern {
+    /// In lower case and with its colon; `None` for every vendor.
+    vendor: Option<String>,
+    /// In lower case; `None` for every name.
+    name: Option<Glob>,
+}
 
 /// Why a statement does not apply to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,10 +92,7 @@ impl Policy {
 impl Statement {
     /// Returns how closely the statement names who asks, or why it does not apply.
     pub(super) fn applies(&self, request: &Request<'_>) -> Result<Closeness, Mismatch> {
-        if !self
-            .actions
-            .include(|pattern| pattern.0.matches(request.action()))
-        {
+        if !self.actions.include(|pattern| pattern.matches(request)) {
             return Err(Mismatch::Action);
         }
         let closeness = match &self.principal {
@@ -121,7 +123,7 @@ impl Statement {
                 .entries
                 .iter()
                 .any(|pattern| pattern.unresolved(request.context()).is_some());
-        !open_exception && resources.include(|pattern| pattern.matches(request.resource(), request.context()))
+        !open_exception && resources.include(|pattern| pattern.matches(request.arn(), request.context()))
     }
 }
 
@@ -150,7 +152,18 @@ impl ActionPattern {
                 "`{text}` is not an action. Actions/Conditions must be prefixed by a vendor, e.g., iam, sdb, ec2, etc."
             )));
         }
-        Ok(Self(Glob::wild(&text.to_ascii_lowercase())))
+        let text = text.to_ascii_lowercase();
+        let (vendor, name) = text.split_at(text.find(':').map_or(0, |colon| colon + 1));
+        Ok(Self {
+            vendor: (!matches!(vendor, "" | "*:")).then(|| vendor.to_owned()),
+            name: (name != "*").then(|| Glob::wild(name)),
+        })
+    }
+
+    fn matches(&self, request: &Request<'_>) -> bool {
+        let (vendor, name) = request.vendor_and_name();
+        self.vendor.as_deref().is_none_or(|wanted| wanted == vendor)
+            && self.name.as_ref().is_none_or(|wanted| wanted.matches(name))
     }
 }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use super::arn::ArnPattern;
+use super::arn::{Arn, ArnPattern};
 use super::context::Context;
 use super::date::parse_date;
 use super::error::PolicyError;
@@ -64,7 +64,10 @@ impl Operands {
             Self::Network(networks) => value
                 .parse()
                 .is_ok_and(|address| networks.iter().any(|network| network.contains(address))),
-            Self::Arn(patterns) => patterns.iter().any(|wanted| wanted.matches(value, context)),
+            Self::Arn(patterns) => {
+                let arn = Arn::new(value);
+                patterns.iter().any(|wanted| wanted.matches(&arn, context))
+            }
             // Answered by the key's presence, which no value tells.
             Self::Null(_) => false,
         }

@@ -1,5 +1,6 @@
 //! What is asked: who, what, on which resource, under which circumstances.
 
+use super::arn::Arn;
 use super::context::Context;
 use super::identity::Identity;
 use crate::ids::AccountId;
@@ -9,7 +10,9 @@ use crate::ids::AccountId;
 pub struct Request<'a> {
     identity: &'a Identity,
     action: String,
-    resource: &'a str,
+    /// Where the action's name begins, behind the vendor and the colon.
+    name_at: usize,
+    resource: Arn<'a>,
     owner: Option<&'a AccountId>,
     context: &'a Context,
 }
@@ -23,7 +26,8 @@ impl<'a> Request<'a> {
         Self {
             identity,
             action: action.to_ascii_lowercase(),
-            resource,
+            name_at: action.find(':').map_or(0, |colon| colon + 1),
+            resource: Arn::new(resource),
             owner: None,
             context,
         }
@@ -48,7 +52,16 @@ impl<'a> Request<'a> {
 
     /// Returns the ARN of the resource.
     pub fn resource(&self) -> &'a str {
-        self.resource
+        self.resource.text()
+    }
+
+    pub(super) fn arn(&self) -> &Arn<'a> {
+        &self.resource
+    }
+
+    /// Returns the vendor with its colon, and the name; both in lower case.
+    pub(super) fn vendor_and_name(&self) -> (&str, &str) {
+        self.action.split_at(self.name_at)
     }
 
     /// Returns the facts that conditions and variables read.
@@ -64,7 +77,7 @@ impl<'a> Request<'a> {
         match self.owner {
             Some(owner) => owner != own,
             None => {
-                let named = self.resource.split(':').nth(4);
+                let named = self.resource.account();
                 named.is_some_and(|account| AccountId::parse(account).is_ok_and(|account| account != *own))
             }
         }
