@@ -1,14 +1,52 @@
 //! Decisions: may this principal do this to that?
 //!
-//! Until policies are objects of their own, the rules are built in: users and the root of an account are its
-//! administrators; a node may do what agents do, to itself; a request without a signature may register a node, for
-//! which the activation's code is the proof; nobody else may do anything.
+//! The engine reads IAM policy documents ([`Policy`]) and evaluates them for a [`Request`] over a [`PolicySet`]:
+//! an explicit deny, then an allow, then the implicit deny. [`evaluate`] names the statement that decided and
+//! [`explain`] says why each statement did or did not apply. Both are pure: the facts come in as a [`Context`].
+//!
+//! [`decide`] is what operations ask. Until policies are attached to users and roles, it evaluates the documents
+//! that are built in.
 
-use std::fmt;
+mod arn;
+mod authorized;
+mod builtin;
+mod condition;
+mod context;
+mod date;
+mod denied;
+mod document;
+mod error;
+mod evaluate;
+mod explain;
+mod glob;
+mod grantee;
+mod identity;
+mod json;
+mod network;
+mod operand;
+mod operator;
+mod parse;
+mod request;
+mod resource;
+mod set;
+mod template;
+mod verdict;
 
-use crate::ids::{AccountId, NodeId, Region, SessionId};
+pub use authorized::AuthorizedSession;
+pub use context::Context;
+pub use denied::Denied;
+pub use document::{MAX_DOCUMENT_BYTES, Policy, PolicyKind};
+pub use error::PolicyError;
+pub use evaluate::evaluate;
+pub use explain::{Explanation, Step, explain};
+pub use identity::Identity;
+pub use request::Request;
+pub use resource::Resource;
+pub use set::{NamedPolicy, PolicySet, ResourcePolicy};
+pub use verdict::{Layer, StatementName, Verdict};
+
+use crate::ids::{NodeId, SessionId};
 use crate::principal::Principal;
-use crate::record::Session;
 
 /// The outcome of asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,35 +63,25 @@ pub struct Allowed {
     principal: Principal,
     action: &'static str,
     resources: Vec<Resource>,
-    statement: &'static str,
+    statement: Option<StatementName>,
 }
 
-/// What a request touches: its ARN, and the node it is about where that matters to the rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resource {
-    arn: String,
-    node: Option<String>,
-}
-
-/// A refusal, in AWS's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denied {
-    principal_arn: String,
-    action: &'static str,
-    resource_arn: String,
-}
-
-/// Decides by the built-in rules; every one of the resources must be allowed.
+/// Decides by the built-in policies; there must be a resource, and every one must be allowed.
 pub fn decide(principal: &Principal, action: &'static str, resources: &[Resource]) -> Decision {
-    let mut statement = "";
-    for resource in resources {
-        match allowing_statement(principal, action, resource) {
-            Some(found) => statement = found,
-            None => return Decision::Deny(Denied::implicit(principal, action, Some(resource))),
-        }
-    }
-    if statement.is_empty() {
+    if resources.is_empty() {
         return Decision::Deny(Denied::implicit(principal, action, None));
+    }
+    let identity = Identity::from(principal);
+    let policies = builtin::policies_of(principal);
+    let mut statement = None;
+    for resource in resources {
+        let context = builtin::context_of(&identity, principal, resource);
+        let request = Request::new(&identity, action, resource.arn(), &context);
+        let verdict = evaluate(&request, policies);
+        match Denied::by(&verdict, &principal.arn(), action, resource.arn()) {
+            Some(denied) => return Decision::Deny(denied),
+            None => statement = verdict.statement().cloned(),
+        }
     }
     Decision::Allow(Allowed {
         principal: principal.clone(),
@@ -63,105 +91,10 @@ pub fn decide(principal: &Principal, action: &'static str, resources: &[Resource
     })
 }
 
-/// The actions of agents, each only on the node that calls.
-const NODE_ACTIONS: &[&str] = &[
-    "ec2messages:AcknowledgeMessage",
-    "ec2messages:DeleteMessage",
-    "ec2messages:FailMessage",
-    "ec2messages:GetEndpoint",
-    "ec2messages:GetMessages",
-    "ec2messages:SendReply",
-    "ssm:ListAssociations",
-    "ssm:ListInstanceAssociations",
-    "ssm:PutComplianceItems",
-    "ssm:PutInventory",
-    "ssm:RequestManagedInstanceRoleToken",
-    "ssm:UpdateInstanceAssociationStatus",
-    "ssm:UpdateInstanceInformation",
-    "ssm:UpdateManagedInstancePublicKey",
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
-];
-
-fn allowing_statement(principal: &Principal, action: &str, resource: &Resource) -> Option<&'static str> {
-    match principal {
-        Principal::Anonymous { .. } => (action == "ssm:RegisterManagedInstance").then_some("registration"),
-        // To ask who one is needs no permission, only a signature.
-        _ if action == "sts:GetCallerIdentity" => Some("own identity"),
-        Principal::Root { .. } | Principal::User { .. } => Some("administrator"),
-        Principal::Node { node, .. } => (NODE_ACTIONS.contains(&action)
-            && resource.node.as_deref() == Some(node.as_str()))
-        .then_some("node role"),
-        Principal::AssumedRole { .. } => None,
-    }
-}
-
-impl Resource {
-    /// Names everything, `*`, for operations without a resource.
-    pub fn any() -> Self {
-        Self {
-            arn: "*".to_owned(),
-            node: None,
-        }
-    }
-
-    /// Names a managed node by what the request calls it, valid or not.
-    pub fn node(region: &Region, account: &AccountId, node: &str) -> Self {
-        let arn = if node.starts_with("i-") {
-            format!("arn:aws:ec2:{region}:{account}:instance/{node}")
-        } else {
-            format!("arn:aws:ssm:{region}:{account}:managed-instance/{node}")
-        };
-        Self {
-            arn,
-            node: Some(node.to_owned()),
-        }
-    }
-
-    /// Names the message channels of a node, which policies know as `arn:aws:ssmmessages:…:*`.
-    pub fn message_channel(region: &Region, account: &AccountId, node: &str) -> Self {
-        Self {
-            arn: format!("arn:aws:ssmmessages:{region}:{account}:*"),
-            node: Some(node.to_owned()),
-        }
-    }
-
-    /// Names the queue of a node, which policies know as `*`.
-    pub fn message_queue(node: &str) -> Self {
-        Self {
-            arn: "*".to_owned(),
-            node: Some(node.to_owned()),
-        }
-    }
-
-    /// Names a session by what the request calls it.
-    pub fn session(region: &Region, account: &AccountId, session: &str) -> Self {
-        Self {
-            arn: format!("arn:aws:ssm:{region}:{account}:session/{session}"),
-            node: None,
-        }
-    }
-
-    /// Names a session document of the account.
-    pub fn document(region: &Region, account: &AccountId, name: &str) -> Self {
-        Self {
-            arn: format!("arn:aws:ssm:{region}:{account}:document/{name}"),
-            node: None,
-        }
-    }
-
-    /// Returns the ARN that policies match and denials show.
-    pub fn arn(&self) -> &str {
-        &self.arn
-    }
-}
-
 impl Allowed {
-    /// Returns the name of the statement that allowed it.
-    pub fn statement(&self) -> &'static str {
-        self.statement
+    /// Returns the statement that allowed it; `None` for the root of an account, which needs none.
+    pub fn statement(&self) -> Option<&StatementName> {
+        self.statement.as_ref()
     }
 
     /// Turns an allowed `ssm:StartSession` on a node into the right to open one session there.
@@ -171,92 +104,9 @@ impl Allowed {
         let about_node = self
             .resources
             .iter()
-            .any(|resource| resource.node.as_deref() == Some(node.as_str()));
-        (self.action == "ssm:StartSession" && about_node).then(|| AuthorizedSession {
-            session,
-            node,
-            account: self.principal.account().clone(),
-            owner_arn: self.principal.arn(),
-            owner_id: self.principal.user_id(),
-        })
-    }
-}
-
-impl Denied {
-    /// Refuses because nothing allows it.
-    pub fn implicit(principal: &Principal, action: &'static str, resource: Option<&Resource>) -> Self {
-        Self {
-            principal_arn: principal.arn(),
-            action,
-            resource_arn: resource.map_or("*", Resource::arn).to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            principal_arn,
-            action,
-            resource_arn,
-        } = self;
-        write!(
-            f,
-            "User: {principal_arn} is not authorized to perform: {action} on resource: {resource_arn} because no \
-             identity-based policy allows the {action} action"
-        )
-    }
-}
-
-impl std::error::Error for Denied {}
-
-/// The right to join two ends in one session; nothing but an allow decision, or the record of one, makes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthorizedSession {
-    session: SessionId,
-    node: NodeId,
-    account: AccountId,
-    owner_arn: String,
-    owner_id: String,
-}
-
-impl AuthorizedSession {
-    /// Recalls the right of a session that was started before this process was.
-    ///
-    /// A record is only ever created from an [`AuthorizedSession`], and stored by this server.
-    pub fn recall(record: &Session) -> Self {
-        Self {
-            session: record.id.clone(),
-            node: record.node.clone(),
-            account: record.account.clone(),
-            owner_arn: record.owner_arn.clone(),
-            owner_id: record.owner_id.clone(),
-        }
-    }
-
-    /// Returns the session.
-    pub fn session(&self) -> &SessionId {
-        &self.session
-    }
-
-    /// Returns the node that it runs on.
-    pub fn node(&self) -> &NodeId {
-        &self.node
-    }
-
-    /// Returns the account that it belongs to.
-    pub fn account(&self) -> &AccountId {
-        &self.account
-    }
-
-    /// Returns the ARN of who started it.
-    pub fn owner_arn(&self) -> &str {
-        &self.owner_arn
-    }
-
-    /// Returns the `aws:userid` of who started it.
-    pub fn owner_id(&self) -> &str {
-        &self.owner_id
+            .any(|resource| resource.target_node() == Some(node.as_str()));
+        (self.action == "ssm:StartSession" && about_node)
+            .then(|| AuthorizedSession::new(session, node, &self.principal))
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ids::{AccountId, Region};
 use crate::principal::NODE_ROLE;
 use crate::random::SeededRandom;
 
@@ -36,6 +37,28 @@ fn on_node(id: &str) -> Vec<Resource> {
 fn allows(principal: &Principal, action: &'static str, resources: &[Resource]) -> bool {
     matches!(decide(principal, action, resources), Decision::Allow(_))
 }
+
+/// The actions of agents, each only on the node that calls.
+const NODE_ACTIONS: &[&str] = &[
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+    "ssm:ListAssociations",
+    "ssm:ListInstanceAssociations",
+    "ssm:PutComplianceItems",
+    "ssm:PutInventory",
+    "ssm:RequestManagedInstanceRoleToken",
+    "ssm:UpdateInstanceAssociationStatus",
+    "ssm:UpdateInstanceInformation",
+    "ssm:UpdateManagedInstancePublicKey",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+];
 
 #[test]
 fn an_administrator_may_start_a_session() {

@@ -1,0 +1,177 @@
+//! A policy after it was read: types, and whether a statement applies.
+
+use super::arn::ResourcePattern;
+use super::condition::Condition;
+use super::error::PolicyError;
+use super::glob::Glob;
+use super::grantee::{Closeness, Grantees};
+use super::request::Request;
+
+/// The longest document that is read, in bytes: what AWS's APIs accept on the wire.
+pub const MAX_DOCUMENT_BYTES: usize = 131_072;
+
+/// What a document is attached to, which decides on the elements that it must and must not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyKind {
+    /// A user, group, role, session, boundary or organization: no `Principal`, always a `Resource`.
+    Identity,
+    /// A resource such as a bucket or key: always a `Principal`.
+    Resource,
+    /// A role's trust: always a `Principal`, never a `Resource`.
+    Trust,
+}
+
+/// A parsed policy document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    pub(super) kind: PolicyKind,
+    pub(super) statements: Vec<Statement>,
+}
+
+/// What a statement does where it applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    Allow,
+    Deny,
+}
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Statement {
+    pub(super) sid: Option<String>,
+    pub(super) effect: Effect,
+    pub(super) principal: Option<Grantees>,
+    pub(super) actions: Elements<ActionPattern>,
+    /// `None` stands for the resource that the policy is attached to.
+    pub(super) resources: Option<Elements<ResourcePattern>>,
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// The entries of an element, or of its `Not…` form.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Elements<T> {
+    pub(super) negated: bool,
+    pub(super) entries: Vec<T>,
+}
+
+/// A pattern for actions, which have no case.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ActionPattern {
+    /// In lower case and with its colon; `None` for every vendor.
+    vendor: Option<String>,
+    /// In lower case; `None` for every name.
+    name: Option<Glob>,
+}
+
+/// Why a statement does not apply to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mismatch {
+    Action,
+    Principal,
+    Resource,
+    /// The condition at this place.
+    Condition(usize),
+}
+
+impl Policy {
+    /// Reads a document.
+    ///
+    /// # Errors
+    ///
+    /// Names the first mistake and where it is.
+    pub fn parse(text: &str, kind: PolicyKind) -> Result<Self, PolicyError> {
+        super::parse::parse(text, kind)
+    }
+
+    /// Returns what the document was read as.
+    pub fn kind(&self) -> PolicyKind {
+        self.kind
+    }
+}
+
+impl Statement {
+    /// Returns how closely the statement names who asks, or why it does not apply.
+    pub(super) fn applies(&self, request: &Request<'_>) -> Result<Closeness, Mismatch> {
+        if !self.actions.include(|pattern| pattern.matches(request)) {
+            return Err(Mismatch::Action);
+        }
+        let closeness = match &self.principal {
+            None => Closeness::Direct,
+            Some(principal) => principal.names(request.identity()).ok_or(Mismatch::Principal)?,
+        };
+        if !self.touches(request) {
+            return Err(Mismatch::Resource);
+        }
+        let failed = self
+            .conditions
+            .iter()
+            .position(|condition| !condition.holds(request.context(), self.effect));
+        match failed {
+            None => Ok(closeness),
+            Some(index) => Err(Mismatch::Condition(index)),
+        }
+    }
+
+    fn touches(&self, request: &Request<'_>) -> bool {
+        let Some(resources) = &self.resources else {
+            return true;
+        };
+        // As in conditions: what a variable without a value would have excepted must not be opened.
+        let open_exception = resources.negated
+            && self.effect == Effect::Allow
+            && resources
+                .entries
+                .iter()
+                .any(|pattern| pattern.unresolved(request.context()).is_some());
+        !open_exception && resources.include(|pattern| pattern.matches(request.arn(), request.context()))
+    }
+}
+
+impl<T> Elements<T> {
+    fn include(&self, matches: impl Fn(&T) -> bool) -> bool {
+        self.entries.iter().any(matches) != self.negated
+    }
+}
+
+impl ActionPattern {
+    pub(super) fn parse(text: &str) -> Result<Self, PolicyError> {
+        let name = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'?' | b'-' | b'_'))
+        };
+        let valid = match text.split_once(':') {
+            None => text == "*",
+            Some((vendor, action)) => {
+                (vendor == "*" || (name(vendor) && !vendor.contains(['*', '?']))) && name(action)
+            }
+        };
+        if !valid {
+            return Err(PolicyError::new(format!(
+                "`{text}` is not an action. Actions/Conditions must be prefixed by a vendor, e.g., iam, sdb, ec2, etc."
+            )));
+        }
+        let text = text.to_ascii_lowercase();
+        let (vendor, name) = text.split_at(text.find(':').map_or(0, |colon| colon + 1));
+        Ok(Self {
+            vendor: (!matches!(vendor, "" | "*:")).then(|| vendor.to_owned()),
+            name: (name != "*").then(|| Glob::wild(name)),
+        })
+    }
+
+    fn matches(&self, request: &Request<'_>) -> bool {
+        let (vendor, name) = request.vendor_and_name();
+        self.vendor.as_deref().is_none_or(|wanted| wanted == vendor)
+            && self.name.as_ref().is_none_or(|wanted| wanted.matches(name))
+    }
+}
+
+impl Effect {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::Deny => "Deny",
+        }
+    }
+}

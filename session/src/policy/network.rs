@@ -1,0 +1,80 @@
+//! Blocks of addresses.
+
+use std::net::IpAddr;
+
+/// A CIDR block of either family; a single address is a block of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Network {
+    address: IpAddr,
+    prefix: u32,
+}
+
+impl Network {
+    /// Parses `203.0.113.0/24`, `2001:db8::/32` or a single address; bits behind the prefix do not matter.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => longest,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
+            Some(_) => return None,
+        };
+        (prefix <= longest).then_some(Self { address, prefix })
+    }
+
+    /// Says whether an address is inside; an IPv4 address that came as IPv6 counts as IPv4.
+    pub(super) fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let distance = own.to_bits() ^ other.to_bits();
+                distance.checked_shr(32 - self.prefix).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let distance = own.to_bits() ^ other.to_bits();
+                distance.checked_shr(128 - self.prefix).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contains_what_shares_its_prefix() {
+        let inside = |block: &str, address: &str| {
+            Network::parse(block)
+                .expect("valid")
+                .contains(address.parse().expect("valid"))
+        };
+        assert!(inside("203.0.113.0/24", "203.0.113.255"));
+        assert!(!inside("203.0.113.0/24", "203.0.114.0"));
+        assert!(inside("203.0.113.9/24", "::ffff:203.0.113.1"));
+        assert!(inside("0.0.0.0/0", "255.1.2.3"));
+        assert!(!inside("0.0.0.0/0", "2001:db8::1"));
+        assert!(inside("2001:db8::/32", "2001:db8:ffff::1"));
+        assert!(inside("::/0", "::1"));
+        assert!(inside("10.0.0.1", "10.0.0.1") && !inside("10.0.0.1", "10.0.0.2"));
+    }
+
+    #[test]
+    fn refuses_what_is_no_block() {
+        for text in [
+            "",
+            "10.0.0/8",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "a",
+        ] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+    }
+}

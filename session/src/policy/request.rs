@@ -1,0 +1,85 @@
+//! What is asked: who, what, on which resource, under which circumstances.
+
+use super::arn::Arn;
+use super::context::Context;
+use super::identity::Identity;
+use crate::ids::AccountId;
+
+/// One action on one resource.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    identity: &'a Identity,
+    action: String,
+    /// Where the action's name begins, behind the vendor and the colon.
+    name_at: usize,
+    resource: Arn<'a>,
+    owner: Option<&'a AccountId>,
+    context: &'a Context,
+}
+
+impl<'a> Request<'a> {
+    /// Asks for an action, such as `ssm:StartSession`, on a resource's ARN or `*`.
+    ///
+    /// The resource belongs to the account in its ARN, or to the asker's where the ARN names none, until
+    /// [`Request::owned_by`] says otherwise; a bucket's ARN never names one.
+    pub fn new(identity: &'a Identity, action: &str, resource: &'a str, context: &'a Context) -> Self {
+        Self {
+            identity,
+            action: action.to_ascii_lowercase(),
+            name_at: action.find(':').map_or(0, |colon| colon + 1),
+            resource: Arn::new(resource),
+            owner: None,
+            context,
+        }
+    }
+
+    /// Names the account that owns the resource.
+    #[must_use]
+    pub fn owned_by(mut self, account: &'a AccountId) -> Self {
+        self.owner = Some(account);
+        self
+    }
+
+    /// Returns who asks.
+    pub fn identity(&self) -> &'a Identity {
+        self.identity
+    }
+
+    /// Returns the action in lower case.
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// Returns the ARN of the resource.
+    pub fn resource(&self) -> &'a str {
+        self.resource.text()
+    }
+
+    pub(super) fn arn(&self) -> &Arn<'a> {
+        &self.resource
+    }
+
+    /// Returns the vendor with its colon, and the name; both in lower case.
+    pub(super) fn vendor_and_name(&self) -> (&str, &str) {
+        self.action.split_at(self.name_at)
+    }
+
+    /// Returns the facts that conditions and variables read.
+    pub fn context(&self) -> &'a Context {
+        self.context
+    }
+
+    /// Says whether the resource belongs to another account than the one whose identity policies count.
+    pub(super) fn crosses_accounts(&self) -> bool {
+        let Some(own) = self.identity.account() else {
+            return false;
+        };
+        match self.owner {
+            Some(owner) => owner != own,
+            None => {
+                let named = self.resource.account();
+                named.is_some_and(|account| AccountId::parse(account).is_ok_and(|account| account != *own))
+            }
+        }
+    }
+}

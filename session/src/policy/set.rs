@@ -1,0 +1,96 @@
+//! The policies that a decision is made over.
+
+use std::sync::Arc;
+
+use super::document::{Policy, PolicyKind};
+use super::verdict::{Layer, StatementName};
+
+/// A document under the name that decisions show: a managed policy's ARN, or an inline policy's name.
+#[derive(Debug, Clone)]
+pub struct NamedPolicy {
+    name: String,
+    pub(super) policy: Arc<Policy>,
+}
+
+/// Everything that has a say about one identity and one resource.
+#[derive(Debug, Clone, Default)]
+pub struct PolicySet {
+    /// Inline and managed policies of the user and its groups, or of the role; any of them may allow.
+    pub identity: Vec<NamedPolicy>,
+    /// The permissions boundary, which must allow as well.
+    pub boundary: Option<NamedPolicy>,
+    /// The session's own policies, of which one must allow as well.
+    pub session: Option<Vec<NamedPolicy>>,
+    /// The policy of the resource.
+    pub resource: Option<ResourcePolicy>,
+    /// Service-control policies by level, from the organization's root to the account; each level must allow.
+    pub service_control: Vec<Vec<NamedPolicy>>,
+}
+
+/// The policy of a resource, and whether it must agree even within its own account.
+#[derive(Debug, Clone)]
+pub struct ResourcePolicy {
+    pub(super) policy: NamedPolicy,
+    required: bool,
+}
+
+impl NamedPolicy {
+    /// Gives a document its name.
+    pub fn new(name: impl Into<String>, policy: Policy) -> Self {
+        Self::shared(name, Arc::new(policy))
+    }
+
+    /// Gives a document its name that is kept elsewhere as well.
+    pub fn shared(name: impl Into<String>, policy: Arc<Policy>) -> Self {
+        Self {
+            name: name.into(),
+            policy,
+        }
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn statement_name(&self, index: usize) -> StatementName {
+        StatementName {
+            policy: self.name.clone(),
+            index,
+            sid: self
+                .policy
+                .statements
+                .get(index)
+                .and_then(|found| found.sid.clone()),
+        }
+    }
+}
+
+impl ResourcePolicy {
+    /// Takes a policy that allows on its own, such as a bucket's; identity policies may allow without it.
+    pub fn sufficient(policy: NamedPolicy) -> Self {
+        Self {
+            policy,
+            required: false,
+        }
+    }
+
+    /// Takes a policy without which nobody is allowed, such as a key's or a role's trust.
+    pub fn required(policy: NamedPolicy) -> Self {
+        Self {
+            policy,
+            required: true,
+        }
+    }
+
+    pub(super) fn is_required(&self) -> bool {
+        self.required
+    }
+
+    pub(super) fn layer(&self) -> Layer {
+        match self.policy.policy.kind() {
+            PolicyKind::Trust => Layer::Trust,
+            PolicyKind::Identity | PolicyKind::Resource => Layer::Resource,
+        }
+    }
+}
