@@ -129,4 +129,17 @@ impl Terminal {
             }
         }
     }
+
+    /// Writes what the terminal takes of `bytes` without waiting, and returns how many that were.
+    ///
+    /// # Errors
+    ///
+    /// As [`Terminal::write`].
+    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        match rustix::io::write(self.control.get_ref(), bytes) {
+            Ok(taken) => Ok(taken),
+            Err(Errno::INTR | Errno::AGAIN) => Ok(0),
+            Err(other) => Err(other.into()),
+        }
+    }
 }

@@ -174,8 +174,7 @@ impl<D: Dial> ShellSession<D> {
             match self.next(&mut stop).await {
                 Happened::Line(event) => self.handle_line(event),
                 Happened::Output(outcome) => self.handle_output(outcome),
-                Happened::InputTaken(Ok(count)) => self.input.taken(count),
-                Happened::InputTaken(Err(_)) => self.input.clear(),
+                Happened::InputTaken(taken) => self.handle_input_taken(taken),
                 Happened::ChildEnded => {}
                 Happened::Stopped => {
                     stop = None;
@@ -227,6 +226,10 @@ impl<D: Dial> ShellSession<D> {
             self.drain(status);
         }
         self.type_profile();
+        // Before anything is sent: the shell answers a key while its acknowledgement is being written.
+        if !self.input.is_empty() {
+            self.handle_input_taken(self.terminal.write_now(self.input.front()));
+        }
         let now = self.now();
         let Self { line, end, .. } = self;
         let all_queued = line.fill(BACKLOG_BYTES, || end.poll_transmit(now));
@@ -303,6 +306,14 @@ impl<D: Dial> ShellSession<D> {
                 tracing::warn!(%error, "cannot read the terminal");
                 self.terminal_is_open = false;
             }
+        }
+    }
+
+    fn handle_input_taken(&mut self, taken: io::Result<usize>) {
+        match taken {
+            Ok(count) => self.input.taken(count),
+            // Nobody is left to read it.
+            Err(_) => self.input.clear(),
         }
     }
 
