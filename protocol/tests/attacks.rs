@@ -303,6 +303,22 @@ fn an_inflated_handshake_is_refused_unread() {
     );
 }
 
+/// Reports are answered once the channel has settled; what waits until then is bounded.
+#[test]
+fn a_flood_of_reports_while_the_channel_settles_is_not_all_answered() {
+    let mut server = server_control(AWS_NODE_OPENS);
+    let report = r#"{"SchemaVersion":1,"TaskId":"admin-1","FinalTaskStatus":"Success"}"#;
+    for _ in 0..10_000 {
+        let reported = server.handle_message(message(MessageType::AgentTaskComplete, report), at(1));
+        assert!(reported.is_ok());
+        assert!(server.poll_event().is_some(), "each is heard");
+    }
+    assert!(server.poll_transmit(at(1)).is_none(), "it settles");
+    server.handle_timeout(at(2000));
+    let answers = std::iter::from_fn(|| server.poll_transmit(at(2000))).count();
+    assert!((1..=256).contains(&answers), "{answers}");
+}
+
 /// A server that calls a client a watcher silences it, also across a reconnect.
 #[test]
 fn a_watcher_cannot_type() {

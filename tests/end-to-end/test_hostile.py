@@ -991,6 +991,22 @@ def test_pings_without_end_are_not_hoarded(dev, session):
     session.works()
 
 
+def test_reports_without_end_are_not_hoarded(dev, door, other):
+    flood = websocket_frame(encode("agent_task_complete", {
+        "SchemaVersion": 1, "TaskId": "x" * 3000, "FinalTaskStatus": "Success"})) * 1000
+    other.connect()
+    before = resident(dev)
+    # From the moment it is let in, and without reading a single answer.
+    other.control.socket.settimeout(1)
+    with contextlib.suppress(OSError):
+        for _ in range(30):
+            other.control.raw(flood)
+    assert resident(dev) - before < 24 * MIB
+    other.control.drop()
+    other.connect()
+    other.complete("admin-00000000000000000")
+
+
 def http2_frame(kind, flags, stream, payload=b""):
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
