@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use drawbridge_protocol::data_channel::relay::{ConnectionId, Effect, JournalFrame, RelayCore};
+use drawbridge_protocol::data_channel::relay::{
+    AppendId, ConnectionId, Effect, JournalFrame, JournalRecord, RelayCore,
+};
 use drawbridge_protocol::{Capabilities, Time};
 use drawbridge_session::Clock;
 use tokio::sync::mpsc;
@@ -228,7 +230,22 @@ impl Actor {
     }
 
     /// Does what the core asks for; `true` when the session is over.
+    ///
+    /// What is to be sent goes out before anything is handed to the journal: an echo must not compete with its own
+    /// record for a processor.
     async fn carry_out_effects(&mut self) -> bool {
+        let mut appends = Vec::new();
+        let is_over = self.carry_out_all_but_appends(&mut appends);
+        if !appends.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        for (id, record) in appends {
+            self.recording.append(id, record).await;
+        }
+        is_over
+    }
+
+    fn carry_out_all_but_appends(&mut self, appends: &mut Vec<(AppendId, JournalRecord)>) -> bool {
         while let Some(effect) = self.core.poll_effect() {
             match effect {
                 Effect::ToClient { conn, bytes } => self.to_client(conn, Message::Binary(bytes)),
@@ -252,7 +269,7 @@ impl Actor {
                     id,
                     record,
                     epoch_ms: _,
-                } => self.recording.append(id, record).await,
+                } => appends.push((id, record)),
                 Effect::ReadJournal {
                     reader,
                     from_sequence,
