@@ -3,6 +3,9 @@
 //! A terminal that is stopped, or a pipe into a pager, may take no bytes for minutes. The session has to go on
 //! meanwhile (pings, keys, the network), so nothing but this thread ever waits for it. The queue itself has no
 //! limit: its owner looks at [`OutputWriter::backlog`] and stops taking from the network.
+//!
+//! A few bytes with nothing ahead of them, above all the echo of a key, are spared the way through the thread when
+//! the system would take them at once.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 
 use bytes::Bytes;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, write};
 use tokio::sync::Notify;
 
@@ -28,6 +31,7 @@ pub enum Channel {
 pub(crate) struct OutputWriter {
     queue: mpsc::Sender<(Channel, Bytes)>,
     progress: Arc<Progress>,
+    output: OwnedFd,
 }
 
 #[derive(Debug, Default)]
@@ -43,16 +47,28 @@ impl OutputWriter {
         let (queue, chunks) = mpsc::channel();
         let progress = Arc::new(Progress::default());
         let shared = Arc::clone(&progress);
+        let directly = output.try_clone()?;
         std::thread::Builder::new()
             .name("standard-output".into())
             .spawn(move || drain(&chunks, &output, &notices, &shared))?;
-        Ok(Self { queue, progress })
+        Ok(Self {
+            queue,
+            progress,
+            output: directly,
+        })
     }
 
     /// Queues bytes behind all that was queued before. Never waits.
     pub(crate) fn write(&self, channel: Channel, bytes: Bytes) {
         if bytes.is_empty() || self.failure().is_some() {
             return;
+        }
+        let mut bytes = bytes;
+        if channel == Channel::Output && self.backlog() == 0 {
+            let _written = bytes.split_to(write_at_once(&self.output, &bytes));
+            if bytes.is_empty() {
+                return;
+            }
         }
         let length = bytes.len();
         self.progress.backlog.fetch_add(length, Ordering::AcqRel);
@@ -137,6 +153,22 @@ fn gather(
     if batch.is_empty() { first } else { batch.into() }
 }
 
+/// Writes a few bytes if that needs no waiting, and returns how many were written. What fails here fails again, and
+/// is reported, in the thread.
+fn write_at_once(to: &OwnedFd, bytes: &[u8]) -> usize {
+    if bytes.len() > AT_ONCE_BYTES {
+        return 0;
+    }
+    let mut fds = [PollFd::from_borrowed_fd(to.as_fd(), PollFlags::OUT)];
+    let is_writable =
+        poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents() == PollFlags::OUT;
+    if is_writable {
+        write(to, bytes).unwrap_or(0)
+    } else {
+        0
+    }
+}
+
 fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match write(to, bytes) {
@@ -156,6 +188,10 @@ fn wait_writable(to: &OwnedFd) -> Result<(), Errno> {
         Err(errno) => Err(errno),
     }
 }
+
+/// A pipe that is writable takes a page without blocking. A terminal has room for less only when its 64 KiB are almost
+/// full, which a key's echo does not meet.
+const AT_ONCE_BYTES: usize = 256;
 
 /// Large enough that the system calls do not show in a profile, small enough to stay in the cache.
 const BATCH_BYTES: usize = 128 * 1024;

@@ -156,7 +156,7 @@ impl Terminal for SystemTerminal {
 
     async fn next(&mut self, want_input: bool) -> Occurrence {
         if want_input && matches!(self.input, Input::Unread) {
-            let reader = stdin().as_fd().try_clone_to_owned().and_then(InputReader::spawn);
+            let reader = stdin().as_fd().try_clone_to_owned().and_then(InputReader::open);
             // Without a standard input there is nothing to read, which is what its end means.
             match reader {
                 Ok(reader) => self.input = Input::Open(reader),
