@@ -9,6 +9,7 @@ import contextlib
 import os
 import pathlib
 import pty
+import pwd
 import select
 import shutil
 import signal
@@ -149,6 +150,16 @@ class Ssh:
         return [self.process.pid]
 
 
+class Local:
+    """The same login shell on a terminal of this machine: what both contenders wait for and neither can help."""
+
+    def shell(self):
+        account = pwd.getpwuid(os.getuid())
+        env = {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name, "LANG": "C.UTF-8",
+               "SHELL": account.pw_shell, "PATH": os.environ["PATH"], "TERM": "xterm-256color"}
+        return Shell([account.pw_shell, "-l"], env)
+
+
 def ready(shell):
     """Brings a shell to a quiet state with a known prompt."""
     shell.write(b"stty -echo; PS1=; printf 'REA''DY\\n'\r")
@@ -211,6 +222,18 @@ def idle_nodes(dev, count):
     return (after - before) * 1024 / count
 
 
+def idle_sessions(contender, count):
+    """Resident KiB that each idle shell costs the server."""
+    before = resident(contender.dev.process.pid)
+    with contextlib.ExitStack() as open_shells:
+        for _ in range(count):
+            shell = contender.shell()
+            open_shells.callback(shell.close)
+            ready(shell)
+        after = resident(contender.dev.process.pid)
+    return (after - before) * 1024 / count
+
+
 def row(name, ours, ssh, unit, aim):
     print(f"| {name} | {ours:.3g} {unit} | {ssh:.3g} {unit} | {ours / ssh:.2f} | {aim} |", flush=True)
 
@@ -223,16 +246,22 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         with Dev(folder / "dev") as dev:
-            count = 100 if quick else 1000
             ours, ssh = Ours(dev), Ssh(folder)
             agent = next(pid for pid in family([dev.process.pid]) if pid != dev.process.pid)
             print(f"idle agent: {resident(agent):.1f} MiB resident (aim: under 10)")
             print(f"idle server: {resident(dev.process.pid):.1f} MiB resident\n")
+            # Sessions first: they would live in the memory that nodes leave behind.
+            count = 5 if quick else 20
+            per_session = idle_sessions(ours, count)
+            print(f"idle session at the server: {per_session:.1f} KiB resident, over {count} shells")
+            count = 100 if quick else 1000
             per_node = idle_nodes(dev, count)
             print(f"idle node at the server: {per_node:.1f} KiB resident, over {count} nodes (aim: under 24)\n")
             print("| measurement | drawbridge | ssh | ratio | aim |\n| --- | --- | --- | --- | --- |")
-            pairs = [(first_prompt(ours), first_prompt(ssh)) for _ in range(rounds)]
-            row("first prompt, median", *[statistics.median(side) * 1e3 for side in zip(*pairs)], "ms", "<= 0.5")
+            turns = [[first_prompt(contender) for contender in (ours, ssh, Local())] for _ in range(rounds)]
+            *remote, local = [statistics.median(side) * 1e3 for side in zip(*turns)]
+            row("first prompt, median", *remote, "ms", "<= 0.5")
+            row("first prompt less the shell's own start", *[side - local for side in remote], "ms", "-")
             samples = [[], []]
             for _ in range(3):
                 for index, contender in enumerate((ours, ssh)):
