@@ -1,6 +1,6 @@
 //! Which managed nodes are there, and how to reach them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ struct Presence {
     channel: Option<Channel>,
     last_seen: Option<Duration>,
     leftovers: BTreeSet<SessionId>,
+    /// Sessions to start when it is back, by their ids.
+    starts: BTreeMap<String, InteractiveShell>,
 }
 
 /// The way to a node that is there. Dropping it closes the connection.
@@ -64,7 +66,8 @@ impl Nodes {
         }
     }
 
-    /// Takes a new control channel in the place of an older one, and tells the node which sessions are over.
+    /// Takes a new control channel in the place of an older one, and tells the node which sessions are over and which
+    /// are to start.
     pub(crate) fn connect(
         &self,
         node: &NodeId,
@@ -82,6 +85,10 @@ impl Nodes {
             {
                 presence.leftovers.insert(session);
             }
+        }
+        for shell in std::mem::take(&mut presence.starts).into_values() {
+            // What finds no room is asked for again by its session's core.
+            let _full_queue = orders.try_send(Order::Start(Box::new(shell)));
         }
         presence.channel = Some(Channel {
             generation,
@@ -145,14 +152,15 @@ impl Nodes {
         self.present().get(node)?.channel.as_ref()?.capabilities
     }
 
-    /// Sends an order; one that cannot be sent is lost, and its session's core asks again.
+    /// Sends an order, now or when the node is back. One that is lost on its way is asked for again by its session's core.
     pub(crate) fn start(&self, node: &NodeId, shell: InteractiveShell) {
-        let present = self.present();
-        let channel = present.get(node).and_then(|presence| presence.channel.as_ref());
-        let sent =
-            channel.is_some_and(|channel| channel.orders.try_send(Order::Start(Box::new(shell))).is_ok());
-        if !sent {
+        let mut present = self.present();
+        let presence = present.entry(node.clone()).or_default();
+        if let Some(channel) = &presence.channel {
+            let _full_queue = channel.orders.try_send(Order::Start(Box::new(shell)));
+        } else if presence.starts.len() < ORDERS {
             tracing::debug!(node.id = %node, "a start order waits for the node to return");
+            presence.starts.insert(shell.task_id.clone(), shell);
         }
     }
 
@@ -160,6 +168,7 @@ impl Nodes {
     pub(crate) fn terminate(&self, node: &NodeId, session: &SessionId) {
         let mut present = self.present();
         let presence = present.entry(node.clone()).or_default();
+        presence.starts.remove(session.as_str());
         if let Some(channel) = &presence.channel {
             let _full_queue = channel
                 .orders
@@ -189,5 +198,71 @@ impl Nodes {
 
     fn present(&self) -> MutexGuard<'_, HashMap<NodeId, Presence>> {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::SystemClock;
+
+    use super::*;
+
+    const SESSION: &str = "alice-00000000000000001";
+
+    #[test]
+    fn a_start_order_waits_for_its_node() {
+        let (nodes, node) = (nodes(), node());
+        nodes.start(&node, shell(SESSION));
+        nodes.start(&node, shell(SESSION));
+        assert_eq!(orders(&nodes, &node), [format!("start {SESSION}")]);
+        assert_eq!(orders(&nodes, &node), [""; 0], "sent once");
+    }
+
+    #[test]
+    fn a_session_that_is_over_is_not_started_any_more() {
+        let (nodes, node) = (nodes(), node());
+        let session = SessionId::parse(SESSION).unwrap();
+        nodes.start(&node, shell(SESSION));
+        nodes.terminate(&node, &session);
+        assert_eq!(orders(&nodes, &node), [format!("terminate {SESSION}")]);
+    }
+
+    #[test]
+    fn only_so_many_orders_wait() {
+        let (nodes, node) = (nodes(), node());
+        for session in 0..1000 {
+            nodes.start(&node, shell(&format!("alice-{session:017x}")));
+        }
+        assert_eq!(orders(&nodes, &node).len(), ORDERS);
+    }
+
+    /// What a new connection of the node is asked to send at once.
+    fn orders(nodes: &Nodes, node: &NodeId) -> Vec<String> {
+        let mut queue = nodes.connect(node, 1, None);
+        let mut orders = Vec::new();
+        while let Ok(order) = queue.try_recv() {
+            orders.push(match order {
+                Order::Start(shell) => format!("start {}", shell.task_id),
+                Order::Terminate(session) => format!("terminate {session}"),
+            });
+        }
+        orders
+    }
+
+    fn nodes() -> Nodes {
+        Nodes::new(Arc::new(SystemClock::new()))
+    }
+
+    fn node() -> NodeId {
+        NodeId::parse("mi-0a1b2c3d4e5f67890").unwrap()
+    }
+
+    fn shell(session: &str) -> InteractiveShell {
+        InteractiveShell {
+            content: String::new(),
+            task_id: session.to_owned(),
+            topic: "interactive_shell".to_owned(),
+            schema_version: 1,
+        }
     }
 }
