@@ -1,6 +1,7 @@
 //! All sessions of one server.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -182,7 +183,7 @@ impl SessionRelay {
         if !live.connect(command).await {
             return Err((SessionOver, socket));
         }
-        let carried = carry(conn, socket, queue, live.client_queue(), CLIENT_SILENCE);
+        let carried = Box::pin(carry(conn, socket, queue, live.client_queue(), CLIENT_SILENCE));
         self.until_stopped(carried).await;
         Ok(())
     }
@@ -214,7 +215,7 @@ impl SessionRelay {
         {
             return Err((SessionOver, socket));
         }
-        let carried = carry(conn, socket, queue, live.node_queue(), NODE_SILENCE);
+        let carried = Box::pin(carry(conn, socket, queue, live.node_queue(), NODE_SILENCE));
         self.until_stopped(carried).await;
         Ok(())
     }
@@ -235,14 +236,15 @@ impl SessionRelay {
         tracing::info!(node.id = %node, agent.version = open.agent_version, "a node connected");
         let clock = Arc::clone(&self.inner.clock);
         let completed = |complete| self.inner.complete(node, complete);
-        let served = control::serve(
+        let ids = self.message_ids();
+        let served = Box::pin(control::serve(
             text,
             socket,
             orders,
-            self.message_ids(),
+            ids,
             clock.as_ref(),
             completed,
-        );
+        ));
         self.until_stopped(served).await;
         self.inner.nodes.disconnect(node, generation);
         tracing::info!(node.id = %node, "a node's control channel closed");
@@ -266,7 +268,8 @@ impl SessionRelay {
         self.scribe.task.wait().await;
     }
 
-    async fn until_stopped(&self, served: impl Future<Output = ()>) {
+    /// Takes a pinned future: each of the wrappers would otherwise set aside room for it once more.
+    async fn until_stopped<F: Future<Output = ()>>(&self, served: Pin<Box<F>>) {
         let served = self.tasks.track_future(served);
         self.surroundings.stop.run_until_cancelled(served).await;
     }

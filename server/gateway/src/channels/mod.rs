@@ -134,23 +134,24 @@ where
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).expect("base64 is a header value");
     let (gateway, stop) = (Arc::clone(gateway), gateway.stop.clone());
     let tracker = gateway.channels.clone();
-    let task = async move {
+    // Pinned, here and below: a task is as large as the largest of its phases, and one per idle node stays.
+    let task = Box::pin(async move {
         let Ok(upgraded) = on_upgrade.await else { return };
         let Some((io, read_already)) = (peer.unwrap)(upgraded) else {
             return;
         };
         let strangers = gateway.limits.first_frame_bytes + READ_AHEAD;
         let socket = WebSocket::new(io, read_already, buffers, strangers).await;
-        serve(gateway, socket).await;
+        Box::pin(serve(gateway, socket)).await;
         // The connection counts until here.
         drop(peer);
-    };
+    });
     tracker.spawn(async move { stop.run_until_cancelled_owned(task).await });
     Answer::switching_protocols(accept)
 }
 
 async fn serve_control(gateway: &Gateway, mut socket: WebSocket, node: &NodeId, signer: &Principal) {
-    let Some(text) = first_text(&mut socket, &gateway.limits).await else {
+    let Some(text) = Box::pin(first_text(&mut socket, &gateway.limits)).await else {
         return;
     };
     let Ok(open) = OpenControlChannel::parse(&text) else {
@@ -166,7 +167,7 @@ async fn serve_control(gateway: &Gateway, mut socket: WebSocket, node: &NodeId, 
         Ok(()) => {
             socket.admit();
             let relay = &gateway.services.relay;
-            relay.serve_control(node, &text, &open, socket).await;
+            Box::pin(relay.serve_control(node, &text, &open, socket)).await;
         }
         Err(error) => {
             tracing::info!(node.id = %node, error = &error as &dyn std::error::Error, "refused a control channel");
@@ -180,10 +181,10 @@ async fn serve_data(
     session: Option<&SessionId>,
     signer: Result<Option<Principal>, SignatureError>,
 ) {
-    let Some(text) = first_text(&mut socket, &gateway.limits).await else {
+    let Some(text) = Box::pin(first_text(&mut socket, &gateway.limits)).await else {
         return;
     };
-    let (socket, refusal) = match admit(gateway, session, &text, signer).await {
+    let (socket, refusal) = match Box::pin(admit(gateway, session, &text, signer)).await {
         Ok(admitted) => match serve_end(gateway, socket, admitted).await {
             Ok(()) => return,
             Err((over, socket)) => (socket, over.to_string()),

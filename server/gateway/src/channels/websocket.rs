@@ -43,8 +43,10 @@ impl Buffers {
 }
 
 /// One accepted websocket.
+///
+/// Boxed, because it is handed from task to task, each of which sets aside room for what it is handed.
 pub(crate) struct WebSocket {
-    inner: WebSocketStream<Quota<BoxedIo>>,
+    inner: Box<WebSocketStream<Quota<BoxedIo>>>,
 }
 
 impl WebSocket {
@@ -60,6 +62,7 @@ impl WebSocket {
         let io = Quota::new(io, strangers);
         let inner =
             WebSocketStream::from_partially_read(io, read_already.to_vec(), Role::Server, config).await;
+        let inner = Box::new(inner);
         WebSocket { inner }
     }
 
@@ -80,11 +83,11 @@ impl WebSocket {
             code,
             reason: Utf8Bytes::default(),
         };
-        if Pin::new(&mut self.inner)
+        if Pin::new(&mut *self.inner)
             .start_send(Frame::Close(Some(frame)))
             .is_ok()
         {
-            let _not_waited_for = Pin::new(&mut self.inner).poll_flush(cx);
+            let _not_waited_for = Pin::new(&mut *self.inner).poll_flush(cx);
         }
     }
 }
@@ -93,7 +96,7 @@ impl Stream for WebSocket {
     type Item = Result<Message, SocketError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(frame) = ready!(Pin::new(&mut self.inner).poll_next(cx)) else {
+        let Some(frame) = ready!(Pin::new(&mut *self.inner).poll_next(cx)) else {
             return Poll::Ready(None);
         };
         Poll::Ready(Some(match frame {
@@ -115,7 +118,9 @@ impl Sink<Message> for WebSocket {
     type Error = SocketError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        Pin::new(&mut self.inner).poll_ready(cx).map_err(SocketError::new)
+        Pin::new(&mut *self.inner)
+            .poll_ready(cx)
+            .map_err(SocketError::new)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SocketError> {
@@ -126,16 +131,20 @@ impl Sink<Message> for WebSocket {
             Message::Pong(payload) => Frame::Pong(payload),
             Message::Close => Frame::Close(None),
         };
-        Pin::new(&mut self.inner)
+        Pin::new(&mut *self.inner)
             .start_send(frame)
             .map_err(SocketError::new)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        Pin::new(&mut self.inner).poll_flush(cx).map_err(SocketError::new)
+        Pin::new(&mut *self.inner)
+            .poll_flush(cx)
+            .map_err(SocketError::new)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        Pin::new(&mut self.inner).poll_close(cx).map_err(SocketError::new)
+        Pin::new(&mut *self.inner)
+            .poll_close(cx)
+            .map_err(SocketError::new)
     }
 }
