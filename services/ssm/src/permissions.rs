@@ -1,4 +1,4 @@
-//! Who may do what: the built-in rules, as a table over every operation.
+//! Who may do what: the built-in policies, as a table over every operation.
 
 use drawbridge_session::Caller;
 use serde_json::json;
