@@ -174,7 +174,7 @@ impl<D: Dial> ShellSession<D> {
             match self.next(&mut stop).await {
                 Happened::Line(event) => self.handle_line(event),
                 Happened::Output(outcome) => self.handle_output(outcome),
-                Happened::InputTaken(taken) => self.handle_input_taken(taken),
+                Happened::InputTaken(taken) => self.handle_input_taken(&taken),
                 Happened::ChildEnded => {}
                 Happened::Stopped => {
                     stop = None;
@@ -228,7 +228,7 @@ impl<D: Dial> ShellSession<D> {
         self.type_profile();
         // Before anything is sent: the shell answers a key while its acknowledgement is being written.
         if !self.input.is_empty() {
-            self.handle_input_taken(self.terminal.write_now(self.input.front()));
+            self.handle_input_taken(&self.terminal.write_now(self.input.front()));
         }
         let now = self.now();
         let Self { line, end, .. } = self;
@@ -309,9 +309,9 @@ impl<D: Dial> ShellSession<D> {
         }
     }
 
-    fn handle_input_taken(&mut self, taken: io::Result<usize>) {
+    fn handle_input_taken(&mut self, taken: &io::Result<usize>) {
         match taken {
-            Ok(count) => self.input.taken(count),
+            Ok(count) => self.input.taken(*count),
             // Nobody is left to read it.
             Err(_) => self.input.clear(),
         }

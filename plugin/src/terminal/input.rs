@@ -38,7 +38,13 @@ enum Source {
 impl InputReader {
     /// Starts to read `source`; at most a few chunks are read ahead of [`InputReader::next`].
     pub(crate) fn open(source: OwnedFd) -> io::Result<Self> {
-        let refused = match AsyncFd::try_with_interest(source, Interest::READABLE) {
+        #[expect(
+            unsafe_code,
+            reason = "the safe constructors trust every `AsRawFd`; only this one is not deprecated"
+        )]
+        // SAFETY: an `OwnedFd` keeps its descriptor open and answers with the same number until it is dropped.
+        let watched = unsafe { AsyncFd::register_with_interest(source, Interest::READABLE) };
+        let refused = match watched {
             Ok(source) => {
                 let buffer = Vec::new();
                 return Ok(Self {
