@@ -49,11 +49,20 @@ impl Backoff {
         full.mul_f64(0.5 + chance / 2.0)
     }
 
+    /// Notes that a server is there, although it has said nothing yet: one that restarts often is not waited for long,
+    /// and one that hangs up at once is not asked without a pause.
+    pub fn connected(&mut self) {
+        self.failures = self.failures.min(FAILURES_WITH_A_SERVER);
+    }
+
     /// Starts over, after an attempt that turned out well.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 }
+
+/// What a connection leaves of the failures before it: the next delay is 2 s at most.
+const FAILURES_WITH_A_SERVER: u32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -74,6 +83,20 @@ mod tests {
                 .all(|delay| (15..=30).contains(&delay.as_secs()))
         );
         assert!(delays.iter().all(|delay| *delay <= Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_server_that_restarts_often_is_not_waited_for_long() {
+        let random = SeededRandom::new(1);
+        let mut backoff = Backoff::CONTROL;
+        for _ in 0..20 {
+            backoff.next(&random);
+        }
+        for _ in 0..20 {
+            backoff.connected();
+            let delay = backoff.next(&random);
+            assert!(delay >= Duration::from_secs(1) && delay <= Duration::from_secs(2), "{delay:?}");
+        }
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl<D: Dial> Line<D> {
                 State::Dialling(attempt) => match attempt.await {
                     Ok((token, transport)) => {
                         self.state = State::Up(Socket::new(transport));
+                        self.backoff.connected();
                         return LineEvent::Up(token);
                     }
                     Err(GatewayError::SessionEnded) => {

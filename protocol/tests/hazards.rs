@@ -472,9 +472,10 @@ fn hazard_29_only_the_string_schema_version_is_accepted() {
     }
 }
 
-/// Hazard 34: a lone newline is Enter in a shell, and a byte like any other in a tunnel.
+/// Hazard 34: AWS's plugin turns a frame of nothing but a newline into a carriage return. Which frames those are depends on
+/// how the input happens to be read, so ours would damage one upload in many: every byte stays what it was.
 #[test]
-fn hazard_34_a_lone_newline_becomes_a_carriage_return_in_shells_only() {
+fn hazard_34_a_lone_newline_is_a_byte_like_any_other() {
     let mut shell = shell_client();
     shell.send_input("\n".into());
     shell.send_input("a\nb\n".into());
@@ -482,7 +483,7 @@ fn hazard_34_a_lone_newline_becomes_a_carriage_return_in_shells_only() {
         .into_iter()
         .map(|f| f.payload)
         .collect();
-    assert_eq!(sent, ["\r", "a\nb\n"]);
+    assert_eq!(sent, ["\n", "a\nb\n"]);
 
     let mut tunnel = client();
     tunnel

@@ -10,6 +10,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from drawbridge import eventually
+
 NODE_ROLE = "SSMServiceRole"
 
 
@@ -139,7 +141,8 @@ def test_resume(ssm, dev):
     resumed = ssm.resume_session(SessionId=started["SessionId"])
     assert resumed["TokenValue"] and resumed["TokenValue"] != started["TokenValue"]
     ssm.terminate_session(SessionId=started["SessionId"])
-    assert not ssm.resume_session(SessionId=started["SessionId"]).get("TokenValue")
+    # Until the end is on record there may still be last output to fetch.
+    eventually(lambda: not ssm.resume_session(SessionId=started["SessionId"]).get("TokenValue"), what="no token")
     refused(ssm.resume_session, "DoesNotExistException", SessionId="nobody-0123456789abcdef0")
 
 

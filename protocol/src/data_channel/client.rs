@@ -15,8 +15,7 @@
 //! (`protocol.md` 4.7).
 //!
 //! Towards AWS's agent this end does what AWS's plugin does, except that it acknowledges duplicates again, that a lone
-//! newline becomes a carriage return in shells only, and that nothing is read from the user before the session is
-//! established.
+//! newline stays what it is, and that nothing is read from the user before the session is established.
 
 mod config;
 mod event;
@@ -73,9 +72,7 @@ enum Phase {
         properties: Value,
     },
     Refused,
-    Established {
-        session_type: SessionType,
-    },
+    Established,
     Closed,
 }
 
@@ -201,8 +198,8 @@ impl ClientEnd {
     /// Sends the size of the terminal; only the newest matters when several wait.
     pub fn send_size(&mut self, size: Size) {
         match self.phase {
-            Phase::Established { .. } if self.outbound.capacity() == 0 => self.late_size = Some(size),
-            Phase::Established { .. } => {
+            Phase::Established if self.outbound.capacity() == 0 => self.late_size = Some(size),
+            Phase::Established => {
                 self.late_size = None;
                 self.send(PayloadType::Size, size.to_bytes());
             }
@@ -222,7 +219,7 @@ impl ClientEnd {
     /// Returns how many bytes of input may be given; 0 means to stop reading.
     pub fn input_capacity(&self) -> usize {
         match (&self.phase, self.role) {
-            (Phase::Established { .. }, Role::Owner) => self.outbound.capacity(),
+            (Phase::Established, Role::Owner) => self.outbound.capacity(),
             _ => 0,
         }
     }
@@ -356,9 +353,7 @@ impl ClientEnd {
     }
 
     fn establish(&mut self, session_type: SessionType, properties: Value) {
-        self.phase = Phase::Established {
-            session_type: session_type.clone(),
-        };
+        self.phase = Phase::Established;
         self.events.push_back(Event::Established {
             session_type,
             properties,
@@ -376,17 +371,7 @@ impl ClientEnd {
             Phase::AwaitingFirstMessage | Phase::AwaitingHandshakeComplete { .. } => {
                 self.held.push_back((payload_type, bytes));
             }
-            Phase::Established { session_type } => {
-                let typed_newline = payload_type == PayloadType::Output
-                    && *session_type != SessionType::Port
-                    && bytes.as_ref() == b"\n";
-                let bytes = if typed_newline {
-                    Bytes::from_static(b"\r")
-                } else {
-                    bytes
-                };
-                self.outbound.push_cut(payload_type, bytes, self.max_payload);
-            }
+            Phase::Established => self.outbound.push_cut(payload_type, bytes, self.max_payload),
             Phase::Refused | Phase::Closed => {}
         }
     }
