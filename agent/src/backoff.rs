@@ -95,7 +95,10 @@ mod tests {
         for _ in 0..20 {
             backoff.connected();
             let delay = backoff.next(&random);
-            assert!(delay >= Duration::from_secs(1) && delay <= Duration::from_secs(2), "{delay:?}");
+            assert!(
+                delay >= Duration::from_secs(1) && delay <= Duration::from_secs(2),
+                "{delay:?}"
+            );
         }
     }
 

@@ -404,7 +404,9 @@ impl Run {
             match event {
                 NodeEvent::Input(bytes) => self.typed.extend_from_slice(&bytes),
                 NodeEvent::HandshakeDone { .. } => {}
-                NodeEvent::HandshakeFailed(words) if words.starts_with("Handshake timed out.") => self.gave_up = true,
+                NodeEvent::HandshakeFailed(words) if words.starts_with("Handshake timed out.") => {
+                    self.gave_up = true
+                }
                 other => panic!("{other:?}"),
             }
         }
