@@ -26,6 +26,7 @@ from drawbridge import Dev, clean_environment, program  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MEBI = 1024 * 1024
+KEYS_PER_TURN = 25
 
 
 class Shell:
@@ -177,23 +178,33 @@ def first_prompt(contender):
         shell.close()
 
 
-def echoes(contender, count):
+def echoing(contender):
+    """A shell whose terminal and program add nothing to the way of a key and back."""
     shell = contender.shell()
+    ready(shell)
+    shell.write(b"stty raw -echo; cat\r")
+    shell.write(b"sync")
+    shell.read_until(b"sync")
+    return shell
+
+
+def echoes(contenders, count):
+    """Seconds per key and contender, who take turns of a few keys: a busy moment of the machine hits all of them."""
+    shells = [echoing(contender) for contender in contenders]
+    samples = [[] for _ in shells]
     try:
-        ready(shell)
-        shell.write(b"stty raw -echo; cat\r")
-        shell.write(b"~~sync~~"[2:6])
-        shell.read_until(b"sync")
-        samples = []
-        for _ in range(count):
-            select.select([], [], [], 0.005)
-            begin = time.perf_counter()
-            shell.write(b"x")
-            shell.read_until(b"x")
-            samples.append(time.perf_counter() - begin)
+        for _ in range(count // KEYS_PER_TURN):
+            for shell, seconds in zip(shells, samples):
+                for _ in range(KEYS_PER_TURN):
+                    select.select([], [], [], 0.005)
+                    begin = time.perf_counter()
+                    shell.write(b"x")
+                    shell.read_until(b"x")
+                    seconds.append(time.perf_counter() - begin)
         return samples
     finally:
-        shell.close()
+        for shell in shells:
+            shell.close()
 
 
 def cat(contender, path):
@@ -262,10 +273,7 @@ def main():
             *remote, local = [statistics.median(side) * 1e3 for side in zip(*turns)]
             row("first prompt, median", *remote, "ms", "<= 0.5")
             row("first prompt less the shell's own start", *[side - local for side in remote], "ms", "-")
-            samples = [[], []]
-            for _ in range(3):
-                for index, contender in enumerate((ours, ssh)):
-                    samples[index] += echoes(contender, keys // 3)
+            samples = echoes((ours, ssh), keys)
             for label, quantile, aim in (("p50", 0.50, "<= 2"), ("p99", 0.99, "-")):
                 values = [sorted(side)[int(len(side) * quantile)] * 1e3 for side in samples]
                 row(f"keystroke echo {label}", *values, "ms", aim)
