@@ -405,7 +405,7 @@ impl Run {
                 NodeEvent::Input(bytes) => self.typed.extend_from_slice(&bytes),
                 NodeEvent::HandshakeDone { .. } => {}
                 NodeEvent::HandshakeFailed(words) if words.starts_with("Handshake timed out.") => {
-                    self.gave_up = true
+                    self.gave_up = true;
                 }
                 other => panic!("{other:?}"),
             }
