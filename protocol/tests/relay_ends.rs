@@ -89,6 +89,20 @@ fn our_client_learns_the_exit_code() {
 }
 
 #[test]
+fn a_report_that_overtakes_the_exit_code_does_not_lose_it() {
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    rig.node_sends(output(0, "bye"));
+    let complete = complete(TaskStatus::Success, "");
+    rig.act(|core, now| core.handle_task_complete(&complete, now));
+    rig.node_sends(terminating(Some(3)));
+    rig.client_sends(ack_output(0));
+    let mut effects = rig.sync();
+    effects.extend(rig.act(|core, now| core.handle_node_disconnected(NODE, now)));
+    effects.extend(rig.sync());
+    assert_eq!(goodbye(&effects, CLIENT).unwrap().exit_code, Some(3));
+}
+
+#[test]
 fn our_node_is_told_when_its_end_was_taken() {
     let mut rig = Rig::started(with_our_node(shell()), None);
     rig.node_sends(terminating(None));

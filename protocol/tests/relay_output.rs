@@ -595,3 +595,29 @@ fn a_tunnel_without_a_client_is_paused_and_bounded() {
     assert_eq!(sent, (0..8).collect::<Vec<_>>());
     assert!(matches!(rig.core.faults().no_room, 92));
 }
+
+/// A client written by others holds input back on a new connection until it hears from the session, which waits at a prompt.
+#[test]
+fn a_plain_client_that_comes_back_to_a_prompt_hears_that_the_session_goes_on() {
+    let mut rig = Rig::shell();
+    rig.node_sends(output(0, "$ "));
+    rig.client_sends(ack_output(0));
+    rig.client_sends(input(0, "x"));
+    rig.sync();
+    rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+    let effects = rig.connect(CLIENT, AttachKind::Resume, "first", None);
+    assert_eq!(
+        types(&to_client(&effects, CLIENT)),
+        [MessageType::StartPublication]
+    );
+
+    let mut rig = Rig::started(shell(), Some(Capabilities::OURS));
+    rig.node_sends(output(0, "$ "));
+    rig.client_sends(ack_output(0));
+    rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+    let effects = rig.connect(CLIENT, AttachKind::Resume, "first", Some(Capabilities::OURS));
+    assert_eq!(
+        types(&to_client(&effects, CLIENT)),
+        [MessageType::DrawbridgeHello]
+    );
+}

@@ -150,6 +150,7 @@ impl Plugin {
                     exit_code: None,
                 });
             }
+            MessageType::StartPublication | MessageType::PausePublication => {}
             other => panic!("`{other}` is not for the plugin"),
         }
     }

@@ -264,6 +264,13 @@ impl RelayCore {
         if self.config.kind.is_multiplexed() && link.is_plain() && setting_up {
             link.keep_quiet(now.monotonic + self.config.timers.quiet_after_handshake);
         }
+        if link.is_plain() && self.owner.reader.is_handler_ready() {
+            // Some clients keep input back on a new connection until they hear from the session, which may be waiting for that
+            // very input. AWS's plugin ignores the message.
+            let bytes = self.frames.start_publication(now);
+            let conn = link.conn;
+            self.effects.push_back(Effect::ToClient { conn, bytes });
+        }
         self.owner.presence = Presence::Here(link);
         if let Stage::AwaitingClient { .. } = self.stage {
             self.request_start(now);

@@ -54,6 +54,10 @@ impl RelayCore {
 
     fn begin_draining(&mut self, outcome: Outcome, in_order: bool, now: Time) {
         if !self.stage.is_live() {
+            if let Stage::Draining(draining) = &mut self.stage {
+                // The report over the control channel may overtake the one that knows the code.
+                draining.outcome.exit_code = draining.outcome.exit_code.or(outcome.exit_code);
+            }
             return;
         }
         let ended_by_node = matches!(outcome.cause, EndCause::Finished | EndCause::Failed);
