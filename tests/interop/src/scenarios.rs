@@ -33,6 +33,7 @@ impl Scenario {
         }
     }
 
+    #[expect(dead_code, reason = "no difference is known today; the list may only shrink")]
     const fn differs(self, why: &'static str) -> Scenario {
         Scenario {
             differs: Some(why),
@@ -53,8 +54,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         Box::pin(ending::terminate_elsewhere(server))
     }),
     Scenario::new("resume-busy", |server| Box::pin(resume::busy(server))),
-    Scenario::new("resume-idle", |server| Box::pin(resume::idle(server)))
-        .differs("the client holds input back after a resume until the server sends something"),
+    Scenario::new("resume-idle", |server| Box::pin(resume::idle(server))),
     Scenario::new("resume-ended", |server| Box::pin(resume::ended(server))),
     Scenario::new("unsigned-upgrade", |server| {
         Box::pin(refusal::unsigned_upgrade(server))
