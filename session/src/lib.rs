@@ -5,10 +5,12 @@
 //! (today [`Relay`]). Time and chance come in as [`Clock`] and [`Random`].
 
 pub mod activation;
+pub mod authority;
 pub mod caller;
 pub mod clock;
 pub mod document;
 pub mod ids;
+pub mod need;
 pub mod node;
 pub mod operation;
 pub mod policy;
@@ -20,14 +22,16 @@ pub mod secret;
 pub mod tag;
 
 pub use activation::Activation;
-pub use caller::{Caller, SignedWith};
+pub use authority::{Authority, AuthorityError};
+pub use caller::{Caller, SessionGrant, SessionPolicies, SignedWith};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use document::{SessionDocument, SessionStart};
 pub use ids::{AccessKeyId, AccountId, ActivationId, NodeId, ParseError, Region, SessionId};
+pub use need::{Need, Needs};
 pub use node::{AgentReport, ManagedNode, PingStatus};
-pub use operation::{Call, Operation};
+pub use operation::{Audit, Call, Effect, Operation, Refusal};
 pub use policy::{Allowed, AuthorizedSession, Decision, Denied, Resource};
-pub use principal::Principal;
+pub use principal::{EntityName, Principal};
 pub use random::{Random, RandomArray, SeededRandom, SystemRandom};
 pub use record::{Ending, Session, SessionState};
 pub use relay::{FakeRelay, Relay, RelayError};

@@ -1,4 +1,4 @@
-//! The declaration of an operation: its name, what it needs to be allowed, and its handler.
+//! The declaration of an operation: its name, what it needs to be allowed, what is kept of it, and its handler.
 
 use std::fmt;
 use std::future::Future;
@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::authority::{Authority, AuthorityError};
 use crate::caller::{Caller, SignedWith};
-use crate::policy::{self, Allowed, Decision, Denied, Resource};
+use crate::need::{Need, Needs};
+use crate::policy::{Allowed, Decision, Denied};
 
 /// The answer to come of a handler.
 pub type Answer<E> = Pin<Box<dyn Future<Output = Result<Value, E>> + Send>>;
@@ -23,31 +25,98 @@ pub struct Operation<S, E> {
     pub action: &'static str,
     /// The signature it takes.
     pub signed_with: SignedWith,
-    /// The resources that the request touches; each of them must be allowed.
-    pub resources: fn(&Caller, &Value) -> Vec<Resource>,
+    /// What must be allowed for a request; the input has passed its model.
+    pub needs: fn(&Caller, &Value) -> Needs,
+    /// What the audit log keeps of it.
+    pub audit: Audit,
     /// What it does.
     pub handler: fn(Arc<S>, Call) -> Answer<E>,
 }
 
+/// What the audit log keeps of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audit {
+    /// Whether it changes anything; `None` for heartbeats and polls, which leave no event.
+    pub effect: Option<Effect>,
+    /// Members of input and output, at any depth, whose values are replaced.
+    pub hides: &'static [&'static str],
+}
+
+/// Whether an operation changes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It only answers.
+    Read,
+    /// It may change something.
+    Write,
+}
+
+impl Audit {
+    /// Keeps a call that only answers.
+    pub const READ: Self = Self::of(Some(Effect::Read));
+    /// Keeps a call that may change something.
+    pub const WRITE: Self = Self::of(Some(Effect::Write));
+    /// Keeps nothing: heartbeats and polls.
+    pub const OFF: Self = Self::of(None);
+
+    const fn of(effect: Option<Effect>) -> Self {
+        Self { effect, hides: &[] }
+    }
+
+    /// Replaces the values of these members.
+    #[must_use]
+    pub const fn hiding(self, hides: &'static [&'static str]) -> Self {
+        Self { hides, ..self }
+    }
+}
+
+/// Why a call was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The decision.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There was none.
+    #[error(transparent)]
+    Undecided(#[from] AuthorityError),
+}
+
 impl<S, E> Operation<S, E> {
-    /// Decides whether the caller may, and makes the call if so.
-    pub fn authorize(&self, caller: Caller, input: Value) -> Result<Call, Denied> {
-        let resources = (self.resources)(&caller, &input);
+    /// Asks whether the caller may, and makes the call if so.
+    pub async fn authorize(
+        &self,
+        caller: Caller,
+        input: Value,
+        authority: &dyn Authority,
+    ) -> Result<Call, Refusal> {
+        let needs = match (self.needs)(&caller, &input) {
+            Needs::Signature => Vec::new(),
+            Needs::All(needs) if needs.is_empty() => {
+                return Err(Denied::implicit(&caller.principal, self.action, None).into());
+            }
+            Needs::All(needs) => needs
+                .into_iter()
+                .map(|need| need.or_action(self.action))
+                .collect(),
+        };
         if caller.signed_with != self.signed_with {
-            return Err(Denied::implicit(
-                &caller.principal,
-                self.action,
-                resources.first(),
-            ));
+            let resource = needs.first().map(Need::resource);
+            return Err(Denied::implicit(&caller.principal, self.action, resource).into());
         }
-        match policy::decide(&caller.principal, self.action, &resources) {
-            Decision::Allow(allowed) => Ok(Call {
-                caller,
-                allowed,
-                input,
-            }),
-            Decision::Deny(denied) => Err(denied),
-        }
+        let allowed = if needs.is_empty() {
+            Allowed::by_signature(&caller.principal)
+        } else {
+            match authority.decide(&caller, &needs).await? {
+                Decision::Allow(allowed) => allowed,
+                Decision::Deny(denied) => return Err(denied.into()),
+            }
+        };
+        Ok(Call {
+            caller,
+            needs,
+            allowed,
+            input,
+        })
     }
 }
 
@@ -64,6 +133,7 @@ impl<S, E> fmt::Debug for Operation<S, E> {
 #[derive(Debug)]
 pub struct Call {
     caller: Caller,
+    needs: Vec<Need>,
     allowed: Allowed,
     input: Value,
 }
@@ -72,6 +142,16 @@ impl Call {
     /// Returns who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Returns what was needed and allowed; empty where a signature was enough.
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
+    }
+
+    /// Returns the decision.
+    pub fn allowed(&self) -> &Allowed {
+        &self.allowed
     }
 
     /// Takes the call apart into who calls, the decision and the input.

@@ -4,8 +4,8 @@
 //! an explicit deny, then an allow, then the implicit deny. [`evaluate`] names the statement that decided and
 //! [`explain`] says why each statement did or did not apply. Both are pure: the facts come in as a [`Context`].
 //!
-//! [`decide`] is what operations ask. Until policies are attached to users and roles, it evaluates the documents
-//! that are built in.
+//! [`decide`] is what the server's authority asks once it has gathered, for each need of a request, the policies and
+//! the facts; only it makes an [`Allowed`].
 
 mod arn;
 mod authorized;
@@ -33,6 +33,7 @@ mod template;
 mod verdict;
 
 pub use authorized::AuthorizedSession;
+pub use builtin::{administrator, anonymous, node_guard, node_key};
 pub use context::Context;
 pub use denied::Denied;
 pub use document::{MAX_DOCUMENT_BYTES, Policy, PolicyKind};
@@ -41,11 +42,12 @@ pub use evaluate::evaluate;
 pub use explain::{Explanation, Step, explain};
 pub use identity::Identity;
 pub use request::Request;
-pub use resource::Resource;
+pub use resource::{Resource, Subject};
 pub use set::{NamedPolicy, PolicySet, ResourcePolicy};
 pub use verdict::{Layer, StatementName, Verdict};
 
 use crate::ids::{NodeId, SessionId};
+use crate::need::Need;
 use crate::principal::Principal;
 
 /// The outcome of asking.
@@ -57,42 +59,72 @@ pub enum Decision {
     Deny(Denied),
 }
 
-/// Proves that a decision allowed an action on resources; only [`decide`] makes it.
+/// Proves that a decision allowed what a request needs; only [`decide`] makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
     principal: Principal,
-    action: &'static str,
-    resources: Vec<Resource>,
+    needs: Vec<Need>,
     statement: Option<StatementName>,
 }
 
-/// Decides by the built-in policies; there must be a resource, and every one must be allowed.
-pub fn decide(principal: &Principal, action: &'static str, resources: &[Resource]) -> Decision {
-    if resources.is_empty() {
-        return Decision::Deny(Denied::implicit(principal, action, None));
-    }
+/// One need of a request with everything that has a say about it.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// The need, with its action, and the resource at the ARN that it really has.
+    pub need: &'a Need,
+    /// The facts: of the caller, the transport, the resource and the need.
+    pub context: Context,
+    /// The policies.
+    pub policies: PolicySet,
+}
+
+/// Decides on every need of a request; all must be allowed, and there must be one.
+pub fn decide(principal: &Principal, questions: Vec<Question<'_>>) -> Decision {
+    let Some(first) = questions.first() else {
+        return Decision::Deny(Denied::implicit(principal, "nothing", None));
+    };
+    let action = first.need.action();
+    debug_assert!(!action.is_empty(), "a need is asked about with its action");
     let identity = Identity::from(principal);
-    let policies = builtin::policies_of(principal);
+    let mut needs = Vec::with_capacity(questions.len());
     let mut statement = None;
-    for resource in resources {
-        let context = builtin::context_of(&identity, principal, resource);
-        let request = Request::new(&identity, action, resource.arn(), &context);
-        let verdict = evaluate(&request, policies);
-        match Denied::by(&verdict, &principal.arn(), action, resource.arn()) {
-            Some(denied) => return Decision::Deny(denied),
-            None => statement = verdict.statement().cloned(),
+    for Question {
+        need,
+        mut context,
+        policies,
+    } in questions
+    {
+        builtin::add_nodes(&mut context, principal, need.resource());
+        let arn = need.resource().arn();
+        let request = Request::new(&identity, need.action(), arn, &context);
+        let verdict = evaluate(&request, &policies);
+        if let Some(denied) = Denied::by(&verdict, &principal.arn(), need.action(), arn) {
+            return Decision::Deny(denied);
         }
+        if statement.is_none() {
+            statement = verdict.statement().cloned();
+        }
+        needs.push(need.clone());
     }
     Decision::Allow(Allowed {
         principal: principal.clone(),
-        action,
-        resources: resources.to_vec(),
+        needs,
         statement,
     })
 }
 
 impl Allowed {
-    /// Returns the statement that allowed it; `None` for the root of an account, which needs none.
+    /// Allows what needs a signature only.
+    pub(crate) fn by_signature(principal: &Principal) -> Self {
+        Self {
+            principal: principal.clone(),
+            needs: Vec::new(),
+            statement: None,
+        }
+    }
+
+    /// Returns the statement that allowed the first need; `None` for the root of an account, which needs none, and
+    /// where a signature is enough.
     pub fn statement(&self) -> Option<&StatementName> {
         self.statement.as_ref()
     }
@@ -101,11 +133,12 @@ impl Allowed {
     ///
     /// Returns `None` when the decision was about another action or another node.
     pub fn open_session(self, session: SessionId, node: NodeId) -> Option<AuthorizedSession> {
-        let about_node = self
-            .resources
+        let about_node = |need: &Need| {
+            need.action() == "ssm:StartSession" && need.resource().target_node() == Some(node.as_str())
+        };
+        self.needs
             .iter()
-            .any(|resource| resource.target_node() == Some(node.as_str()));
-        (self.action == "ssm:StartSession" && about_node)
+            .any(about_node)
             .then(|| AuthorizedSession::new(session, node, &self.principal))
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Condition keys with their values; the case of a key does not matter, that of a value does.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Context {
     /// By the key in lower case; never an empty list, because a key without values counts as absent.
     values: HashMap<String, Vec<String>>,
@@ -28,6 +31,26 @@ impl Context {
             .entry(key.to_ascii_lowercase())
             .or_default()
             .push(value.into());
+    }
+
+    /// Takes over another context's values; the values of a key that both have are put together.
+    pub fn extend(&mut self, other: &Self) {
+        for (key, values) in &other.values {
+            self.values
+                .entry(key.clone())
+                .or_default()
+                .extend(values.iter().cloned());
+        }
+    }
+
+    /// Gives a key these values in the place of any before; none removes it.
+    pub fn set(&mut self, key: &str, values: Vec<String>) {
+        let key = key.to_ascii_lowercase();
+        if values.is_empty() {
+            self.values.remove(&key);
+        } else {
+            self.values.insert(key, values);
+        }
     }
 
     /// Returns the values of a key, `None` where the request does not have it.

@@ -137,17 +137,16 @@ impl From<&Principal> for Identity {
     fn from(principal: &Principal) -> Self {
         match principal {
             Principal::Root { account } => Self::root(account.clone()),
-            Principal::User { account, name, id } => Self::user(account.clone(), "/", name, id),
+            Principal::User { account, user } => {
+                Self::user(account.clone(), &user.path, &user.name, &user.id)
+            }
             Principal::AssumedRole {
                 account,
                 role,
                 session_name,
-                id,
-            } => Self::role_session(account.clone(), "/", role, session_name, id),
+            } => Self::role_session(account.clone(), &role.path, &role.name, session_name, &role.id),
             Principal::Node { account, role, node } => {
-                let user_id = principal.user_id();
-                let role_id = user_id.split(':').next().unwrap_or_default();
-                Self::role_session(account.clone(), "/", role, node.as_str(), role_id)
+                Self::role_session(account.clone(), &role.path, &role.name, node.as_str(), &role.id)
             }
             Principal::Anonymous { .. } => Self::anonymous(),
         }

@@ -1,21 +1,50 @@
 //! What a request touches.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{AccountId, Region};
 
-/// What a request touches: its ARN, and the node it is about where that matters to the rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a request touches: its ARN, and which of the server's objects it is, whose tags matter to the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
     arn: String,
-    node: Option<String>,
+    subject: Subject,
+}
+
+/// Which of the server's objects a resource is, as the request calls it: it may be misspelt or not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subject {
+    /// None that has tags.
+    Nothing,
+    /// A managed node.
+    Node(String),
+    /// The message channels or the queue of a managed node.
+    NodeMessages(String),
+    /// A session.
+    Session(String),
+    /// A session document.
+    Document(String),
+    /// A user, by name.
+    User(String),
+    /// A group, by name.
+    Group(String),
+    /// A role, by name.
+    Role(String),
+    /// A customer-managed policy, by ARN.
+    Policy(String),
+    /// An instance profile, by name.
+    InstanceProfile(String),
 }
 
 impl Resource {
     /// Names everything, `*`, for operations without a resource.
     pub fn any() -> Self {
-        Self {
-            arn: "*".to_owned(),
-            node: None,
-        }
+        Self::plain("*")
+    }
+
+    /// Names a resource that has no tags.
+    pub fn plain(arn: impl Into<String>) -> Self {
+        Self::new(arn, Subject::Nothing)
     }
 
     /// Names a managed node by what the request calls it, valid or not.
@@ -25,42 +54,76 @@ impl Resource {
         } else {
             format!("arn:aws:ssm:{region}:{account}:managed-instance/{node}")
         };
-        Self {
-            arn,
-            node: Some(node.to_owned()),
-        }
+        Self::new(arn, Subject::Node(node.to_owned()))
     }
 
     /// Names the message channels of a node, which policies know as `arn:aws:ssmmessages:…:*`.
     pub fn message_channel(region: &Region, account: &AccountId, node: &str) -> Self {
-        Self {
-            arn: format!("arn:aws:ssmmessages:{region}:{account}:*"),
-            node: Some(node.to_owned()),
-        }
+        let arn = format!("arn:aws:ssmmessages:{region}:{account}:*");
+        Self::new(arn, Subject::NodeMessages(node.to_owned()))
     }
 
     /// Names the queue of a node, which policies know as `*`.
     pub fn message_queue(node: &str) -> Self {
-        Self {
-            arn: "*".to_owned(),
-            node: Some(node.to_owned()),
-        }
+        Self::new("*", Subject::NodeMessages(node.to_owned()))
     }
 
     /// Names a session by what the request calls it.
     pub fn session(region: &Region, account: &AccountId, session: &str) -> Self {
+        let arn = format!("arn:aws:ssm:{region}:{account}:session/{session}");
+        Self::new(arn, Subject::Session(session.to_owned()))
+    }
+
+    /// Names a session document; one that AWS provides belongs to no account.
+    pub fn document(region: &Region, account: &AccountId, name: &str) -> Self {
+        let arn = if name.starts_with("AWS-") {
+            format!("arn:aws:ssm:{region}::document/{name}")
+        } else {
+            format!("arn:aws:ssm:{region}:{account}:document/{name}")
+        };
+        Self::new(arn, Subject::Document(name.to_owned()))
+    }
+
+    /// Names a user, whose path the directory knows.
+    pub fn user(account: &AccountId, name: &str) -> Self {
+        let arn = format!("arn:aws:iam::{account}:user/{name}");
+        Self::new(arn, Subject::User(name.to_owned()))
+    }
+
+    /// Names a group, whose path the directory knows.
+    pub fn group(account: &AccountId, name: &str) -> Self {
+        let arn = format!("arn:aws:iam::{account}:group/{name}");
+        Self::new(arn, Subject::Group(name.to_owned()))
+    }
+
+    /// Names a role, whose path the directory knows.
+    pub fn role(account: &AccountId, name: &str) -> Self {
+        let arn = format!("arn:aws:iam::{account}:role/{name}");
+        Self::new(arn, Subject::Role(name.to_owned()))
+    }
+
+    /// Names a managed policy by its ARN.
+    pub fn policy(arn: &str) -> Self {
+        Self::new(arn, Subject::Policy(arn.to_owned()))
+    }
+
+    /// Names an instance profile, whose path the directory knows.
+    pub fn instance_profile(account: &AccountId, name: &str) -> Self {
+        let arn = format!("arn:aws:iam::{account}:instance-profile/{name}");
+        Self::new(arn, Subject::InstanceProfile(name.to_owned()))
+    }
+
+    fn new(arn: impl Into<String>, subject: Subject) -> Self {
         Self {
-            arn: format!("arn:aws:ssm:{region}:{account}:session/{session}"),
-            node: None,
+            arn: arn.into(),
+            subject,
         }
     }
 
-    /// Names a session document of the account.
-    pub fn document(region: &Region, account: &AccountId, name: &str) -> Self {
-        Self {
-            arn: format!("arn:aws:ssm:{region}:{account}:document/{name}"),
-            node: None,
-        }
+    /// Gives the ARN that the object really has, with its path.
+    #[must_use]
+    pub fn found_at(self, arn: impl Into<String>) -> Self {
+        Self::new(arn, self.subject)
     }
 
     /// Returns the ARN that policies match and denials show.
@@ -68,8 +131,16 @@ impl Resource {
         &self.arn
     }
 
+    /// Returns which object it is.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
     /// Returns the node that the request is about, as the request calls it.
     pub(super) fn target_node(&self) -> Option<&str> {
-        self.node.as_deref()
+        match &self.subject {
+            Subject::Node(node) | Subject::NodeMessages(node) => Some(node),
+            _ => None,
+        }
     }
 }

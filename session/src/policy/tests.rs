@@ -1,6 +1,6 @@
 use super::*;
 use crate::ids::{AccountId, Region};
-use crate::principal::NODE_ROLE;
+use crate::principal::EntityName;
 use crate::random::SeededRandom;
 
 const NODE: &str = "mi-0a1b2c3d4e5f67890";
@@ -17,15 +17,14 @@ fn region() -> Region {
 fn user() -> Principal {
     Principal::User {
         account: account(),
-        name: "alice".into(),
-        id: "AIDAALICE".into(),
+        user: EntityName::new("alice", "AIDAALICE"),
     }
 }
 
 fn node() -> Principal {
     Principal::Node {
         account: account(),
-        role: NODE_ROLE.into(),
+        role: EntityName::new("NodeRole", "AROANODE"),
         node: NodeId::parse(NODE).expect("valid"),
     }
 }
@@ -34,8 +33,25 @@ fn on_node(id: &str) -> Vec<Resource> {
     vec![Resource::node(&region(), &account(), id)]
 }
 
-fn allows(principal: &Principal, action: &'static str, resources: &[Resource]) -> bool {
-    matches!(decide(principal, action, resources), Decision::Allow(_))
+/// Asks for one action on resources under identity policies.
+fn ask(principal: &Principal, action: &str, resources: &[Resource], policies: &[NamedPolicy]) -> Decision {
+    let needs: Vec<_> = resources
+        .iter()
+        .map(|resource| Need::on(resource.clone()).or_action(action))
+        .collect();
+    let question = |need| Question {
+        need,
+        context: Identity::from(principal).context(),
+        policies: PolicySet {
+            identity: policies.to_vec(),
+            ..PolicySet::default()
+        },
+    };
+    decide(principal, needs.iter().map(question).collect())
+}
+
+fn allows(principal: &Principal, action: &str, resources: &[Resource], policies: &[NamedPolicy]) -> bool {
+    matches!(ask(principal, action, resources, policies), Decision::Allow(_))
 }
 
 /// The actions of agents, each only on the node that calls.
@@ -61,73 +77,92 @@ const NODE_ACTIONS: &[&str] = &[
 ];
 
 #[test]
-fn an_administrator_may_start_a_session() {
-    assert!(allows(&user(), "ssm:StartSession", &on_node(NODE)));
-    assert!(allows(
-        &Principal::Root { account: account() },
-        "ssm:CreateActivation",
-        &[Resource::any()]
-    ));
+fn whoever_has_the_administrators_policy_may_start_a_session() {
+    let policies = [administrator()];
+    assert!(allows(&user(), "ssm:StartSession", &on_node(NODE), &policies));
+    assert!(!allows(&user(), "ssm:StartSession", &on_node(NODE), &[]));
+    let root = Principal::Root { account: account() };
+    assert!(allows(&root, "ssm:CreateActivation", &[Resource::any()], &[]));
 }
 
 #[test]
-fn a_node_may_act_for_itself_only() {
+fn a_node_acts_for_itself_only_whatever_its_role_allows() {
+    let policies = [administrator(), node_guard()];
     for action in NODE_ACTIONS {
-        assert!(allows(&node(), action, &on_node(NODE)), "{action}");
-        assert!(!allows(&node(), action, &on_node(OTHER_NODE)), "{action}");
-        assert!(!allows(&node(), action, &[Resource::any()]), "{action}");
+        assert!(allows(&node(), action, &on_node(NODE), &policies), "{action}");
+        assert!(
+            !allows(&node(), action, &on_node(OTHER_NODE), &policies),
+            "{action}"
+        );
+        assert!(
+            !allows(&node(), action, &[Resource::any()], &policies),
+            "{action}"
+        );
     }
 }
 
 #[test]
-fn a_node_may_do_nothing_that_people_do() {
-    for action in [
-        "ssm:StartSession",
-        "ssm:DescribeInstanceInformation",
-        "ssm:CreateActivation",
-        "ssm:ResumeSession",
-    ] {
-        assert!(!allows(&node(), action, &on_node(NODE)), "{action}");
+fn the_guard_grants_nothing() {
+    for action in NODE_ACTIONS {
+        assert!(
+            !allows(&node(), action, &on_node(NODE), &[node_guard()]),
+            "{action}"
+        );
     }
+}
+
+#[test]
+fn a_nodes_own_key_is_good_for_its_credentials_only() {
+    let policies = [node_key()];
+    let allowed = |action, id| allows(&node(), action, &on_node(id), &policies);
+    assert!(allowed("ssm:RequestManagedInstanceRoleToken", NODE));
+    assert!(allowed("ssm:UpdateManagedInstancePublicKey", NODE));
+    assert!(!allowed("ssm:RequestManagedInstanceRoleToken", OTHER_NODE));
+    assert!(!allowed("ssm:UpdateInstanceInformation", NODE));
 }
 
 #[test]
 fn nobody_may_only_register() {
     let nobody = Principal::Anonymous { account: account() };
-    assert!(allows(&nobody, "ssm:RegisterManagedInstance", &[Resource::any()]));
-    assert!(!allows(&nobody, "ssm:StartSession", &on_node(NODE)));
-    assert!(!allows(&nobody, "sts:GetCallerIdentity", &[Resource::any()]));
+    let policies = [anonymous()];
+    assert!(allows(
+        &nobody,
+        "ssm:RegisterManagedInstance",
+        &[Resource::any()],
+        &policies
+    ));
+    assert!(!allows(&nobody, "ssm:StartSession", &on_node(NODE), &policies));
+    assert!(!allows(
+        &nobody,
+        "sts:GetCallerIdentity",
+        &[Resource::any()],
+        &policies
+    ));
 }
 
 #[test]
-fn a_role_without_policies_may_only_ask_who_it_is() {
-    let role = Principal::AssumedRole {
-        account: account(),
-        role: "Ops".into(),
-        session_name: "bob".into(),
-        id: "AROAOPS".into(),
-    };
-    assert!(!allows(&role, "ssm:StartSession", &on_node(NODE)));
-    assert!(allows(&role, "sts:GetCallerIdentity", &[Resource::any()]));
-    assert!(allows(&node(), "sts:GetCallerIdentity", &[Resource::any()]));
-}
-
-#[test]
-fn every_resource_must_be_allowed_and_there_must_be_one() {
+fn every_need_must_be_allowed_and_there_must_be_one() {
     let mut resources = on_node(NODE);
     resources.extend(on_node(OTHER_NODE));
-    assert!(!allows(&node(), "ssm:UpdateInstanceInformation", &resources));
-    assert!(!allows(&user(), "ssm:StartSession", &[]));
+    let policies = [administrator(), node_guard()];
+    assert!(!allows(
+        &node(),
+        "ssm:UpdateInstanceInformation",
+        &resources,
+        &policies
+    ));
+    assert!(!allows(&user(), "ssm:StartSession", &[], &[administrator()]));
 }
 
 #[test]
 fn denies_in_the_words_that_clients_show() {
-    let Decision::Deny(denied) = decide(&node(), "ssm:StartSession", &on_node(OTHER_NODE)) else {
+    let Decision::Deny(denied) = ask(&node(), "ssm:StartSession", &on_node(OTHER_NODE), &[node_guard()])
+    else {
         panic!("allowed");
     };
     assert_eq!(
         denied.to_string(),
-        "User: arn:aws:sts::123456789012:assumed-role/DrawbridgeNodeRole/mi-0a1b2c3d4e5f67890 is not authorized to \
+        "User: arn:aws:sts::123456789012:assumed-role/NodeRole/mi-0a1b2c3d4e5f67890 is not authorized to \
          perform: ssm:StartSession on resource: arn:aws:ssm:us-east-1:123456789012:managed-instance/\
          mi-0fffffffffffffff0 because no identity-based policy allows the ssm:StartSession action"
     );
@@ -136,7 +171,7 @@ fn denies_in_the_words_that_clients_show() {
 #[test]
 fn only_a_decision_about_this_node_opens_a_session() {
     let open = |action, decided: &str, wanted: &str| {
-        let Decision::Allow(allowed) = decide(&user(), action, &on_node(decided)) else {
+        let Decision::Allow(allowed) = ask(&user(), action, &on_node(decided), &[administrator()]) else {
             panic!("denied")
         };
         let session = SessionId::generate("alice", &SeededRandom::new(1));
