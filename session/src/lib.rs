@@ -5,6 +5,7 @@
 //! (today [`Relay`]). Time and chance come in as [`Clock`] and [`Random`].
 
 pub mod activation;
+pub mod audit;
 pub mod authority;
 pub mod caller;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod secret;
 pub mod tag;
 
 pub use activation::Activation;
+pub use audit::{AuditEvent, Audited, Intent, Touched};
 pub use authority::{Authority, AuthorityError};
 pub use caller::{Caller, SessionGrant, SessionPolicies, SignedWith};
 pub use clock::{Clock, FixedClock, SystemClock};
