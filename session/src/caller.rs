@@ -7,19 +7,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids::{AccountId, Region};
+use crate::ids::{AccessKeyId, AccountId, Region};
 use crate::principal::Principal;
 use crate::tag::Tag;
 
 /// Who calls, from where, and by which name they reached the server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Caller {
     /// Who signed the request.
     pub principal: Principal,
     /// The kind of signature that proved it.
     pub signed_with: SignedWith,
     /// The access key that signed; a node's own key and an unsigned request have none.
-    pub access_key_id: Option<String>,
+    pub access_key_id: Option<AccessKeyId>,
     /// What came with temporary credentials.
     pub grant: Option<Arc<SessionGrant>>,
     /// The account that the request acts in.
@@ -34,6 +34,8 @@ pub struct Caller {
     pub request_id: Uuid,
     /// The `Host` of the request, with its port where there is one.
     pub host: String,
+    /// When the request came.
+    pub received_at: Timestamp,
 }
 
 /// What STS put into temporary credentials, besides whose they are.

@@ -102,6 +102,13 @@ id!(
 );
 
 id!(
+    /// Names an organization: `o-` and 10 to 32 lower-case letters and digits.
+    OrganizationId, "an organization id", "`o-` and 10 to 32 lower-case letters or digits",
+    |text| text.strip_prefix("o-").is_some_and(|rest| (10..=32).contains(&rest.len())
+        && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+);
+
+id!(
     /// Names a region: any 1 to 100 letters, digits and hyphens, since a self-hosted server invents its own.
     Region, "a region", "1 to 100 letters, digits or hyphens",
     |text| (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -144,6 +151,26 @@ impl NodeId {
     /// Returns whether the node registered through an activation (`mi-…`).
     pub fn is_registered(&self) -> bool {
         self.0.starts_with("mi-")
+    }
+}
+
+impl AccountId {
+    /// Draws the id of a new account; the first digit is never 0, which some programs drop.
+    pub fn generate(random: &dyn Random) -> Self {
+        const FIRST: u64 = 100_000_000_000;
+        let drawn = u64::from_be_bytes(random.array::<8>());
+        Self((FIRST + drawn % (9 * FIRST)).to_string().into())
+    }
+}
+
+impl OrganizationId {
+    /// Draws the id of a new organization (`o-` and 10 characters).
+    pub fn generate(random: &dyn Random) -> Self {
+        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let letters = random
+            .array::<10>()
+            .map(|byte| char::from(ALPHABET[usize::from(byte & 31)]));
+        Self(format!("o-{}", String::from_iter(letters)).into())
     }
 }
 
@@ -201,6 +228,8 @@ mod tests {
                 NodeId::parse(NodeId::generate(&random).as_str()).map(|id| id.is_registered()),
                 Ok(true)
             );
+            assert!(AccountId::parse(AccountId::generate(&random).as_str()).is_ok());
+            assert!(OrganizationId::parse(OrganizationId::generate(&random).as_str()).is_ok());
             assert!(ActivationId::parse(ActivationId::generate(&random).as_str()).is_ok());
             assert!(AccessKeyId::parse(AccessKeyId::generate(&random).as_str()).is_ok());
             assert!(AccessKeyId::generate_temporary(&random).is_temporary());

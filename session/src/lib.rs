@@ -4,12 +4,14 @@
 //! databases and wire dialects. Where an operation needs another part of the server, it does so through a trait here
 //! (today [`Relay`]). Time and chance come in as [`Clock`] and [`Random`].
 
+pub mod account;
 pub mod activation;
 pub mod audit;
 pub mod authority;
 pub mod caller;
 pub mod clock;
 pub mod document;
+pub mod grounds;
 pub mod ids;
 pub mod need;
 pub mod node;
@@ -22,13 +24,15 @@ pub mod relay;
 pub mod secret;
 pub mod tag;
 
+pub use account::Account;
 pub use activation::Activation;
 pub use audit::{AuditEvent, Audited, Intent, Touched};
 pub use authority::{Authority, AuthorityError};
 pub use caller::{Caller, SessionGrant, SessionPolicies, SignedWith};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use document::{SessionDocument, SessionStart};
-pub use ids::{AccessKeyId, AccountId, ActivationId, NodeId, ParseError, Region, SessionId};
+pub use grounds::Grounds;
+pub use ids::{AccessKeyId, AccountId, ActivationId, NodeId, OrganizationId, ParseError, Region, SessionId};
 pub use need::{Need, Needs};
 pub use node::{AgentReport, ManagedNode, PingStatus};
 pub use operation::{Audit, Call, Effect, Operation, Refusal};

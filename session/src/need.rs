@@ -77,6 +77,13 @@ impl Need {
         self
     }
 
+    /// Puts the resource at the ARN that it really has.
+    #[must_use]
+    pub fn found_at(mut self, arn: impl Into<String>) -> Self {
+        self.resource = self.resource.found_at(arn);
+        self
+    }
+
     /// Returns the action, empty until [`Need::or_action`] named the operation's.
     pub fn action(&self) -> &str {
         self.action.as_deref().unwrap_or_default()

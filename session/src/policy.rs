@@ -33,7 +33,7 @@ mod template;
 mod verdict;
 
 pub use authorized::AuthorizedSession;
-pub use builtin::{administrator, anonymous, node_guard, node_key};
+pub use builtin::{add_nodes, administrator, anonymous, node_guard, node_key};
 pub use context::Context;
 pub use denied::Denied;
 pub use document::{MAX_DOCUMENT_BYTES, Policy, PolicyKind};

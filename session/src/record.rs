@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::SessionStart;
+use crate::grounds::Grounds;
 use crate::ids::{AccountId, NodeId, Region, SessionId};
 use crate::policy::AuthorizedSession;
 
@@ -41,10 +42,12 @@ pub struct Session {
     pub state: SessionState,
     /// When it started.
     pub started_at: Timestamp,
+    /// What it was allowed on; `None` for a session that started before grounds were kept.
+    pub grounds: Option<Grounds>,
 }
 
 impl Session {
-    /// Creates the record of a session that an allow decision permits.
+    /// Creates the record of a session that an allow decision permits, without its grounds.
     pub fn new(
         authorized: &AuthorizedSession,
         region: Region,
@@ -63,6 +66,7 @@ impl Session {
             start,
             state: SessionState::Connecting,
             started_at: now,
+            grounds: None,
         }
     }
 }

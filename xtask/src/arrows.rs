@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("aws/dialects", &[]),
     ("aws/client", &["aws/dialects"]),
     ("server/store", &["session"]),
+    ("server/access", &["session", "server/store"]),
     ("server/relay", &["protocol", "session", "server/store"]),
     ("services/ssm", &["aws/dialects", "session", "server/store"]),
     (
@@ -24,6 +25,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["aws/dialects", "session", "server/store"],
     ),
     ("services/sts", &["aws/dialects", "session", "server/store"]),
+    ("services/iam", &["aws/dialects", "session", "server/store"]),
+    (
+        "services/organizations",
+        &["aws/dialects", "session", "server/store"],
+    ),
+    ("services/ec2", &["aws/dialects", "session", "server/store"]),
+    ("services/operator", &["aws/dialects", "session", "server/store"]),
     (
         "server/gateway",
         &[
@@ -31,11 +39,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "protocol",
             "session",
             "server/store",
+            "server/access",
             "server/relay",
             "services/ssm",
             "services/ssmmessages",
             "services/ec2messages",
             "services/sts",
+            "services/iam",
+            "services/organizations",
+            "services/ec2",
+            "services/operator",
         ],
     ),
     ("agent", &["protocol", "session", "aws/dialects", "aws/client"]),

@@ -1,32 +1,30 @@
-//! Long-lived access keys.
+//! When and for what access keys were last used.
 
-use async_trait::async_trait;
-use drawbridge_session::{AccessKeyId, Principal, Secret};
+use drawbridge_session::{AccessKeyId, Region};
 use jiff::Timestamp;
 
 use crate::StoreError;
 
-/// A long-lived access key of a user or of the account's root.
+/// The last use of an access key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessKey {
-    /// Its id, `AKIA…`.
-    pub id: AccessKeyId,
-    /// Its secret, sealed where it is stored.
-    pub secret: Secret,
-    /// Whose it is: a [`Principal::User`] or [`Principal::Root`].
-    pub principal: Principal,
-    /// Whether it may sign.
-    pub active: bool,
-    /// When it was made.
-    pub created_at: Timestamp,
+pub struct KeyUse {
+    /// When.
+    pub at: Timestamp,
+    /// For which service, by its name in the signature's scope.
+    pub service: String,
+    /// In which region.
+    pub region: Region,
 }
 
-/// Remembers access keys.
-#[async_trait]
-pub trait AccessKeys: Send + Sync {
-    /// Stores a key; a principal that can own none, or a taken id, is an error.
-    async fn create_access_key(&self, key: &AccessKey) -> Result<(), StoreError>;
+/// Remembers the last uses of long-lived access keys, to the minute.
+#[async_trait::async_trait]
+pub trait KeyUses: Send + Sync {
+    /// Notes a use; it is stored by [`KeyUses::store_key_uses`].
+    fn access_key_used(&self, id: &AccessKeyId, usage: KeyUse);
 
-    /// Finds a key by its id, active or not.
-    async fn access_key(&self, id: &AccessKeyId) -> Result<Option<AccessKey>, StoreError>;
+    /// Finds the last use of a key.
+    async fn last_use(&self, id: &AccessKeyId) -> Result<Option<KeyUse>, StoreError>;
+
+    /// Stores what was noted since the last call.
+    async fn store_key_uses(&self) -> Result<(), StoreError>;
 }

@@ -6,6 +6,7 @@
 pub mod access_keys;
 pub mod activations;
 pub mod credentials;
+pub mod directories;
 mod error;
 pub mod folder;
 pub mod nodes;
@@ -16,9 +17,10 @@ mod sqlite;
 pub mod tags;
 pub mod tokens;
 
-pub use access_keys::{AccessKey, AccessKeys};
+pub use access_keys::{KeyUse, KeyUses};
 pub use activations::Activations;
-pub use credentials::{Credential, CredentialError, TemporaryCredentials};
+pub use credentials::{Credential, CredentialError, Holder, TemporaryCredentials};
+pub use directories::{ChangeError, Directories, DirectoryEdit, change_directory};
 pub use error::StoreError;
 pub use folder::{DataFolder, FolderError};
 pub use nodes::{Nodes, Registration, RegistrationError};
@@ -30,6 +32,6 @@ pub use tags::{TagError, TagTarget, Tags, TagsOf};
 pub use tokens::{ChannelEnd, Token, TokenBinding, TokenGrant, TokenHash, Tokens};
 
 /// Everything that the server remembers.
-pub trait Store: AccessKeys + Activations + Nodes + Sessions + Settings + Tags + Tokens {}
+pub trait Store: Activations + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens {}
 
-impl<S: AccessKeys + Activations + Nodes + Sessions + Settings + Tags + Tokens> Store for S {}
+impl<S: Activations + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens> Store for S {}

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_session::{Random, SystemRandom};
 use jiff::Timestamp;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
@@ -14,10 +13,14 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection as _, Row as _, SqlStr, SqliteConnection, SqlitePool, Transaction};
 
+use access_keys::NotedUses;
+use directories::Snapshots;
+
 use crate::{RootKey, StoreError};
 
 mod access_keys;
 mod activations;
+mod directories;
 mod nodes;
 mod sessions;
 mod settings;
@@ -36,7 +39,8 @@ pub struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
     root: Arc<RootKey>,
-    random: Arc<dyn Random>,
+    snapshots: Arc<Snapshots>,
+    key_uses: Arc<NotedUses>,
 }
 
 /// Whether a commit waits for the disk.
@@ -49,7 +53,10 @@ enum Durability {
 const READERS: u32 = 4;
 
 /// Each file is one step of the schema; `user_version` counts the steps that were taken.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_sessions.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_sessions.sql"),
+    include_str!("../migrations/0003_directories.sql"),
+];
 
 impl Sqlite {
     /// Opens the file, made where it is missing, and brings its schema up to date.
@@ -73,12 +80,15 @@ impl Sqlite {
             .max_connections(READERS)
             .max_lifetime(None)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self {
+        let store = Self {
             writer,
             readers,
             root,
-            random: Arc::new(SystemRandom),
-        })
+            snapshots: Arc::new(Snapshots::empty()),
+            key_uses: Arc::default(),
+        };
+        store.load_directories().await?;
+        Ok(store)
     }
 
     /// Closes the file; calls that come later fail.

@@ -1,7 +1,7 @@
 //! Tags of resources.
 
 use async_trait::async_trait;
-use drawbridge_session::{AccountId, Region, Tag};
+use drawbridge_session::{AccountId, ManagedNode, Region, Tag};
 
 use crate::StoreError;
 
@@ -21,11 +21,29 @@ pub struct TagsOf<'a> {
     pub id: &'a str,
 }
 
+impl<'a> TagsOf<'a> {
+    /// Names the tags of a node: SSM's of a registered one, EC2's of an enrolled one.
+    pub fn node(node: &'a ManagedNode) -> Self {
+        Self {
+            account: &node.account,
+            region: &node.region,
+            target: if node.id.is_registered() {
+                TagTarget::ManagedInstance
+            } else {
+                TagTarget::Instance
+            },
+            id: node.id.as_str(),
+        }
+    }
+}
+
 /// The kinds of resources that have tags here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TagTarget {
-    /// A registered node.
+    /// A registered node, `mi-…`.
     ManagedInstance,
+    /// An enrolled node, `i-…`.
+    Instance,
 }
 
 impl TagTarget {
@@ -33,6 +51,7 @@ impl TagTarget {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ManagedInstance => "ManagedInstance",
+            Self::Instance => "Instance",
         }
     }
 }

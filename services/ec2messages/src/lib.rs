@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Caller, Resource, SignedWith};
+use drawbridge_session::{Audit, Caller, Needs, Resource, SignedWith};
 use serde_json::{Value, json};
 
 /// An operation of this service.
@@ -63,7 +63,8 @@ const GET_MESSAGES: Operation = Operation {
     name: "GetMessages",
     action: "ec2messages:GetMessages",
     signed_with: SignedWith::AccessKey,
-    resources: destination,
+    needs: destination,
+    audit: Audit::OFF,
     handler: |service, call| {
         let (_, _, mut input) = call.into_parts();
         let (destination, request) = (input["Destination"].take(), input["MessagesRequestId"].take());
@@ -78,7 +79,8 @@ const GET_ENDPOINT: Operation = Operation {
     name: "GetEndpoint",
     action: "ec2messages:GetEndpoint",
     signed_with: SignedWith::AccessKey,
-    resources: destination,
+    needs: destination,
+    audit: Audit::OFF,
     handler: |_, call| {
         // The endpoint that answers the question is the endpoint.
         let endpoint = call.caller().host.clone();
@@ -92,11 +94,10 @@ const fn about_own_message(name: &'static str, action: &'static str) -> Operatio
         name,
         action,
         signed_with: SignedWith::AccessKey,
-        resources: |caller, _| {
-            vec![Resource::message_queue(
-                caller.principal.node().map_or("*", |node| node.as_str()),
-            )]
+        needs: |caller, _| {
+            Resource::message_queue(caller.principal.node().map_or("*", |node| node.as_str())).into()
         },
+        audit: Audit::OFF,
         handler: |_, call| {
             let (_, _, input) = call.into_parts();
             let id = input["MessageId"].as_str().unwrap_or("").to_owned();
@@ -111,10 +112,8 @@ const fn about_own_message(name: &'static str, action: &'static str) -> Operatio
 }
 
 /// Names the queue that a request is about.
-fn destination(_: &Caller, input: &Value) -> Vec<Resource> {
-    vec![Resource::message_queue(
-        input.get("Destination").and_then(Value::as_str).unwrap_or(""),
-    )]
+fn destination(_: &Caller, input: &Value) -> Needs {
+    Resource::message_queue(input.get("Destination").and_then(Value::as_str).unwrap_or("")).into()
 }
 
 #[cfg(test)]

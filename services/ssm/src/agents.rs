@@ -8,11 +8,11 @@ pub(crate) mod report;
 pub(crate) mod role_token;
 pub(crate) mod rotate_key;
 
-use drawbridge_session::{Caller, Resource};
+use drawbridge_session::{Caller, Needs, Resource};
 use serde_json::Value;
 
 /// Names the node that calls: these operations are about nobody else.
-fn calling_node(caller: &Caller, _: &Value) -> Vec<Resource> {
+fn calling_node(caller: &Caller, _: &Value) -> Needs {
     let node = caller.principal.node().map_or("*", |node| node.as_str());
-    vec![Resource::node(&caller.region, &caller.account, node)]
+    Resource::node(&caller.region, &caller.account, node).into()
 }

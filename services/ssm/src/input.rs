@@ -1,6 +1,7 @@
 //! From validated JSON to typed inputs, and back.
 
 use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::Tag;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -18,4 +19,11 @@ pub(crate) fn write<T: Serialize>(output: &T) -> Result<Value, AwsError> {
 /// Returns a text member of an input that was not read yet, or nothing: for naming the resources of a request.
 pub(crate) fn text<'a>(input: &'a Value, member: &str) -> &'a str {
     input.get(member).and_then(Value::as_str).unwrap_or("")
+}
+
+/// Returns the tags of an input that was not read yet: for the facts of a request.
+pub(crate) fn tags(input: &Value, member: &str) -> Vec<Tag> {
+    let tags = input.get(member).and_then(Value::as_array).into_iter().flatten();
+    tags.filter_map(|tag| Some(Tag::new(tag.get("Key")?.as_str()?, tag.get("Value")?.as_str()?)))
+        .collect()
 }

@@ -8,18 +8,23 @@ mod listing;
 pub(crate) mod update_role;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Caller, Resource};
+use drawbridge_session::{Caller, Needs, Resource};
 use serde_json::Value;
 
 use crate::input;
 
 /// Names the node of an operation on one.
-pub(crate) fn node_resource(caller: &Caller, input: &Value) -> Vec<Resource> {
-    vec![Resource::node(
+pub(crate) fn named_node(caller: &Caller, input: &Value) -> Resource {
+    Resource::node(
         &caller.region,
         &caller.account,
         input::text(input, "InstanceId"),
-    )]
+    )
+}
+
+/// Needs the operation's action on the node that a request names.
+pub(crate) fn needs_node(caller: &Caller, input: &Value) -> Needs {
+    named_node(caller, input).into()
 }
 
 /// Refuses what is no role's name: nothing, a path, or a character that names do not have.

@@ -9,7 +9,7 @@ pub(crate) mod terminate;
 pub(crate) mod watch;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Caller, Resource, SessionId};
+use drawbridge_session::{Caller, Needs, Resource, SessionId};
 use drawbridge_store::{ChannelEnd, Token};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,13 +44,14 @@ impl Stream {
     }
 }
 
-/// Names the session of an operation on one.
-fn session_resource(caller: &Caller, input: &Value) -> Vec<Resource> {
-    vec![Resource::session(
+/// Needs the operation's action on the session that a request names.
+fn needs_session(caller: &Caller, input: &Value) -> Needs {
+    Resource::session(
         &caller.region,
         &caller.account,
         input::text(input, "SessionId"),
-    )]
+    )
+    .into()
 }
 
 /// Grants a token for one end of a session that is live.

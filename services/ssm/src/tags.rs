@@ -5,19 +5,19 @@ pub(crate) mod list;
 pub(crate) mod remove;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Caller, ManagedNode, Resource};
+use drawbridge_session::{Caller, ManagedNode, Need, Resource};
 use drawbridge_store::{TagTarget, TagsOf};
 use serde_json::Value;
 
 use crate::{Ssm, input};
 
-/// Names the tagged resource.
-fn resource(caller: &Caller, input: &Value) -> Vec<Resource> {
-    vec![Resource::node(
+/// Needs the operation's action on what is tagged.
+fn need(caller: &Caller, input: &Value) -> Need {
+    Need::on(Resource::node(
         &caller.region,
         &caller.account,
         input::text(input, "ResourceId"),
-    )]
+    ))
 }
 
 /// Finds what is tagged; only managed nodes have tags here.

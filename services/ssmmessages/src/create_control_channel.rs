@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, Caller, Operation, Resource, SignedWith};
+use drawbridge_session::{Audit, Call, Caller, Needs, Operation, Resource, SignedWith};
 use drawbridge_store::TokenBinding;
 use serde_json::Value;
 
@@ -13,13 +13,14 @@ pub(crate) const OPERATION: Operation<SsmMessages, AwsError> = Operation {
     name: "CreateControlChannel",
     action: "ssmmessages:CreateControlChannel",
     signed_with: SignedWith::AccessKey,
-    resources,
+    needs,
+    audit: Audit::OFF,
     handler: |service, call| Box::pin(create(service, call)),
 };
 
-fn resources(caller: &Caller, input: &Value) -> Vec<Resource> {
+fn needs(caller: &Caller, input: &Value) -> Needs {
     let node = input["InstanceId"].as_str().unwrap_or_default();
-    vec![Resource::message_channel(&caller.region, &caller.account, node)]
+    Resource::message_channel(&caller.region, &caller.account, node).into()
 }
 
 async fn create(service: Arc<SsmMessages>, call: Call) -> Result<Value, AwsError> {

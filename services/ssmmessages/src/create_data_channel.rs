@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, Caller, Operation, Resource, SessionId, SessionState, SignedWith};
+use drawbridge_session::{Call, Audit, Caller, Needs, Operation, Resource, SessionId, SessionState, SignedWith};
 use drawbridge_store::{ChannelEnd, TokenBinding};
 use serde_json::Value;
 
@@ -13,14 +13,15 @@ pub(crate) const OPERATION: Operation<SsmMessages, AwsError> = Operation {
     name: "CreateDataChannel",
     action: "ssmmessages:CreateDataChannel",
     signed_with: SignedWith::AccessKey,
-    resources,
+    needs,
+    audit: Audit::OFF,
     handler: |service, call| Box::pin(create(service, call)),
 };
 
 /// The caller's own channels: which sessions are its own is known to the store, and asked in the handler.
-fn resources(caller: &Caller, _input: &Value) -> Vec<Resource> {
+fn needs(caller: &Caller, _input: &Value) -> Needs {
     let node = caller.principal.node().map_or("", |node| node.as_str());
-    vec![Resource::message_channel(&caller.region, &caller.account, node)]
+    Resource::message_channel(&caller.region, &caller.account, node).into()
 }
 
 async fn create(service: Arc<SsmMessages>, call: Call) -> Result<Value, AwsError> {

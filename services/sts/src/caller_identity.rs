@@ -1,6 +1,6 @@
 //! `GetCallerIdentity`: tells a caller who they are; it needs a signature and no permission.
 
-use drawbridge_session::{Resource, SignedWith};
+use drawbridge_session::{Audit, Needs, SignedWith};
 use serde_json::json;
 
 use crate::Operation;
@@ -9,7 +9,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "GetCallerIdentity",
     action: "sts:GetCallerIdentity",
     signed_with: SignedWith::AccessKey,
-    resources: |_, _| vec![Resource::any()],
+    needs: |_, _| Needs::Signature,
+    audit: Audit::READ,
     handler: |_, call| {
         let principal = call.caller().principal.clone();
         Box::pin(async move {

@@ -50,7 +50,7 @@ pub fn anonymous() -> NamedPolicy {
 }
 
 /// Adds `drawbridge:CallingNode`, the node that calls, and `drawbridge:TargetNode`, the one that the request is about.
-pub(super) fn add_nodes(context: &mut Context, principal: &Principal, resource: &Resource) {
+pub fn add_nodes(context: &mut Context, principal: &Principal, resource: &Resource) {
     if let Some(node) = principal.node() {
         context.add("drawbridge:CallingNode", node.to_string());
     }

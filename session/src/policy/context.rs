@@ -53,6 +53,11 @@ impl Context {
         }
     }
 
+    /// Returns every key, in lower case, with its values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.values.iter().map(|(key, values)| (key.as_str(), values.as_slice()))
+    }
+
     /// Returns the values of a key, `None` where the request does not have it.
     pub fn values(&self, key: &str) -> Option<&[String]> {
         self.lower(&key.to_ascii_lowercase())

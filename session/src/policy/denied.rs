@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::resource::Resource;
-use super::verdict::{Layer, Verdict};
+use super::verdict::{Layer, StatementName, Verdict};
 use crate::principal::Principal;
 
 /// A refusal, in AWS's words.
@@ -13,6 +13,7 @@ pub struct Denied {
     action: String,
     resource_arn: String,
     reason: Reason,
+    statement: Option<StatementName>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ impl Denied {
             action: action.to_owned(),
             resource_arn: resource.map_or("*", Resource::arn).to_owned(),
             reason: Reason::Implicit(Layer::Identity),
+            statement: None,
         }
     }
 
@@ -44,7 +46,13 @@ impl Denied {
             action: action.to_owned(),
             resource_arn: resource_arn.to_owned(),
             reason,
+            statement: verdict.statement().cloned(),
         })
+    }
+
+    /// Returns the statement that denies; an implicit denial has none.
+    pub fn statement(&self) -> Option<&StatementName> {
+        self.statement.as_ref()
     }
 }
 
@@ -55,6 +63,7 @@ impl fmt::Display for Denied {
             action,
             resource_arn,
             reason,
+            statement: _,
         } = self;
         write!(
             f,
@@ -72,7 +81,6 @@ impl std::error::Error for Denied {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::StatementName;
 
     #[test]
     fn names_the_layer_in_awss_words() {

@@ -3,10 +3,13 @@
 //! The order is fixed: read the signature, find the key, check the signature over the body, and only then look at
 //! what is asked. Whatever is wrong is answered in the caller's dialect, in AWS's words.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest;
+use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_aws_dialects::sigv4::{self, Payload, SignatureError, SignedRequest};
-use drawbridge_session::{Principal, Region, SignedWith};
-use drawbridge_store::{Credential, CredentialError, StoreError, credentials};
+use drawbridge_session::{AccessKeyId, Principal, Region, SessionGrant, SignedWith};
+use drawbridge_store::{Credential, CredentialError, KeyUse, StoreError, credentials};
 use http::request::Parts;
 use secrecy::ExposeSecret;
 
@@ -17,6 +20,9 @@ use super::Gateway;
 pub(crate) struct Identity {
     pub(crate) principal: Principal,
     pub(crate) signed_with: SignedWith,
+    /// The access key; a node's own key has no id.
+    pub(crate) access_key_id: Option<AccessKeyId>,
+    pub(crate) grant: Option<Arc<SessionGrant>>,
     pub(crate) region: Region,
 }
 
@@ -27,6 +33,19 @@ pub(crate) enum AuthenticationError {
     Signature(#[from] SignatureError),
     #[error("cannot look up the access key")]
     Store(#[source] StoreError),
+}
+
+impl AuthenticationError {
+    /// Says it in the words of a family; a fault of ours is logged and not shown.
+    pub(crate) fn to_error(&self, family: Family) -> AwsError {
+        match self {
+            Self::Signature(error) => error.to_error(family),
+            Self::Store(_) => {
+                tracing::error!(error = self as &dyn std::error::Error, "cannot check a signature");
+                family.internal()
+            }
+        }
+    }
 }
 
 /// Checks a request's signature for `service`. A request without one is nobody's: [`SignatureError::Missing`].
@@ -45,22 +64,37 @@ pub(crate) async fn authenticate(
     let credential = find_credential(gateway, &signed, &region).await?;
     let now = gateway.clock.now();
     let digest = payload_digest(&signed, body);
-    let (principal, signed_with) = match credential {
-        Credential::Secret { secret, principal } => {
+    let (principal, signed_with, grant) = match credential {
+        Credential::Secret {
+            secret,
+            principal,
+            grant,
+        } => {
             let _verified = signed.verify(secret.expose(), &digest, now)?;
-            (principal, SignedWith::AccessKey)
+            (principal, SignedWith::AccessKey, grant)
         }
         Credential::NodeKey {
             public_key,
             principal,
         } => {
             let _verified = signed.verify_rsa(&public_key, &digest, now)?;
-            (principal, SignedWith::NodeKey)
+            (principal, SignedWith::NodeKey, None)
         }
     };
+    let access_key_id = AccessKeyId::parse(signed.access_key_id()).ok();
+    if let Some(id) = access_key_id.as_ref().filter(|id| !id.is_temporary()) {
+        let usage = KeyUse {
+            at: now,
+            service: service.to_owned(),
+            region: region.clone(),
+        };
+        gateway.store.access_key_used(id, usage);
+    }
     Ok(Identity {
         principal,
         signed_with,
+        access_key_id,
+        grant: grant.map(Arc::new),
         region,
     })
 }

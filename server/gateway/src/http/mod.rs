@@ -4,18 +4,16 @@ mod answer;
 mod authenticate;
 mod body;
 mod json;
+mod pipeline;
 mod query;
 mod rest;
+mod services;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drawbridge_aws_dialects::error::{AwsError, Family};
-use drawbridge_relay::SessionRelay;
-use drawbridge_service_ec2messages::Ec2Messages;
-use drawbridge_service_ssm::Ssm;
-use drawbridge_service_ssmmessages::SsmMessages;
-use drawbridge_service_sts::Sts;
+use drawbridge_access::Access;
+use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{AccountId, Caller, Clock, Random, Region};
 use drawbridge_store::{RootKey, Store};
 use http::request::Parts;
@@ -31,6 +29,7 @@ use uuid::Uuid;
 pub(crate) use answer::Answer;
 pub(crate) use authenticate::{AuthenticationError, Identity, authenticate};
 pub(crate) use rest::path_segment;
+pub(crate) use services::Services;
 
 use crate::channels;
 use crate::connection::Peer;
@@ -40,9 +39,13 @@ use crate::limits::Limits;
 const CONTROL_CHANNELS: &str = "/v1/control-channel/";
 const DATA_CHANNELS: &str = "/v1/data-channel/";
 
+/// Characters of a `User-Agent` that are kept.
+const MAX_USER_AGENT: usize = 1024;
+
 /// Everything a request may need.
 pub(crate) struct Gateway {
     pub(crate) services: Services,
+    pub(crate) access: Access,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) root: Arc<RootKey>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -55,15 +58,6 @@ pub(crate) struct Gateway {
     /// Websockets, which outlive the requests that opened them.
     pub(crate) channels: TaskTracker,
     pub(crate) stop: CancellationToken,
-}
-
-/// The services behind the gateway.
-pub(crate) struct Services {
-    pub(crate) ssm: Arc<Ssm>,
-    pub(crate) ssmmessages: Arc<SsmMessages>,
-    pub(crate) ec2messages: Arc<Ec2Messages>,
-    pub(crate) sts: Arc<Sts>,
-    pub(crate) relay: SessionRelay,
 }
 
 /// What a request is for, by its path and headers alone.
@@ -137,11 +131,15 @@ impl Gateway {
         Caller {
             principal: identity.principal,
             signed_with: identity.signed_with,
+            access_key_id: identity.access_key_id,
+            grant: identity.grant,
             account,
             region: identity.region,
             source_ip: peer.address.ip(),
+            user_agent: user_agent(parts),
             request_id,
             host: host(parts).to_owned(),
+            received_at: self.clock.now(),
         }
     }
 }
@@ -175,6 +173,13 @@ fn has_form_body(parts: &Parts) -> bool {
     })
 }
 
+/// What the client calls itself, cut to what is kept.
+fn user_agent(parts: &Parts) -> String {
+    let header = parts.headers.get(header::USER_AGENT);
+    let text = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.chars().take(MAX_USER_AGENT).collect()
+}
+
 /// The host that the caller used, with its port: `Host`, or `:authority` in HTTP/2.
 fn host(parts: &Parts) -> &str {
     let header = parts
@@ -184,13 +189,4 @@ fn host(parts: &Parts) -> &str {
     header
         .or_else(|| parts.uri.authority().map(|authority| authority.as_str()))
         .unwrap_or_default()
-}
-
-/// The wire family's word for a fault of the server.
-fn internal(family: Family) -> AwsError {
-    match family {
-        Family::Json => AwsError::internal("InternalServerError"),
-        Family::Query => AwsError::internal("InternalFailure"),
-        Family::Rest => AwsError::internal("InternalServerException"),
-    }
 }

@@ -1,70 +1,74 @@
-//! Query operations: form fields in, XML out. Only STS speaks it here.
+//! Query operations: form fields in, XML out. The scope of the signature names the service.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use drawbridge_aws_dialects::error::{AwsError, Family};
-use drawbridge_aws_dialects::model;
+use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_aws_dialects::query::{self, Form};
-use drawbridge_service_sts::Sts;
+use drawbridge_aws_dialects::sigv4;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::authenticate::AuthenticationError;
-use super::{Answer, Gateway, authenticate, body, internal};
+use super::pipeline::Asked;
+use super::services::ServiceName;
+use super::{Answer, Gateway, authenticate, body};
 use crate::connection::Peer;
 
-const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-
-pub(crate) async fn answer(gateway: &Gateway, parts: Parts, body: Incoming, peer: &Peer, id: Uuid) -> Answer {
+pub(crate) async fn answer(
+    gateway: &Arc<Gateway>,
+    parts: Parts,
+    body: Incoming,
+    peer: &Peer,
+    id: Uuid,
+) -> Answer {
+    // Whoever signs for none of these, or not at all, is answered in the words of `sts`.
+    let named = sigv4::parse(&parts)
+        .ok()
+        .and_then(|signed| ServiceName::of_scope(&signed.scope().service));
+    let service = named.unwrap_or(ServiceName::Sts);
     let answered = match body::read(body, gateway).await {
-        Ok(body) => dispatch(gateway, &parts, body, peer, id).await,
+        Ok(body) => dispatch(gateway, service, &parts, body, peer, id).await,
         Err(error) => Err(error),
     };
     match answered {
         Ok(document) => Answer::query(StatusCode::OK, document),
         Err(error) => {
-            let document = query::error_response(STS_NAMESPACE, &error, &id.to_string());
-            Answer::query(error.status(), document)
+            let (status, document) = query::error_response(service.model(), &error, &id.to_string());
+            Answer::query(status, document)
         }
     }
 }
 
 async fn dispatch(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
+    service: ServiceName,
     parts: &Parts,
     body: Bytes,
     peer: &Peer,
     id: Uuid,
 ) -> Result<String, AwsError> {
-    let identity = authenticate(gateway, parts, &body, "sts")
+    let family = service.model().family();
+    let identity = authenticate(gateway, parts, &body, service.model().signing_name())
         .await
-        .map_err(|error| match error {
-            AuthenticationError::Signature(error) => error.to_error(Family::Query),
-            AuthenticationError::Store(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot check a signature"
-                );
-                internal(Family::Query)
-            }
-        })?;
+        .map_err(|error| error.to_error(family))?;
     let form = match parts.method {
         Method::GET => Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?,
         _ => Form::parse(&body)?,
     };
-    let name = form.action().unwrap_or_default();
-    let unknown = || {
-        let version = form.version().unwrap_or_default();
-        AwsError::new(
-            "InvalidAction",
-            format!("Could not find operation {name} for version {version}"),
-        )
+    let model = query::operation(service.model(), &form)?;
+    let (input, valid) = match query::read(model, &form) {
+        Ok(input) => (input, Ok(())),
+        Err(error) => (Value::Null, Err(error)),
     };
-    let model = model::sts().operation(name).ok_or_else(unknown)?;
-    let operation = Sts::operation(name).ok_or_else(unknown)?;
-    let input = query::read(model, &form)?;
-    let caller = gateway.caller(identity, parts, peer, id);
-    let output = gateway.services.sts.call(operation, caller, input).await?;
-    Ok(query::response(model, STS_NAMESPACE, &output, &id.to_string()))
+    let asked = Asked {
+        caller: gateway.caller(identity, parts, peer, id),
+        input,
+        valid,
+        family,
+    };
+    let output = service.call(gateway, model.name(), asked).await?;
+    Ok(query::response(model, &output, &id.to_string()))
 }

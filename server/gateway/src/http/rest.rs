@@ -5,19 +5,18 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_service_ssmmessages::{CREATE_CONTROL_CHANNEL, CREATE_DATA_CHANNEL, SsmMessages};
 use drawbridge_session::Operation;
-use http::StatusCode;
 use http::request::Parts;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::authenticate::AuthenticationError;
-use super::{Answer, Gateway, authenticate, body, internal};
+use super::pipeline::{Asked, perform};
+use super::{Answer, Gateway, authenticate, body};
 use crate::connection::Peer;
 
 pub(crate) async fn create_control_channel(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     parts: Parts,
     body: Incoming,
     peer: &Peer,
@@ -38,7 +37,7 @@ pub(crate) async fn create_control_channel(
 }
 
 pub(crate) async fn create_data_channel(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     parts: Parts,
     body: Incoming,
     peer: &Peer,
@@ -57,7 +56,7 @@ pub(crate) fn path_segment(segment: &str) -> Option<String> {
 }
 
 async fn answer(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     parts: Parts,
     body: Incoming,
     peer: &Peer,
@@ -72,7 +71,7 @@ async fn answer(
 }
 
 async fn dispatch(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     parts: &Parts,
     body: Incoming,
     peer: &Peer,
@@ -83,20 +82,13 @@ async fn dispatch(
     let body = body::read(body, gateway).await?;
     let identity = authenticate(gateway, parts, &body, "ssmmessages")
         .await
-        .map_err(|error| match error {
-            AuthenticationError::Signature(error) => error.to_error(Family::Rest),
-            AuthenticationError::Store(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot check a signature"
-                );
-                internal(Family::Rest)
-            }
-        })?;
+        .map_err(|error| error.to_error(Family::Rest))?;
     let input = input.ok_or_else(|| AwsError::validation("the path does not name a channel"))?;
-    let caller = gateway.caller(identity, parts, peer, id);
-    let call = operation.authorize(caller, input).map_err(|denied| {
-        AwsError::new("AccessDeniedException", denied.to_string()).with_status(StatusCode::FORBIDDEN)
-    })?;
-    (operation.handler)(Arc::clone(&gateway.services.ssmmessages), call).await
+    let asked = Asked {
+        caller: gateway.caller(identity, parts, peer, id),
+        input,
+        valid: Ok(()),
+        family: Family::Rest,
+    };
+    perform(gateway, &gateway.services.ssmmessages, operation, asked).await
 }

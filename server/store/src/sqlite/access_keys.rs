@@ -1,83 +1,72 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
-use drawbridge_session::{AccessKeyId, AccountId, Principal, Secret};
+use drawbridge_session::AccessKeyId;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Durability, Sqlite, moment, ms, parsed, undecodable};
-use crate::{AccessKey, AccessKeys, RootKey, SealError, StoreError};
+use super::{Durability, Sqlite, moment, ms, parsed};
+use crate::{KeyUse, KeyUses, StoreError};
 
-const PURPOSE: &str = "access keys 1";
+/// Uses that are not stored yet: one per key, however often it signs.
+#[derive(Default)]
+pub(super) struct NotedUses(Mutex<HashMap<AccessKeyId, KeyUse>>);
 
 #[async_trait]
-impl AccessKeys for Sqlite {
-    async fn create_access_key(&self, key: &AccessKey) -> Result<(), StoreError> {
-        let failed = || StoreError::doing("create an access key");
-        let (user_name, user_id) = match &key.principal {
-            Principal::Root { .. } => (None, None),
-            Principal::User { name, id, .. } => (Some(name), Some(id)),
-            Principal::AssumedRole { .. } | Principal::Node { .. } | Principal::Anonymous { .. } => {
-                return Err(StoreError::new(
-                    "create an access key",
-                    "only users and the root of an account have access keys",
-                ));
-            }
-        };
-        let id = key.id.as_str();
-        let sealed = self.root.seal(
-            PURPOSE,
-            id.as_bytes(),
-            key.secret.expose().as_bytes(),
-            self.random.as_ref(),
-        );
-        let mut transaction = self.write(Durability::Synced).await?;
-        sqlx::query("INSERT INTO access_keys VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .bind(id)
-            .bind(key.principal.account().as_str())
-            .bind(user_name)
-            .bind(user_id)
-            .bind(sealed)
-            .bind(key.active)
-            .bind(ms(key.created_at))
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed())?;
-        transaction.commit().await.map_err(failed())
+impl KeyUses for Sqlite {
+    fn access_key_used(&self, id: &AccessKeyId, usage: KeyUse) {
+        let mut noted = self.key_uses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.insert(id.clone(), usage);
     }
 
-    async fn access_key(&self, id: &AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
-        let failed = || StoreError::doing("read an access key");
-        let row = sqlx::query("SELECT * FROM access_keys WHERE id = ?")
+    async fn last_use(&self, id: &AccessKeyId) -> Result<Option<KeyUse>, StoreError> {
+        let noted = {
+            let noted = self.key_uses.0.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.get(id).cloned()
+        };
+        if noted.is_some() {
+            return Ok(noted);
+        }
+        let failed = || StoreError::doing("read the last use of an access key");
+        let row = sqlx::query("SELECT * FROM access_key_uses WHERE id = ?")
             .bind(id.as_str())
             .fetch_optional(&self.readers)
             .await
             .map_err(failed())?;
-        row.map(|row| read(&row, &self.root))
-            .transpose()
-            .map_err(failed())
+        row.map(|row| {
+            Ok(KeyUse {
+                at: moment(&row, "used_at")?,
+                service: row.try_get("service")?,
+                region: parsed(&row, "region")?,
+            })
+        })
+        .transpose()
+        .map_err(failed())
     }
-}
 
-fn read(row: &SqliteRow, root: &RootKey) -> Result<AccessKey, sqlx::Error> {
-    let id: AccessKeyId = parsed(row, "id")?;
-    let account: AccountId = parsed(row, "account")?;
-    let principal = match (row.try_get("user_name")?, row.try_get("user_id")?) {
-        (Some(name), Some(user_id)) => Principal::User {
-            account,
-            name,
-            id: user_id,
-        },
-        (_, _) => Principal::Root { account },
-    };
-    let sealed: &[u8] = row.try_get("secret")?;
-    let plain = root
-        .open(PURPOSE, id.as_str().as_bytes(), sealed)
-        .map_err(|error| undecodable("secret", error))?;
-    let secret = std::str::from_utf8(&plain).map_err(|_| undecodable("secret", SealError))?;
-    Ok(AccessKey {
-        secret: Secret::new(secret),
-        id,
-        principal,
-        active: row.try_get("active")?,
-        created_at: moment(row, "created_at")?,
-    })
+    async fn store_key_uses(&self) -> Result<(), StoreError> {
+        let failed = || StoreError::doing("store the last uses of access keys");
+        let noted = {
+            let mut noted = self.key_uses.0.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *noted)
+        };
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.write(Durability::Buffered).await?;
+        for (id, usage) in noted {
+            sqlx::query(
+                "INSERT INTO access_key_uses VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE \
+                 SET used_at = excluded.used_at, service = excluded.service, region = excluded.region",
+            )
+            .bind(id.as_str())
+            .bind(ms(usage.at))
+            .bind(usage.service)
+            .bind(usage.region.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        }
+        transaction.commit().await.map_err(failed())
+    }
 }

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use drawbridge_session::{Session, SessionId, SessionState};
+use drawbridge_session::{Grounds, Session, SessionId, SessionState};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -11,7 +11,7 @@ impl Sessions for Sqlite {
     async fn create_session(&self, session: &Session, token: &TokenGrant) -> Result<(), StoreError> {
         let failed = || StoreError::doing("create a session");
         let mut transaction = self.write(Durability::Synced).await?;
-        sqlx::query("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(session.id.as_str())
             .bind(session.account.as_str())
             .bind(session.region.as_str())
@@ -24,6 +24,7 @@ impl Sessions for Sqlite {
             .bind(to_json(&session.state))
             .bind(session.state.is_active())
             .bind(session.state.ending().map(|ending| ms(ending.at)))
+            .bind(session.grounds.as_ref().map(to_json))
             .execute(&mut *transaction)
             .await
             .map_err(failed())?;
@@ -105,6 +106,13 @@ impl Sessions for Sqlite {
     }
 }
 
+fn grounds(row: &SqliteRow) -> Result<Option<Grounds>, sqlx::Error> {
+    match row.try_get::<Option<&str>, _>("grounds")? {
+        Some(_) => json(row, "grounds").map(Some),
+        None => Ok(None),
+    }
+}
+
 fn read(row: &SqliteRow) -> Result<Session, sqlx::Error> {
     Ok(Session {
         id: parsed(row, "id")?,
@@ -117,5 +125,6 @@ fn read(row: &SqliteRow) -> Result<Session, sqlx::Error> {
         start: json(row, "start")?,
         state: json(row, "state")?,
         started_at: moment(row, "started_at")?,
+        grounds: grounds(row)?,
     })
 }

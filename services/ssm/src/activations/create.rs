@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{
-    Activation, ActivationId, Call, Caller, Random, RandomArray as _, Resource, Secret, SignedWith, Tag,
-};
+use drawbridge_session::{Activation, ActivationId, Audit, Call, Caller, Random, RandomArray as _, Resource, Secret, SignedWith, Tag};
 use drawbridge_store::TokenHash;
 use drawbridge_store::tags::MAX_TAGS;
 use jiff::Timestamp;
@@ -23,7 +21,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "CreateActivation",
     action: "ssm:CreateActivation",
     signed_with: SignedWith::AccessKey,
-    resources: |_, _| vec![Resource::any()],
+    needs: |_, _| Resource::any().into(),
+    audit: Audit::WRITE.hiding(&["ActivationCode"]),
     handler: |ssm, call| Box::pin(create(ssm, call)),
 };
 

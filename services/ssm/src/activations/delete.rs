@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{ActivationId, Call, Resource, SignedWith};
+use drawbridge_session::{ActivationId, Audit, Call, Resource, SignedWith};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,7 +14,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "DeleteActivation",
     action: "ssm:DeleteActivation",
     signed_with: SignedWith::AccessKey,
-    resources: |_, _| vec![Resource::any()],
+    needs: |_, _| Resource::any().into(),
+    audit: Audit::WRITE,
     handler: |ssm, call| Box::pin(delete(ssm, call)),
 };
 

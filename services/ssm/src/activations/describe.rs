@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Activation, ActivationId, Call, Resource, SignedWith, Tag};
+use drawbridge_session::{Activation, ActivationId, Audit, Call, Resource, SignedWith, Tag};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +15,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: NAME,
     action: "ssm:DescribeActivations",
     signed_with: SignedWith::AccessKey,
-    resources: |_, _| vec![Resource::any()],
+    needs: |_, _| Resource::any().into(),
+    audit: Audit::READ,
     handler: |ssm, call| Box::pin(describe(ssm, call)),
 };
 

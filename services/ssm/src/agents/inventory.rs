@@ -1,16 +1,17 @@
 //! Inventory and compliance of a node, which are accepted and not kept.
 
-use drawbridge_session::{Caller, Resource, SignedWith};
+use drawbridge_session::{Audit, Caller, Needs, Resource, SignedWith};
 use serde_json::{Value, json};
 
-use crate::nodes::node_resource;
+use crate::nodes::needs_node;
 use crate::{Operation, input};
 
 pub(crate) const PUT_INVENTORY: Operation = Operation {
     name: "PutInventory",
     action: "ssm:PutInventory",
     signed_with: SignedWith::AccessKey,
-    resources: node_resource,
+    needs: needs_node,
+    audit: Audit::OFF,
     handler: |_, _| Box::pin(async { Ok(json!({})) }),
 };
 
@@ -18,16 +19,18 @@ pub(crate) const PUT_COMPLIANCE_ITEMS: Operation = Operation {
     name: "PutComplianceItems",
     action: "ssm:PutComplianceItems",
     signed_with: SignedWith::AccessKey,
-    resources: judged_node,
+    needs: judged_node,
+    audit: Audit::OFF,
     handler: |_, _| Box::pin(async { Ok(json!({})) }),
 };
 
-fn judged_node(caller: &Caller, input: &Value) -> Vec<Resource> {
-    vec![Resource::node(
+fn judged_node(caller: &Caller, input: &Value) -> Needs {
+    Resource::node(
         &caller.region,
         &caller.account,
         input::text(input, "ResourceId"),
-    )]
+    )
+    .into()
 }
 
 #[cfg(test)]

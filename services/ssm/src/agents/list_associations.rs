@@ -1,16 +1,17 @@
 //! The associations of a node, of which there are none: AWS's agent asks for them every ten minutes.
 
-use drawbridge_session::{Caller, Resource, SignedWith};
+use drawbridge_session::{Audit, Caller, Needs, Resource, SignedWith};
 use serde_json::{Value, json};
 
 use crate::Operation;
-use crate::nodes::node_resource;
+use crate::nodes::needs_node;
 
 pub(crate) const LIST_INSTANCE_ASSOCIATIONS: Operation = Operation {
     name: "ListInstanceAssociations",
     action: "ssm:ListInstanceAssociations",
     signed_with: SignedWith::AccessKey,
-    resources: node_resource,
+    needs: needs_node,
+    audit: Audit::OFF,
     handler: |_, _| Box::pin(async { Ok(json!({ "Associations": [] })) }),
 };
 
@@ -18,7 +19,8 @@ pub(crate) const LIST_ASSOCIATIONS: Operation = Operation {
     name: "ListAssociations",
     action: "ssm:ListAssociations",
     signed_with: SignedWith::AccessKey,
-    resources: filtered_node,
+    needs: filtered_node,
+    audit: Audit::READ,
     handler: |_, _| Box::pin(async { Ok(json!({ "Associations": [] })) }),
 };
 
@@ -26,12 +28,13 @@ pub(crate) const UPDATE_INSTANCE_ASSOCIATION_STATUS: Operation = Operation {
     name: "UpdateInstanceAssociationStatus",
     action: "ssm:UpdateInstanceAssociationStatus",
     signed_with: SignedWith::AccessKey,
-    resources: node_resource,
+    needs: needs_node,
+    audit: Audit::OFF,
     handler: |_, _| Box::pin(async { Ok(json!({})) }),
 };
 
 /// Names the node that the list is filtered by, or all of them.
-fn filtered_node(caller: &Caller, input: &Value) -> Vec<Resource> {
+fn filtered_node(caller: &Caller, input: &Value) -> Needs {
     let filters = input.get("AssociationFilterList").and_then(Value::as_array);
     let node = filters
         .into_iter()
@@ -39,8 +42,8 @@ fn filtered_node(caller: &Caller, input: &Value) -> Vec<Resource> {
         .find(|filter| filter.get("key").and_then(Value::as_str) == Some("InstanceId"))
         .and_then(|filter| filter.get("value").and_then(Value::as_str));
     match node {
-        Some(node) => vec![Resource::node(&caller.region, &caller.account, node)],
-        None => vec![Resource::any()],
+        Some(node) => Resource::node(&caller.region, &caller.account, node).into(),
+        None => Resource::any().into(),
     }
 }
 

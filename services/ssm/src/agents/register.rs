@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{ActivationId, Call, NodeId, Resource, SignedWith};
+use drawbridge_session::{ActivationId, Audit, Call, NodeId, Resource, SignedWith};
 use drawbridge_store::{Registration, RegistrationError, TokenHash};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +19,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "RegisterManagedInstance",
     action: "ssm:RegisterManagedInstance",
     signed_with: SignedWith::Nothing,
-    resources: |_, _| vec![Resource::any()],
+    needs: |_, _| Resource::any().into(),
+    audit: Audit::WRITE.hiding(&["ActivationCode"]),
     handler: |ssm, call| Box::pin(register(ssm, call)),
 };
 

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{AgentReport, Call, SignedWith};
+use drawbridge_session::{AgentReport, Audit, Call, SignedWith};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{internal, invalid_instance_id};
-use crate::nodes::node_resource;
+use crate::nodes::needs_node;
 use crate::{Operation, Ssm, input};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "UpdateInstanceInformation",
     action: "ssm:UpdateInstanceInformation",
     signed_with: SignedWith::AccessKey,
-    resources: node_resource,
+    needs: needs_node,
+    audit: Audit::OFF,
     handler: |ssm, call| Box::pin(report(ssm, call)),
 };
 

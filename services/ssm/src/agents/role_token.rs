@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, Secret, SignedWith};
+use drawbridge_session::{Audit, Call, Secret, SignedWith};
 use drawbridge_store::TemporaryCredentials;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "RequestManagedInstanceRoleToken",
     action: "ssm:RequestManagedInstanceRoleToken",
     signed_with: SignedWith::NodeKey,
-    resources: calling_node,
+    needs: calling_node,
+    audit: Audit::WRITE.hiding(&["SecretAccessKey", "SessionToken"]),
     handler: |ssm, call| Box::pin(role_token(ssm, call)),
 };
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, SignedWith};
+use drawbridge_session::{Audit, Call, SignedWith};
 use drawbridge_store::RegistrationError;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,7 +16,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "UpdateManagedInstancePublicKey",
     action: "ssm:UpdateManagedInstancePublicKey",
     signed_with: SignedWith::NodeKey,
-    resources: calling_node,
+    needs: calling_node,
+    audit: Audit::WRITE,
     handler: |ssm, call| Box::pin(rotate_key(ssm, call)),
 };
 

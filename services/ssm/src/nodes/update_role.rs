@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, SignedWith};
+use drawbridge_session::{Audit, Call, SignedWith};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{check_role_name, node_resource};
+use super::{check_role_name, needs_node};
 use crate::error::{internal, invalid_instance_id};
 use crate::{Operation, Ssm, input};
 
@@ -15,7 +15,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "UpdateManagedInstanceRole",
     action: "ssm:UpdateManagedInstanceRole",
     signed_with: SignedWith::AccessKey,
-    resources: node_resource,
+    needs: needs_node,
+    audit: Audit::WRITE,
     handler: |ssm, call| Box::pin(update_role(ssm, call)),
 };
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, Resource, SignedWith};
+use drawbridge_session::{Audit, Call, Resource, SignedWith};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,7 +14,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "GetConnectionStatus",
     action: "ssm:GetConnectionStatus",
     signed_with: SignedWith::AccessKey,
-    resources: |_, _| vec![Resource::any()],
+    needs: |_, _| Resource::any().into(),
+    audit: Audit::READ,
     handler: |ssm, call| Box::pin(connection_status(ssm, call)),
 };
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, Resource, Session, SessionId, SignedWith};
+use drawbridge_session::{Audit, Call, Resource, Session, SessionId, SignedWith};
 use drawbridge_store::SessionPage;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: NAME,
     action: "ssm:DescribeSessions",
     signed_with: SignedWith::AccessKey,
-    resources: |_, _| vec![Resource::any()],
+    needs: |_, _| Resource::any().into(),
+    audit: Audit::READ,
     handler: |ssm, call| Box::pin(describe(ssm, call)),
 };
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::document::DEFAULT_SHELL_DOCUMENT;
 use drawbridge_session::{
-    Call, Caller, Ending, NodeId, RelayError, Resource, Session, SessionId, SessionStart, SessionState,
+    Audit, Call, Caller, Ending, Grounds, Need, Needs, NodeId, RelayError, Resource, Session, SessionId, SessionStart, SessionState,
     SignedWith,
 };
 use drawbridge_store::ChannelEnd;
@@ -21,7 +21,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "StartSession",
     action: "ssm:StartSession",
     signed_with: SignedWith::AccessKey,
-    resources,
+    needs,
+    audit: Audit::WRITE.hiding(&["TokenValue"]),
     handler: |ssm, call| Box::pin(start(ssm, call)),
 };
 
@@ -35,20 +36,26 @@ struct Input {
 }
 
 /// The node, and the document where the request names one: each must be allowed.
-fn resources(caller: &Caller, input: &Value) -> Vec<Resource> {
-    let mut resources = vec![Resource::node(
-        &caller.region,
-        &caller.account,
-        input::text(input, "Target"),
-    )];
+///
+/// `ssm:SessionDocumentAccessCheck` says whether a document was named, so that a policy can insist on it.
+fn needs(caller: &Caller, input: &Value) -> Needs {
     let document = input::text(input, "DocumentName");
+    let named = if document.is_empty() { "false" } else { "true" };
+    let on = |resource| Need::on(resource).with("ssm:SessionDocumentAccessCheck", named);
+    let target = input::text(input, "Target");
+    let mut needs = vec![on(Resource::node(&caller.region, &caller.account, target))];
     if !document.is_empty() {
-        resources.push(Resource::document(&caller.region, &caller.account, document));
+        needs.push(on(Resource::document(
+            &caller.region,
+            &caller.account,
+            document,
+        )));
     }
-    resources
+    needs.into()
 }
 
 async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
+    let grounds = Grounds::of(&call);
     let (caller, allowed, input) = call.into_parts();
     let input: Input = input::read(input)?;
     let start = choose_document(&input)?;
@@ -58,13 +65,16 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let authorized = allowed
         .open_session(id.clone(), node)
         .ok_or_else(|| AwsError::internal("InternalServerError"))?;
-    let session = Session::new(
-        &authorized,
-        caller.region.clone(),
-        input.reason,
-        start.clone(),
-        ssm.clock.now(),
-    );
+    let session = Session {
+        grounds: Some(grounds),
+        ..Session::new(
+            &authorized,
+            caller.region.clone(),
+            input.reason,
+            start.clone(),
+            ssm.clock.now(),
+        )
+    };
     let (token, grant) = ssm.draw_token(&id, ChannelEnd::ClientStart);
     ssm.store
         .create_session(&session, &grant)

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, Caller, Ending, RelayError, Session, SessionState, SignedWith};
+use drawbridge_session::{Audit, Call, Caller, Ending, RelayError, Session, SessionState, SignedWith};
 use drawbridge_store::StateChangeError;
 use serde_json::{Value, json};
 
-use super::{OneSession, session_resource};
+use super::{OneSession, needs_session};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -15,7 +15,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "TerminateSession",
     action: "ssm:TerminateSession",
     signed_with: SignedWith::AccessKey,
-    resources: session_resource,
+    needs: needs_session,
+    audit: Audit::WRITE,
     handler: |ssm, call| Box::pin(terminate(ssm, call)),
 };
 

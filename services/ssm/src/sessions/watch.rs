@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, SignedWith};
+use drawbridge_session::{Audit, Call, SignedWith};
 use drawbridge_store::ChannelEnd;
 use serde_json::Value;
 
-use super::{OneSession, join, session_resource};
+use super::{OneSession, join, needs_session};
 use crate::{Operation, Ssm, input};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "WatchSession",
     action: "drawbridge:WatchSession",
     signed_with: SignedWith::AccessKey,
-    resources: session_resource,
+    needs: needs_session,
+    audit: Audit::WRITE.hiding(&["TokenValue"]),
     handler: |ssm, call| Box::pin(watch(ssm, call)),
 };
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, SignedWith, Tag};
+use drawbridge_session::{Audit, Call, SignedWith, Tag};
 use drawbridge_store::TagError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{find, of, resource};
+use super::{find, need, of};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -16,7 +16,12 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "AddTagsToResource",
     action: "ssm:AddTagsToResource",
     signed_with: SignedWith::AccessKey,
-    resources: resource,
+    needs: |caller, input| {
+        need(caller, input)
+            .with_request_tags(&input::tags(input, "Tags"))
+            .into()
+    },
+    audit: Audit::WRITE,
     handler: |ssm, call| Box::pin(add(ssm, call)),
 };
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, SignedWith};
+use drawbridge_session::{Audit, Call, SignedWith};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{find, of, resource};
+use super::{find, need, of};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -15,7 +15,8 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "ListTagsForResource",
     action: "ssm:ListTagsForResource",
     signed_with: SignedWith::AccessKey,
-    resources: resource,
+    needs: |caller, input| need(caller, input).into(),
+    audit: Audit::READ,
     handler: |ssm, call| Box::pin(list(ssm, call)),
 };
 

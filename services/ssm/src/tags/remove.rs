@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, SignedWith};
+use drawbridge_session::{Audit, Call, SignedWith};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{find, of, resource};
+use super::{find, need, of};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -15,7 +15,13 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "RemoveTagsFromResource",
     action: "ssm:RemoveTagsFromResource",
     signed_with: SignedWith::AccessKey,
-    resources: resource,
+    needs: |caller, input| {
+        let keys = input["TagKeys"].as_array().into_iter().flatten();
+        need(caller, input)
+            .with_tag_keys(keys.filter_map(Value::as_str))
+            .into()
+    },
+    audit: Audit::WRITE,
     handler: |ssm, call| Box::pin(remove(ssm, call)),
 };
 

@@ -1,0 +1,82 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use drawbridge_session::policy::{self, Explanation, Identity, PolicySet, Question, Request};
+use drawbridge_session::{Authority, AuthorityError, Caller, Decision, Need};
+use drawbridge_store::{Store, StoreError};
+
+use crate::subject::Found;
+use crate::{context, policies, subject};
+
+/// Decides by the directories, tags and records of a store.
+#[derive(Clone)]
+pub struct Access {
+    pub(crate) store: Arc<dyn Store>,
+}
+
+impl Access {
+    /// Decides by what this store holds.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Decides on a need as on a request, and says what each statement about its action said.
+    pub async fn explain(&self, caller: &Caller, need: &Need) -> Result<Explanation, StoreError> {
+        let asked = self.gather(caller, need.clone()).await?;
+        let identity = Identity::from(&caller.principal);
+        let mut context = asked.context;
+        policy::add_nodes(&mut context, &caller.principal, asked.need.resource());
+        let arn = asked.need.resource().arn();
+        let request = Request::new(&identity, asked.need.action(), arn, &context);
+        Ok(policy::explain(&request, &asked.policies))
+    }
+
+    async fn gather(&self, caller: &Caller, need: Need) -> Result<Asked, StoreError> {
+        let store = self.store.as_ref();
+        let Found {
+            need,
+            mut context,
+            resource_policy,
+        } = subject::find(store, caller, need).await?;
+        context.extend(need.context());
+        context::add_caller(&mut context, store, caller);
+        let mut policies = policies::of(store, caller);
+        policies.resource = resource_policy;
+        Ok(Asked {
+            need,
+            context,
+            policies,
+        })
+    }
+}
+
+/// A need with everything that has a say about it.
+struct Asked {
+    need: Need,
+    context: policy::Context,
+    policies: PolicySet,
+}
+
+#[async_trait]
+impl Authority for Access {
+    async fn decide(&self, caller: &Caller, needs: &[Need]) -> Result<Decision, AuthorityError> {
+        let mut asked = Vec::with_capacity(needs.len());
+        for need in needs {
+            let gathered = self.gather(caller, need.clone()).await;
+            asked.push(gathered.map_err(AuthorityError::new)?);
+        }
+        let questions = asked.iter().map(|asked| Question {
+            need: &asked.need,
+            context: asked.context.clone(),
+            policies: asked.policies.clone(),
+        });
+        Ok(policy::decide(&caller.principal, questions.collect()))
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! The condition keys that every request has: who asks, when, from where and how.
+
+use drawbridge_session::policy::{Context, Identity};
+use drawbridge_session::{Caller, Principal, SignedWith, Tag};
+use drawbridge_store::Store;
+use jiff::Timestamp;
+
+/// Adds the caller's keys; they take the place of keys of the same name that a request brought along.
+pub(crate) fn add_caller(context: &mut Context, store: &dyn Store, caller: &Caller) {
+    let identity = Identity::from(&caller.principal);
+    for (key, values) in identity.context().iter() {
+        context.set(key, values.to_vec());
+    }
+    let mut set = |key: &str, value: String| context.set(key, vec![value]);
+    set("aws:SourceIp", caller.source_ip.to_string());
+    set("aws:CurrentTime", rfc3339(caller.received_at));
+    set("aws:EpochTime", caller.received_at.as_second().to_string());
+    // The gateway speaks nothing but TLS.
+    set("aws:SecureTransport", "true".to_owned());
+    set("aws:RequestedRegion", caller.region.to_string());
+    set("aws:PrincipalIsAWSService", "false".to_owned());
+    set("aws:ViaAWSService", "false".to_owned());
+    if !caller.user_agent.is_empty() {
+        set("aws:UserAgent", caller.user_agent.clone());
+    }
+    if let Some(organization) = store.organization_of(caller.principal.account()) {
+        set("aws:PrincipalOrgID", organization.to_string());
+    }
+    if let Some(grant) = &caller.grant {
+        set("aws:TokenIssueTime", rfc3339(grant.issued_at));
+        if let Some(source) = &grant.source_identity {
+            set("aws:SourceIdentity", source.clone());
+        }
+    }
+    // As on AWS: only temporary credentials say whether a second factor was used.
+    if caller.signed_with == SignedWith::AccessKey && caller.grant.is_some() {
+        set("aws:MultiFactorAuthPresent", "false".to_owned());
+    }
+    for tag in principal_tags(store, caller) {
+        context.set(&format!("aws:PrincipalTag/{}", tag.key), vec![tag.value]);
+    }
+}
+
+/// The tags of the user or role, and those of the session, which win.
+fn principal_tags(store: &dyn Store, caller: &Caller) -> Vec<Tag> {
+    let directory = store.directory(caller.principal.account());
+    let own = directory.and_then(|directory| match &caller.principal {
+        Principal::User { user, .. } => directory.user_by_id(&user.id).map(|user| user.tags.to_vec()),
+        Principal::AssumedRole { role, .. } | Principal::Node { role, .. } => {
+            directory.role_by_id(&role.id).map(|role| role.tags.to_vec())
+        }
+        Principal::Root { .. } | Principal::Anonymous { .. } => None,
+    });
+    let mut tags = own.unwrap_or_default();
+    for tag in caller.grant.iter().flat_map(|grant| &grant.tags) {
+        tags.retain(|own| !own.key.eq_ignore_ascii_case(&tag.key));
+        tags.push(tag.clone());
+    }
+    tags
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,20 @@
+//! Who may do what: gathers the policies and the facts of a request, and has the policy engine decide.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `authority` | the decision on a request |
+//! | `policies` | the policies of whoever asks |
+//! | `context` | the condition keys that every request has |
+//! | `subject` | the object that a need is about: its ARN, tags and own policy |
+//! | `revocation` | ends the live sessions that a change of policies no longer allows |
+
+mod authority;
+mod context;
+mod policies;
+mod revocation;
+mod subject;
+#[cfg(test)]
+mod tests;
+
+pub use authority::Access;
+pub use revocation::{Revocation, watch_live_sessions};

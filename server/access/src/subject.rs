@@ -1,0 +1,144 @@
+//! The object that a need is about: the ARN that it really has, its tags, and a policy of its own.
+
+use std::sync::Arc;
+
+use drawbridge_session::policy::{Context, NamedPolicy, ResourcePolicy, Subject};
+use drawbridge_session::{AccountId, Caller, Need, NodeId, SessionId, Tag};
+use drawbridge_store::{Store, StoreError, TagsOf};
+
+/// A need about an object that was looked up.
+pub(crate) struct Found {
+    /// The need, its resource at the ARN that it really has.
+    pub(crate) need: Need,
+    /// What is known of the object.
+    pub(crate) context: Context,
+    /// The object's own policy.
+    pub(crate) resource_policy: Option<ResourcePolicy>,
+}
+
+/// Looks up what a need is about. An object that is not there has no tags, and is decided on all the same.
+pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Result<Found, StoreError> {
+    let mut found = Found {
+        need,
+        context: Context::new(),
+        resource_policy: None,
+    };
+    add_owner(&mut found, store, caller);
+    match found.need.resource().subject().clone() {
+        Subject::Nothing | Subject::NodeMessages(_) => {}
+        Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,
+        Subject::Session(id) => add_session(&mut found, store, caller, &id).await?,
+        // Session documents have no tags yet.
+        Subject::Document(_) => {}
+        Subject::User(_)
+        | Subject::Group(_)
+        | Subject::Role(_)
+        | Subject::Policy(_)
+        | Subject::InstanceProfile(_) => add_entity(&mut found, store),
+    }
+    Ok(found)
+}
+
+fn add_owner(found: &mut Found, store: &dyn Store, caller: &Caller) {
+    let owner = account_of(found.need.resource().arn()).unwrap_or_else(|| caller.account.clone());
+    if let Some(organization) = store.organization_of(&owner) {
+        found.context.add("aws:ResourceOrgID", organization.to_string());
+    }
+    found.context.add("aws:ResourceAccount", owner.to_string());
+}
+
+async fn add_node(found: &mut Found, store: &dyn Store, caller: &Caller, id: &str) -> Result<(), StoreError> {
+    let Ok(id) = NodeId::parse(id) else {
+        return Ok(());
+    };
+    let node = store.node(&id).await?;
+    let here = |account: &AccountId| *account == caller.account;
+    let Some(node) = node.filter(|node| here(&node.account) && node.region == caller.region) else {
+        return Ok(());
+    };
+    let tags = store.tags(TagsOf::node(&node)).await?;
+    let prefixes: &[&str] = if found.need.action().starts_with("ec2:") {
+        &["ec2:ResourceTag", "aws:ResourceTag"]
+    } else {
+        &["ssm:resourceTag", "aws:ResourceTag"]
+    };
+    add_tags(&mut found.context, prefixes, &tags);
+    Ok(())
+}
+
+/// A session says whose it is and where it runs by two tags, as on AWS.
+async fn add_session(
+    found: &mut Found,
+    store: &dyn Store,
+    caller: &Caller,
+    id: &str,
+) -> Result<(), StoreError> {
+    let Ok(id) = SessionId::parse(id) else {
+        return Ok(());
+    };
+    let session = store.session(&id).await?;
+    let Some(session) = session.filter(|it| it.account == caller.account && it.region == caller.region) else {
+        return Ok(());
+    };
+    let tags = [
+        Tag::new("aws:ssmmessages:session-id", session.owner_id),
+        Tag::new("aws:ssmmessages:target-id", session.node.to_string()),
+    ];
+    add_tags(&mut found.context, &["ssm:resourceTag", "aws:ResourceTag"], &tags);
+    Ok(())
+}
+
+fn add_entity(found: &mut Found, store: &dyn Store) {
+    let resource = found.need.resource();
+    let directory = account_of(resource.arn()).and_then(|account| store.directory(&account));
+    let Some(directory) = directory else { return };
+    let (arn, tags) = match resource.subject() {
+        Subject::User(name) => match directory.user(name) {
+            Ok(user) => (user.arn(directory.account()), user.tags.to_vec()),
+            Err(_) => return,
+        },
+        Subject::Group(name) => match directory.group(name) {
+            Ok(group) => (group.arn(directory.account()), Vec::new()),
+            Err(_) => return,
+        },
+        Subject::Role(name) => match directory.role(name) {
+            Ok(role) => {
+                let arn = role.arn(directory.account());
+                if found.need.action().starts_with("sts:") {
+                    let trust = NamedPolicy::shared(format!("trust of {arn}"), Arc::clone(role.trust.policy()));
+                    found.resource_policy = Some(ResourcePolicy::required(trust));
+                }
+                (arn, role.tags.to_vec())
+            }
+            Err(_) => return,
+        },
+        Subject::Policy(arn) => match directory.policy(arn) {
+            Ok(policy) => (arn.clone(), policy.tags().to_vec()),
+            Err(_) => return,
+        },
+        Subject::InstanceProfile(name) => match directory.instance_profile(name) {
+            Ok(profile) => (profile.arn(directory.account()), profile.tags.to_vec()),
+            Err(_) => return,
+        },
+        Subject::Nothing
+        | Subject::Node(_)
+        | Subject::NodeMessages(_)
+        | Subject::Session(_)
+        | Subject::Document(_) => return,
+    };
+    found.need = found.need.clone().found_at(arn);
+    add_tags(&mut found.context, &["iam:ResourceTag", "aws:ResourceTag"], &tags);
+}
+
+fn add_tags(context: &mut Context, prefixes: &[&str], tags: &[Tag]) {
+    for prefix in prefixes {
+        for tag in tags {
+            context.add(&format!("{prefix}/{}", tag.key), tag.value.as_str());
+        }
+    }
+}
+
+/// The account that an ARN names.
+fn account_of(arn: &str) -> Option<AccountId> {
+    AccountId::parse(arn.split(':').nth(4)?).ok()
+}

@@ -1,0 +1,151 @@
+//! From a caller and an input to an answer: the decision, the handler, and the audit event around both.
+//!
+//! ```text
+//! input ─▶ model ─▶ decision ─▶ event intended ─▶ handler ─▶ event recorded ─▶ answer
+//!            │         │          (changes only)                   ▲
+//!            └─────────┴───────────── refused ─────────────────────┘
+//! ```
+//!
+//! The intent is in the store before a change is: whatever dies in between, no change lacks its event. The answer
+//! leaves after its event is stored. A caller who goes away does not stop what was begun.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::{AwsError, Family};
+use drawbridge_session::audit::Intent;
+use drawbridge_session::policy::StatementName;
+use drawbridge_session::{Call, Caller, Need, Operation, Refusal};
+use drawbridge_store::StoreError;
+use serde_json::Value;
+
+use super::Gateway;
+
+/// A request whose caller is known, before anyone has looked at what it asks for.
+pub(crate) struct Asked {
+    pub(crate) caller: Caller,
+    /// The input, for the decision and the audit log.
+    pub(crate) input: Value,
+    /// What its model says of it.
+    pub(crate) valid: Result<(), AwsError>,
+    pub(crate) family: Family,
+}
+
+/// Decides on a request, carries it out, and keeps its event.
+pub(crate) async fn perform<S: Send + Sync + 'static>(
+    gateway: &Arc<Gateway>,
+    service: &Arc<S>,
+    operation: &'static Operation<S, AwsError>,
+    asked: Asked,
+) -> Result<Value, AwsError> {
+    let family = asked.family;
+    let run = Run {
+        gateway: Arc::clone(gateway),
+        service: Arc::clone(service),
+        operation,
+        family,
+    };
+    match operation.audited() {
+        None => {
+            let call = run.authorized(asked).await.map_err(|(error, _)| error)?;
+            run.handled(call).await
+        }
+        Some(audited) => {
+            let at = asked.caller.received_at;
+            let intent = Intent::of(&asked.caller, audited, &asked.input, at, gateway.random.as_ref());
+            if audited.is_write() {
+                let running = tokio::spawn(async move { run.change(asked, intent).await });
+                running.await.unwrap_or_else(|panicked| {
+                    tracing::error!(operation = operation.name, %panicked, "an operation failed inside");
+                    Err(family.internal())
+                })
+            } else {
+                run.read(asked, intent).await
+            }
+        }
+    }
+}
+
+struct Run<S: 'static> {
+    gateway: Arc<Gateway>,
+    service: Arc<S>,
+    operation: &'static Operation<S, AwsError>,
+    family: Family,
+}
+
+/// Why a request was turned away, and the statement that did.
+type TurnedAway = (AwsError, Option<StatementName>);
+
+impl<S: Send + Sync> Run<S> {
+    async fn change(&self, asked: Asked, intent: Intent) -> Result<Value, AwsError> {
+        let call = match self.authorized(asked).await {
+            Ok(call) => call,
+            Err(turned_away) => return self.refuse(intent, turned_away).await,
+        };
+        let intent = intent.touching(call.needs().iter().map(Need::resource));
+        let intended = self.gateway.store.intend(&intent).await;
+        intended.map_err(|error| self.cannot_store(&error))?;
+        self.answer(call, intent).await
+    }
+
+    async fn read(&self, asked: Asked, intent: Intent) -> Result<Value, AwsError> {
+        match self.authorized(asked).await {
+            Ok(call) => {
+                let intent = intent.touching(call.needs().iter().map(Need::resource));
+                self.answer(call, intent).await
+            }
+            Err(turned_away) => self.refuse(intent, turned_away).await,
+        }
+    }
+
+    async fn authorized(&self, asked: Asked) -> Result<Call, TurnedAway> {
+        asked.valid.map_err(|error| (error, None))?;
+        let authorized = self
+            .operation
+            .authorize(asked.caller, asked.input, &self.gateway.access)
+            .await;
+        authorized.map_err(|refusal| match refusal {
+            Refusal::Denied(denied) => (
+                self.family.access_denied(&denied.to_string()),
+                denied.statement().cloned(),
+            ),
+            Refusal::Undecided(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(operation = self.operation.name, error, "cannot decide on a request");
+                (self.family.internal(), None)
+            }
+        })
+    }
+
+    async fn handled(&self, call: Call) -> Result<Value, AwsError> {
+        (self.operation.handler)(Arc::clone(&self.service), call).await
+    }
+
+    async fn answer(&self, call: Call, intent: Intent) -> Result<Value, AwsError> {
+        let allowed_by = call.allowed().statement().cloned();
+        let answered = self.handled(call).await;
+        let event = match &answered {
+            Ok(output) => intent.answered(output, allowed_by.as_ref()),
+            Err(error) => intent.failed(error.code(), error.message(), allowed_by.as_ref()),
+        };
+        let recorded = self.gateway.store.record(event).await;
+        recorded.map_err(|error| self.cannot_store(&error))?;
+        answered
+    }
+
+    async fn refuse(&self, intent: Intent, (error, denied_by): TurnedAway) -> Result<Value, AwsError> {
+        let event = intent.failed(error.code(), error.message(), denied_by.as_ref());
+        let recorded = self.gateway.store.record(event).await;
+        recorded.map_err(|error| self.cannot_store(&error))?;
+        Err(error)
+    }
+
+    fn cannot_store(&self, error: &StoreError) -> AwsError {
+        let error = error as &dyn std::error::Error;
+        tracing::error!(
+            operation = self.operation.name,
+            error,
+            "cannot store an audit event"
+        );
+        self.family.internal()
+    }
+}
