@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod activation;
+pub mod audit;
 pub mod authority;
 pub mod caller;
 pub mod clock;
@@ -26,6 +27,7 @@ pub mod tag;
 
 pub use account::Account;
 pub use activation::Activation;
+pub use audit::{AuditEvent, Audited, Intent, Touched};
 pub use authority::{Authority, AuthorityError};
 pub use caller::{Caller, SessionGrant, SessionPolicies, SignedWith};
 pub use clock::{Clock, FixedClock, SystemClock};

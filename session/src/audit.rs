@@ -1,0 +1,16 @@
+//! Audit events: what is remembered of each call, in the shape of a CloudTrail record.
+//!
+//! The gateway makes an [`Intent`] of a request before the operation sees it, and the outcome turns it into an
+//! [`AuditEvent`]. Both write themselves as one line of JSON. Secrets never enter: members that an operation hides,
+//! and those that no operation may show, are replaced while the request is still in the caller's hands.
+
+mod event;
+mod identity;
+mod line;
+mod parameters;
+mod resource;
+#[cfg(test)]
+mod tests;
+
+pub use event::{AuditEvent, Audited, Intent};
+pub use resource::Touched;

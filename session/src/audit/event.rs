@@ -1,0 +1,293 @@
+//! The record, and how it comes to be.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::identity::UserIdentity;
+use super::parameters::{self, Limit};
+use super::resource::Touched;
+use super::{line, resource};
+use crate::caller::Caller;
+use crate::ids::{AccountId, Region};
+use crate::operation::{Effect, Operation};
+use crate::policy::{Resource, StatementName};
+use crate::principal::Principal;
+use crate::random::{Random, RandomArray as _};
+
+/// What the audit log keeps of one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audited {
+    name: &'static str,
+    action: &'static str,
+    effect: Effect,
+    hides: &'static [&'static str],
+}
+
+/// The first half of an event: who asks for what. It is stored before a change is made, so that no change lacks its
+/// event when the server dies between the two.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    event: AuditEvent,
+    hides: &'static [&'static str],
+}
+
+/// What is remembered of one call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEvent {
+    event_version: String,
+    user_identity: UserIdentity,
+    /// Whole seconds.
+    event_time: Timestamp,
+    event_source: String,
+    event_name: String,
+    aws_region: Region,
+    #[serde(rename = "sourceIPAddress")]
+    source_ip: IpAddr,
+    user_agent: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error_code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error_message: Option<String>,
+    request_parameters: Option<Value>,
+    response_elements: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    additional_event_data: Option<AdditionalEventData>,
+    #[serde(rename = "requestID")]
+    request_id: Uuid,
+    #[serde(rename = "eventID")]
+    event_id: Uuid,
+    read_only: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    resources: Vec<Touched>,
+    event_type: String,
+    management_event: bool,
+    recipient_account_id: AccountId,
+    event_category: String,
+}
+
+/// What CloudTrail's fields have no place for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AdditionalEventData {
+    /// The statement that allowed or denied, such as `SSMDevAccess/DenySMtoProd`.
+    decided_by: String,
+}
+
+/// The version of the record format that the fields are from.
+const EVENT_VERSION: &str = "1.08";
+
+/// The most bytes of a user agent, an error code and an error message, as CloudTrail cuts them.
+const MAX_TEXT: usize = 1024;
+
+impl<S, E> Operation<S, E> {
+    /// Returns what the audit log keeps of the operation; `None` for heartbeats and polls.
+    pub fn audited(&self) -> Option<Audited> {
+        Some(Audited {
+            name: self.name,
+            action: self.action,
+            effect: self.audit.effect?,
+            hides: self.audit.hides,
+        })
+    }
+}
+
+impl Audited {
+    /// Returns whether the operation may change something, so that its intent is stored before it is carried out.
+    pub fn is_write(&self) -> bool {
+        self.effect == Effect::Write
+    }
+
+    /// Names who answers: `ssm.amazonaws.com` for `ssm:…`.
+    ///
+    /// Our own operations are from `drawbridge`: the names under `amazonaws.com` are not ours to give.
+    fn source(&self) -> String {
+        match self.action.split_once(':') {
+            Some(("drawbridge", _)) | None => "drawbridge".to_owned(),
+            Some((vendor, _)) => format!("{vendor}.amazonaws.com"),
+        }
+    }
+}
+
+impl Intent {
+    /// Notes a request at the moment when it came; its input has passed its model.
+    ///
+    /// The event's id is drawn here. It is a version 7 UUID, so that events near in time are near in an index.
+    pub fn of(
+        caller: &Caller,
+        operation: Audited,
+        input: &Value,
+        at: Timestamp,
+        random: &dyn Random,
+    ) -> Self {
+        let limit = match caller.principal {
+            Principal::Anonymous { .. } => Limit::ANONYMOUS,
+            Principal::Root { .. }
+            | Principal::User { .. }
+            | Principal::AssumedRole { .. }
+            | Principal::Node { .. } => Limit::SIGNED,
+        };
+        let event = AuditEvent {
+            event_version: EVENT_VERSION.to_owned(),
+            user_identity: UserIdentity::of(caller),
+            event_time: Timestamp::from_second(at.as_second()).unwrap_or(at),
+            event_source: operation.source(),
+            event_name: operation.name.to_owned(),
+            aws_region: caller.region.clone(),
+            source_ip: caller.source_ip,
+            user_agent: line::cut(&caller.user_agent, MAX_TEXT),
+            error_code: None,
+            error_message: None,
+            request_parameters: parameters::recorded(input, operation.hides, limit, "requestParameters"),
+            response_elements: None,
+            additional_event_data: None,
+            request_id: caller.request_id,
+            event_id: event_id(at, random),
+            read_only: !operation.is_write(),
+            resources: Vec::new(),
+            event_type: "AwsApiCall".to_owned(),
+            management_event: true,
+            recipient_account_id: caller.account.clone(),
+            event_category: "Management".to_owned(),
+        };
+        Self {
+            event,
+            hides: operation.hides,
+        }
+    }
+
+    /// Notes what the request touches, once that is known.
+    #[must_use]
+    pub fn touching<'a>(mut self, resources: impl IntoIterator<Item = &'a Resource>) -> Self {
+        self.event.resources = resource::touched(resources, &self.event.recipient_account_id);
+        self
+    }
+
+    /// Notes that the operation answered, and the statement that allowed it. The answer itself is kept of operations
+    /// that may change something, as CloudTrail does.
+    #[must_use]
+    pub fn answered(self, output: &Value, allowed_by: Option<&StatementName>) -> AuditEvent {
+        let mut event = self.event;
+        if !event.read_only {
+            event.response_elements =
+                parameters::recorded(output, self.hides, Limit::SIGNED, "responseElements");
+        }
+        event.decided_by(allowed_by)
+    }
+
+    /// Notes that the operation failed or was refused, with the error that the caller is shown, and the statement that
+    /// decided, if one did.
+    #[must_use]
+    pub fn failed(self, code: &str, message: &str, decided_by: Option<&StatementName>) -> AuditEvent {
+        let mut event = self.event;
+        // CloudTrail has one word for it, whichever the dialect uses.
+        let code = match code {
+            "AccessDeniedException" => "AccessDenied",
+            other => other,
+        };
+        event.error_code = Some(line::cut(code, MAX_TEXT));
+        event.error_message = Some(line::cut(message, MAX_TEXT));
+        event.decided_by(decided_by)
+    }
+
+    /// Returns the id that the event will have.
+    pub fn event_id(&self) -> Uuid {
+        self.event.event_id
+    }
+
+    /// Writes the intent as one line of JSON, for [`AuditEvent::interrupted`].
+    pub fn to_json(&self) -> String {
+        line::of(&self.event)
+    }
+}
+
+impl AuditEvent {
+    /// Makes the event of a stored intent whose outcome the server did not live to see.
+    pub fn interrupted(intent: &str) -> Result<Self, serde_json::Error> {
+        let mut event: Self = serde_json::from_str(intent)?;
+        event.error_code = Some("Interrupted".to_owned());
+        event.error_message = Some("the server stopped before the outcome was known".to_owned());
+        Ok(event)
+    }
+
+    /// Reads an event from the JSON that it wrote.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// Writes the event as one line of JSON, in which nothing is left that a terminal would act on.
+    pub fn to_json(&self) -> String {
+        line::of(self)
+    }
+
+    /// Returns the account that the call acted in.
+    pub fn account(&self) -> &AccountId {
+        &self.recipient_account_id
+    }
+
+    /// Returns the region that the call acted in.
+    pub fn region(&self) -> &Region {
+        &self.aws_region
+    }
+
+    /// Returns when the request came, in whole seconds.
+    pub fn at(&self) -> Timestamp {
+        self.event_time
+    }
+
+    /// Returns the event's id.
+    pub fn id(&self) -> Uuid {
+        self.event_id
+    }
+
+    /// Returns the name of the operation.
+    pub fn name(&self) -> &str {
+        &self.event_name
+    }
+
+    /// Returns the service, such as `ssm.amazonaws.com`.
+    pub fn source(&self) -> &str {
+        &self.event_source
+    }
+
+    /// Returns whether the operation only answers.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Returns the user's name, the name of a role's session, or `root`; nobody has none.
+    pub fn user_name(&self) -> Option<&str> {
+        self.user_identity.lookup_name()
+    }
+
+    /// Returns the access key that signed.
+    pub fn access_key_id(&self) -> Option<&str> {
+        self.user_identity.access_key_id()
+    }
+
+    /// Returns what the call touched.
+    pub fn resources(&self) -> &[Touched] {
+        &self.resources
+    }
+
+    /// Returns the code of the error that the call ended with.
+    pub fn error_code(&self) -> Option<&str> {
+        self.error_code.as_deref()
+    }
+
+    fn decided_by(mut self, statement: Option<&StatementName>) -> Self {
+        self.additional_event_data = statement.map(|statement| AdditionalEventData {
+            decided_by: line::cut(&statement.to_string(), MAX_TEXT),
+        });
+        self
+    }
+}
+
+fn event_id(at: Timestamp, random: &dyn Random) -> Uuid {
+    let ms = u64::try_from(at.as_millisecond()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(ms, &random.array()).into_uuid()
+}

@@ -1,0 +1,152 @@
+//! Who called, as CloudTrail's `userIdentity`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::caller::{Caller, SessionGrant};
+use crate::ids::AccountId;
+use crate::principal::{EntityName, Principal};
+
+/// Who called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UserIdentity {
+    #[serde(rename = "type")]
+    kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    principal_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    arn: Option<String>,
+    account_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session_context: Option<SessionContext>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    Root,
+    #[serde(rename = "IAMUser")]
+    User,
+    AssumedRole,
+    /// An account that CloudTrail knows nothing more of; also how it writes a caller without a signature.
+    #[serde(rename = "AWSAccount")]
+    Account,
+}
+
+/// What temporary credentials stand on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionContext {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session_issuer: Option<SessionIssuer>,
+    attributes: SessionAttributes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source_identity: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionIssuer {
+    #[serde(rename = "type")]
+    kind: String,
+    principal_id: String,
+    arn: String,
+    account_id: AccountId,
+    user_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionAttributes {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    creation_date: Option<Timestamp>,
+    /// A text on the wire.
+    mfa_authenticated: String,
+}
+
+/// The account of those who have none.
+const NOBODY: &str = "ANONYMOUS_PRINCIPAL";
+
+impl UserIdentity {
+    pub(super) fn of(caller: &Caller) -> Self {
+        let principal = &caller.principal;
+        let grant = caller.grant.as_deref();
+        let identity = |kind| Self {
+            kind,
+            principal_id: Some(principal.user_id()),
+            arn: Some(principal.arn()),
+            account_id: principal.account().to_string(),
+            access_key_id: caller.access_key_id.clone(),
+            user_name: None,
+            session_context: grant.map(|grant| SessionContext::of(None, Some(grant))),
+        };
+        match principal {
+            Principal::Root { .. } => identity(Kind::Root),
+            Principal::User { user, .. } => Self {
+                user_name: Some(user.name.clone()),
+                ..identity(Kind::User)
+            },
+            Principal::AssumedRole { account, role, .. } | Principal::Node { account, role, .. } => {
+                let issuer = SessionIssuer::of(account, role);
+                Self {
+                    session_context: Some(SessionContext::of(Some(issuer), grant)),
+                    ..identity(Kind::AssumedRole)
+                }
+            }
+            Principal::Anonymous { .. } => Self {
+                kind: Kind::Account,
+                principal_id: None,
+                arn: None,
+                account_id: NOBODY.to_owned(),
+                access_key_id: None,
+                user_name: None,
+                session_context: None,
+            },
+        }
+    }
+
+    /// Returns what `LookupEvents` calls the user name.
+    pub(super) fn lookup_name(&self) -> Option<&str> {
+        match self.kind {
+            Kind::Root => Some("root"),
+            Kind::User => self.user_name.as_deref(),
+            // A session's name holds no slash.
+            Kind::AssumedRole => self.arn.as_deref()?.rsplit('/').next(),
+            Kind::Account => None,
+        }
+    }
+
+    pub(super) fn access_key_id(&self) -> Option<&str> {
+        self.access_key_id.as_deref()
+    }
+}
+
+impl SessionContext {
+    fn of(session_issuer: Option<SessionIssuer>, grant: Option<&SessionGrant>) -> Self {
+        let whole_seconds = |at: Timestamp| Timestamp::from_second(at.as_second()).unwrap_or(at);
+        Self {
+            session_issuer,
+            attributes: SessionAttributes {
+                creation_date: grant.map(|grant| whole_seconds(grant.issued_at)),
+                mfa_authenticated: "false".to_owned(),
+            },
+            source_identity: grant.and_then(|grant| grant.source_identity.clone()),
+        }
+    }
+}
+
+impl SessionIssuer {
+    fn of(account: &AccountId, role: &EntityName) -> Self {
+        Self {
+            kind: "Role".to_owned(),
+            principal_id: role.id.clone(),
+            arn: format!("arn:aws:iam::{account}:role{}{}", role.path, role.name),
+            account_id: account.clone(),
+            user_name: role.name.clone(),
+        }
+    }
+}

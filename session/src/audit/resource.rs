@@ -1,0 +1,82 @@
+//! What a call touched.
+
+use serde::{Deserialize, Serialize};
+
+use super::line;
+use crate::ids::AccountId;
+use crate::policy::{Resource, Subject};
+
+/// One resource of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    #[serde(rename = "ARN")]
+    arn: String,
+    #[serde(rename = "accountId")]
+    account: AccountId,
+    /// Such as `AWS::IAM::Role`.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+}
+
+/// A request may call its resources what it likes; longer names than AWS allows are not kept whole.
+const MAX_ARN: usize = 2048;
+
+/// The most resources of one event.
+const MAX_RESOURCES: usize = 20;
+
+const POLICY: &str = "AWS::IAM::Policy";
+
+impl Touched {
+    /// Returns the ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// Returns the type, such as `AWS::IAM::Role`, where the resource is of a type that has one.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    /// Returns what `LookupEvents` calls the resource: its id or its name without the path, or the ARN of a policy and
+    /// of what has no type.
+    pub fn name(&self) -> &str {
+        match self.kind() {
+            None | Some(POLICY) => &self.arn,
+            Some(_) => self.arn.rsplit('/').next().unwrap_or_default(),
+        }
+    }
+}
+
+/// Lists each resource once; `*` is none.
+pub(super) fn touched<'a>(
+    resources: impl IntoIterator<Item = &'a Resource>,
+    account: &AccountId,
+) -> Vec<Touched> {
+    let mut all: Vec<Touched> = Vec::new();
+    for resource in resources {
+        let touched = Touched {
+            arn: line::cut(resource.arn(), MAX_ARN),
+            account: account.clone(),
+            kind: kind(resource.subject()).map(str::to_owned),
+        };
+        if touched.arn != "*" && all.len() < MAX_RESOURCES && !all.contains(&touched) {
+            all.push(touched);
+        }
+    }
+    all
+}
+
+fn kind(subject: &Subject) -> Option<&'static str> {
+    match subject {
+        Subject::Nothing | Subject::NodeMessages(_) => None,
+        Subject::Node(node) if node.starts_with("i-") => Some("AWS::EC2::Instance"),
+        Subject::Node(_) => Some("AWS::SSM::ManagedNode"),
+        Subject::Session(_) => Some("AWS::SSM::Session"),
+        Subject::Document(_) => Some("AWS::SSM::Document"),
+        Subject::User(_) => Some("AWS::IAM::User"),
+        Subject::Group(_) => Some("AWS::IAM::Group"),
+        Subject::Role(_) => Some("AWS::IAM::Role"),
+        Subject::Policy(_) => Some(POLICY),
+        Subject::InstanceProfile(_) => Some("AWS::IAM::InstanceProfile"),
+    }
+}

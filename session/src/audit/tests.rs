@@ -1,0 +1,414 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::caller::SessionGrant;
+use crate::policy::{Resource, StatementName};
+use crate::{
+    AccountId, Audit, Caller, EntityName, NodeId, Operation, Principal, Region, SeededRandom, SignedWith,
+};
+
+type Start = Operation<(), ()>;
+
+fn operation(action: &'static str, audit: Audit) -> Start {
+    Operation {
+        name: "StartSession",
+        action,
+        signed_with: SignedWith::AccessKey,
+        needs: |_, _| Resource::any().into(),
+        audit,
+        handler: |_, _| Box::pin(async { Err(()) }),
+    }
+}
+
+fn write() -> Audited {
+    operation("ssm:StartSession", Audit::WRITE.hiding(&["Secret"]))
+        .audited()
+        .expect("audited")
+}
+
+fn account() -> AccountId {
+    AccountId::parse("123456789012").expect("valid")
+}
+
+fn alice() -> Principal {
+    Principal::User {
+        account: account(),
+        user: EntityName::at("/ops/", "alice", "AIDAALICE"),
+    }
+}
+
+fn caller(principal: Principal) -> Caller {
+    Caller {
+        principal,
+        signed_with: SignedWith::AccessKey,
+        access_key_id: Some("AKIAEXAMPLE".into()),
+        grant: None,
+        account: account(),
+        region: Region::parse("us-east-1").expect("valid"),
+        source_ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        user_agent: "aws-cli/2.0.0".into(),
+        request_id: Uuid::nil(),
+        host: "bridge.example".into(),
+    }
+}
+
+fn at() -> Timestamp {
+    Timestamp::from_millisecond(1_767_323_045_250).expect("valid")
+}
+
+fn intent(caller: &Caller, operation: Audited, input: &Value) -> Intent {
+    Intent::of(caller, operation, input, at(), &SeededRandom::new(1))
+}
+
+fn parsed(event: &AuditEvent) -> Value {
+    serde_json::from_str(&event.to_json()).expect("JSON")
+}
+
+/// The identity that an event shows, and the name that it is found by.
+fn identity(caller: &Caller) -> (Value, Option<String>) {
+    let event = intent(caller, write(), &json!({})).answered(&json!({}), None);
+    let name = event.user_name().map(str::to_owned);
+    (parsed(&event)["userIdentity"].clone(), name)
+}
+
+fn granted(principal: Principal) -> Caller {
+    let grant = SessionGrant {
+        issued_at: at(),
+        tags: Vec::new(),
+        transitive_tag_keys: Vec::new(),
+        policies: None,
+        source_identity: Some("alice@example".into()),
+        external_id: None,
+    };
+    Caller {
+        access_key_id: Some("ASIAEXAMPLE".into()),
+        grant: Some(Arc::new(grant)),
+        ..caller(principal)
+    }
+}
+
+#[test]
+fn writes_a_session_start_as_cloudtrail_does() {
+    let statement = StatementName {
+        policy: "SSMDevAccess".into(),
+        index: 0,
+        sid: Some("Allow".into()),
+    };
+    let caller = caller(alice());
+    let node = Resource::node(&caller.region, &caller.account, "mi-0a1b2c3d4e5f67890");
+    let input = json!({"Target": "mi-0a1b2c3d4e5f67890", "DocumentName": "SSM-sudo", "Secret": "s3cret"});
+    let output = json!({"SessionId": "alice-0123", "TokenValue": "s3cret", "StreamUrl": "wss://bridge"});
+    let event = intent(&caller, write(), &input)
+        .touching([&node, &node, &Resource::any()])
+        .answered(&output, Some(&statement));
+    let expected = json!({
+        "eventVersion": "1.08",
+        "userIdentity": {
+            "type": "IAMUser",
+            "principalId": "AIDAALICE",
+            "arn": "arn:aws:iam::123456789012:user/ops/alice",
+            "accountId": "123456789012",
+            "accessKeyId": "AKIAEXAMPLE",
+            "userName": "alice",
+        },
+        "eventTime": "2026-01-02T03:04:05Z",
+        "eventSource": "ssm.amazonaws.com",
+        "eventName": "StartSession",
+        "awsRegion": "us-east-1",
+        "sourceIPAddress": "192.0.2.7",
+        "userAgent": "aws-cli/2.0.0",
+        "requestParameters": {
+            "target": "mi-0a1b2c3d4e5f67890",
+            "documentName": "SSM-sudo",
+            "secret": "Value hidden due to security reasons.",
+        },
+        "responseElements": {
+            "sessionId": "alice-0123",
+            "tokenValue": "Value hidden due to security reasons.",
+            "streamUrl": "wss://bridge",
+        },
+        "additionalEventData": {"decidedBy": "SSMDevAccess/Allow"},
+        "requestID": "00000000-0000-0000-0000-000000000000",
+        "eventID": event.id(),
+        "readOnly": false,
+        "resources": [{
+            "ARN": "arn:aws:ssm:us-east-1:123456789012:managed-instance/mi-0a1b2c3d4e5f67890",
+            "accountId": "123456789012",
+            "type": "AWS::SSM::ManagedNode",
+        }],
+        "eventType": "AwsApiCall",
+        "managementEvent": true,
+        "recipientAccountId": "123456789012",
+        "eventCategory": "Management",
+    });
+    assert_eq!(parsed(&event), expected);
+    assert_eq!(event.resources()[0].name(), "mi-0a1b2c3d4e5f67890");
+    assert_eq!(event.id().get_version_num(), 7);
+}
+
+#[test]
+fn writes_a_refusal_with_its_error_and_no_answer() {
+    let event = intent(&caller(alice()), write(), &json!({"Target": "x"})).failed(
+        "AccessDeniedException",
+        "User: … is not authorized",
+        None,
+    );
+    let event = parsed(&event);
+    assert_eq!(event["errorCode"], "AccessDenied");
+    assert_eq!(event["errorMessage"], "User: … is not authorized");
+    assert_eq!(event["responseElements"], Value::Null);
+    assert!(event.get("additionalEventData").is_none());
+}
+
+#[test]
+fn keeps_no_answer_of_a_read_and_nothing_of_a_poll() {
+    let read = operation("ssm:DescribeSessions", Audit::READ)
+        .audited()
+        .expect("audited");
+    let event = intent(&caller(alice()), read, &json!({})).answered(&json!({"Sessions": [1]}), None);
+    assert!(event.is_read_only());
+    let event = parsed(&event);
+    assert_eq!(
+        (&event["requestParameters"], &event["responseElements"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(operation("ec2messages:GetMessages", Audit::OFF).audited(), None);
+}
+
+#[test]
+fn our_own_operations_are_from_ourselves() {
+    let ours = operation("drawbridge:AttachSession", Audit::WRITE)
+        .audited()
+        .expect("audited");
+    let event = intent(&caller(alice()), ours, &json!({})).answered(&json!({}), None);
+    assert_eq!(event.source(), "drawbridge");
+}
+
+#[test]
+fn names_the_root() {
+    let expected = json!({
+        "type": "Root", "principalId": "123456789012", "arn": "arn:aws:iam::123456789012:root",
+        "accountId": "123456789012", "accessKeyId": "AKIAEXAMPLE",
+    });
+    let root = caller(Principal::Root { account: account() });
+    assert_eq!(identity(&root), (expected, Some("root".into())));
+}
+
+#[test]
+fn names_a_user_with_temporary_credentials() {
+    let expected = json!({
+        "type": "IAMUser", "principalId": "AIDAALICE", "arn": "arn:aws:iam::123456789012:user/ops/alice",
+        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLE", "userName": "alice",
+        "sessionContext": {
+            "attributes": {"creationDate": "2026-01-02T03:04:05Z", "mfaAuthenticated": "false"},
+            "sourceIdentity": "alice@example",
+        },
+    });
+    assert_eq!(identity(&granted(alice())), (expected, Some("alice".into())));
+}
+
+#[test]
+fn names_a_role_with_its_issuer_and_session() {
+    let role = Principal::AssumedRole {
+        account: account(),
+        role: EntityName::at("/team/", "Ops", "AROAOPS"),
+        session_name: "bob@x".into(),
+    };
+    let expected = json!({
+        "type": "AssumedRole", "principalId": "AROAOPS:bob@x",
+        "arn": "arn:aws:sts::123456789012:assumed-role/Ops/bob@x",
+        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLE",
+        "sessionContext": {
+            "sessionIssuer": {
+                "type": "Role", "principalId": "AROAOPS", "arn": "arn:aws:iam::123456789012:role/team/Ops",
+                "accountId": "123456789012", "userName": "Ops",
+            },
+            "attributes": {"creationDate": "2026-01-02T03:04:05Z", "mfaAuthenticated": "false"},
+            "sourceIdentity": "alice@example",
+        },
+    });
+    assert_eq!(identity(&granted(role)), (expected, Some("bob@x".into())));
+}
+
+#[test]
+fn names_a_node_as_the_session_of_its_role() {
+    let node = Caller {
+        access_key_id: None,
+        signed_with: SignedWith::NodeKey,
+        ..caller(Principal::Node {
+            account: account(),
+            role: EntityName::new("NodeRole", "AROANODE"),
+            node: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("valid"),
+        })
+    };
+    let expected = json!({
+        "type": "AssumedRole", "principalId": "AROANODE:mi-0a1b2c3d4e5f67890",
+        "arn": "arn:aws:sts::123456789012:assumed-role/NodeRole/mi-0a1b2c3d4e5f67890",
+        "accountId": "123456789012",
+        "sessionContext": {
+            "sessionIssuer": {
+                "type": "Role", "principalId": "AROANODE", "arn": "arn:aws:iam::123456789012:role/NodeRole",
+                "accountId": "123456789012", "userName": "NodeRole",
+            },
+            "attributes": {"mfaAuthenticated": "false"},
+        },
+    });
+    assert_eq!(identity(&node), (expected, Some("mi-0a1b2c3d4e5f67890".into())));
+}
+
+#[test]
+fn names_nobody_and_keeps_little_of_what_they_send() {
+    let nobody = Caller {
+        access_key_id: None,
+        signed_with: SignedWith::Nothing,
+        ..caller(Principal::Anonymous { account: account() })
+    };
+    let expected = json!({"type": "AWSAccount", "accountId": "ANONYMOUS_PRINCIPAL"});
+    assert_eq!(identity(&nobody), (expected, None));
+
+    let input = json!({"Names": vec!["x".repeat(1000); 90]});
+    let length = |caller: &Caller| intent(caller, write(), &input).to_json().len();
+    assert!(length(&caller(alice())) > 90_000);
+    assert!(length(&nobody) < 2_000);
+}
+
+#[test]
+fn an_intent_becomes_an_event_without_its_outcome() {
+    let intent = intent(&caller(alice()), write(), &json!({"Target": "x"}));
+    let event = AuditEvent::interrupted(&intent.to_json()).expect("an intent");
+    assert_eq!(event.id(), intent.event_id());
+    assert_eq!(event.error_code(), Some("Interrupted"));
+    assert_eq!(parsed(&event)["requestParameters"], json!({"target": "x"}));
+    assert!(AuditEvent::interrupted("{}").is_err());
+}
+
+#[test]
+fn finds_resources_by_what_people_call_them() {
+    let account = account();
+    let region = Region::parse("us-east-1").expect("valid");
+    let policy = "arn:aws:iam::123456789012:policy/ops/Dev";
+    for (resource, kind, name) in [
+        (
+            Resource::node(&region, &account, "i-12345678"),
+            Some("AWS::EC2::Instance"),
+            "i-12345678",
+        ),
+        (
+            Resource::document(&region, &account, "SSM-sudo"),
+            Some("AWS::SSM::Document"),
+            "SSM-sudo",
+        ),
+        (
+            Resource::session(&region, &account, "alice-1"),
+            Some("AWS::SSM::Session"),
+            "alice-1",
+        ),
+        (
+            Resource::role(&account, "Ops").found_at("arn:aws:iam::1:role/a/Ops"),
+            Some("AWS::IAM::Role"),
+            "Ops",
+        ),
+        (Resource::policy(policy), Some("AWS::IAM::Policy"), policy),
+        (
+            Resource::plain("arn:aws:kms:::key/1"),
+            None,
+            "arn:aws:kms:::key/1",
+        ),
+    ] {
+        let event = intent(&caller(alice()), write(), &json!({}))
+            .touching([&resource])
+            .answered(&json!({}), None);
+        let touched = &event.resources()[0];
+        assert_eq!((touched.kind(), touched.name()), (kind, name));
+    }
+}
+
+/// Text as people and attackers write it: line ends, escapes of terminals, quotes.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[a\\n\\r\\x1b\\x07\\[\"\\\\\u{85}\u{9b}\u{2028}\u{202e}]{0,40}",
+    ]
+}
+
+/// Structures with some hidden members, and the secrets in them.
+fn input() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        text().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    leaf.prop_recursive(6, 64, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::hash_map(name(), inner, 0..6)
+                .prop_map(|members| { Value::Object(members.into_iter().collect()) }),
+        ]
+    })
+    .prop_map(|value| json!({ "Input": value }))
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => text(),
+        2 => prop::sample::select(vec!["Name", "name", "Parameters", "Tags", "Credentials"]).prop_map(str::to_owned),
+        2 => prop::sample::select(HIDDEN).prop_map(str::to_owned),
+    ]
+}
+
+const HIDDEN: &[&str] = &[
+    "Secret",
+    "secret",
+    "TokenValue",
+    "tokenValue",
+    "SECRETACCESSKEY",
+    "Password",
+];
+
+/// Marks every text below a hidden member, and no other.
+fn mark_secrets(value: &mut Value, hidden: bool) {
+    match value {
+        Value::String(text) if hidden => *text = format!("<<s3cret {text}>>"),
+        Value::Array(elements) => elements.iter_mut().for_each(|it| mark_secrets(it, hidden)),
+        Value::Object(members) => members
+            .iter_mut()
+            .for_each(|(name, it)| mark_secrets(it, hidden || HIDDEN.contains(&name.as_str()))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn shows_no_secret_wherever_it_is(mut input in input(), mut output in input()) {
+        mark_secrets(&mut input, false);
+        mark_secrets(&mut output, false);
+        let intent = intent(&caller(alice()), write(), &input);
+        prop_assert!(!intent.to_json().contains("<<s3cret"));
+        let event = intent.answered(&output, None).to_json();
+        prop_assert!(!event.contains("<<s3cret"), "{}", event);
+    }
+
+    #[test]
+    fn one_event_is_one_line_and_reads_back_equal(
+        input in input(), name in text(), agent in text(), message in text(), resource in text(),
+    ) {
+        let principal = Principal::User { account: account(), user: EntityName::new(name, "AIDAX") };
+        let caller = Caller { user_agent: agent, ..caller(principal) };
+        let event = intent(&caller, write(), &input)
+            .touching([&Resource::session(&caller.region, &caller.account, &resource)])
+            .failed("InvalidTarget", &message, None);
+        let line = event.to_json();
+        prop_assert!(!line.contains(char::is_control), "{:?}", line);
+        prop_assert!(line.contains("eventVersion"));
+        let read = AuditEvent::from_json(&line).expect("an event");
+        prop_assert_eq!(read.to_json(), line);
+        prop_assert_eq!(read, event);
+    }
+}
