@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod session_id;
+mod unique_id;
 
 pub use session_id::SessionId;
+pub use unique_id::UniqueId;
 
 use crate::random::{Random, RandomArray as _};
 
@@ -198,17 +200,19 @@ impl AccessKeyId {
     }
 
     fn draw(prefix: &str, random: &dyn Random) -> Self {
-        // 32 letters, so that five bits of each random byte pick one without bias.
-        const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        let mut text = String::with_capacity(20);
-        text.push_str(prefix);
-        text.extend(
-            random
-                .array::<16>()
-                .map(|byte| char::from(ALPHABET[usize::from(byte & 31)])),
-        );
-        Self(text.into())
+        Self(base32::<16>(prefix, random).into())
     }
+}
+
+/// Draws `N` characters of base 32 behind a prefix.
+fn base32<const N: usize>(prefix: &str, random: &dyn Random) -> String {
+    // 32 letters, so that five bits of each random byte pick one without bias.
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let letters = random.array::<N>();
+    let letters = letters
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte & 31)]));
+    prefix.chars().chain(letters).collect()
 }
 
 fn is_lower_hex(byte: u8) -> bool {

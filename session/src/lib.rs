@@ -12,6 +12,7 @@ pub mod caller;
 pub mod clock;
 pub mod document;
 pub mod grounds;
+pub mod iam;
 pub mod ids;
 pub mod need;
 pub mod node;
@@ -32,7 +33,9 @@ pub use caller::{Caller, SessionGrant, SessionPolicies, SignedWith};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use document::{SessionDocument, SessionStart};
 pub use grounds::Grounds;
-pub use ids::{AccessKeyId, AccountId, ActivationId, NodeId, OrganizationId, ParseError, Region, SessionId};
+pub use ids::{
+    AccessKeyId, AccountId, ActivationId, NodeId, OrganizationId, ParseError, Region, SessionId, UniqueId,
+};
 pub use need::{Need, Needs};
 pub use node::{AgentReport, ManagedNode, PingStatus};
 pub use operation::{Audit, Call, Effect, Operation, Refusal};

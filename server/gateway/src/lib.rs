@@ -11,10 +11,10 @@
 //! Whatever is wrong with a request is answered in the caller's dialect with a code that its program knows; whatever is
 //! wrong with a websocket is answered by closing it. Neither is noticed by anyone else.
 
-mod administrator;
 pub mod ca;
 mod channels;
 mod connection;
+mod first_start;
 mod housekeeping;
 mod http;
 mod limits;
@@ -24,5 +24,6 @@ mod server;
 mod tests;
 mod tls;
 
+pub use first_start::{AdministratorKey, NODE_ROLE};
 pub use limits::Limits;
 pub use server::{OpenError, Server, ServerConfig};

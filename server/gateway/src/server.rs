@@ -11,13 +11,19 @@ use drawbridge_relay::journal::{
     DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
 };
 use drawbridge_relay::{RecoveryError, SessionRelay};
+use drawbridge_access::{Access, Revocation, watch_live_sessions};
+use drawbridge_service_cloudtrail::CloudTrail;
+use drawbridge_service_ec2::Ec2;
 use drawbridge_service_ec2messages::Ec2Messages;
+use drawbridge_service_iam::Iam;
+use drawbridge_service_operator::Operator;
+use drawbridge_service_organizations::Organizations;
 use drawbridge_service_ssm::{Settings, Ssm};
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
 use drawbridge_session::{AccountId, Clock, Random, Region, SystemClock, SystemRandom};
 use drawbridge_store::{
-    AccessKey, DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError,
+    DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -26,9 +32,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::administrator::administrator;
 use crate::ca::{AuthorityError, CERTIFICATE_FILE, CertificateAuthority, LeafCertificates, PrivateNames};
 use crate::connection;
+use crate::first_start::{AdministratorKey, first_start};
 use crate::http::{Gateway, Services};
 use crate::limits::Limits;
 use crate::listener::{Listen, accept_until_stopped};
@@ -60,6 +66,10 @@ pub struct ServerConfig {
     pub certificate_hosts: Vec<String>,
     /// Whether it also answers for AWS's names of `region`.
     pub private_names: bool,
+    /// Whether the administrator gets a new access key in the place of one that was deleted.
+    pub renew_administrator_key: bool,
+    /// Whether live sessions end that a change of policies, tags or keys no longer allows.
+    pub end_disallowed_sessions: bool,
 }
 
 /// Why a server cannot be opened.
@@ -102,7 +112,8 @@ pub struct Server {
     store: Sqlite,
     journal: JournalWriter,
     housekeeping: JoinHandle<()>,
-    administrator: AccessKey,
+    administrator: Option<AdministratorKey>,
+    revocation: Option<JoinHandle<()>>,
     /// Held to the end: the lock on the folder is the right to write to it.
     folder: DataFolder,
 }
@@ -131,7 +142,15 @@ impl Server {
         let root = Arc::new(RootKey::load_or_create(folder.path(), random.as_ref())?);
         let sqlite = Sqlite::open(&folder.path().join(STORE_FILE), Arc::clone(&root)).await?;
         let store: Arc<dyn Store> = Arc::new(sqlite.clone());
-        let administrator = administrator(store.as_ref(), &config.account, &clock, random.as_ref()).await?;
+        let administrator = first_start(
+            store.as_ref(),
+            &root,
+            &config.account,
+            clock.as_ref(),
+            random.as_ref(),
+            config.renew_administrator_key,
+        )
+        .await?;
 
         let (journal, writer) = open_journal(folder.path(), &root, &clock, &random)?;
         let relay = SessionRelay::open(
@@ -164,16 +183,35 @@ impl Server {
             settings,
         );
         let ssmmessages = SsmMessages::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
+        let access = Access::new(Arc::clone(&store));
+        let revocation = config.end_disallowed_sessions.then(|| {
+            let revocation = Revocation::new(access.clone(), Arc::new(relay.clone()));
+            tokio::spawn(watch_live_sessions(revocation))
+        });
+        let parts = || {
+            (
+                Arc::clone(&store),
+                Arc::clone(&root),
+                Arc::clone(&clock),
+                Arc::clone(&random),
+            )
+        };
         let services = Services {
+            cloudtrail: Arc::new(with(parts(), CloudTrail::new)),
+            ec2: Arc::new(with(parts(), Ec2::new)),
+            ec2messages: Arc::new(Ec2Messages::default()),
+            iam: Arc::new(with(parts(), Iam::new)),
+            operator: Arc::new(with(parts(), Operator::new)),
+            organizations: Arc::new(with(parts(), Organizations::new)),
             ssm: Arc::new(ssm),
             ssmmessages: Arc::new(ssmmessages),
-            ec2messages: Arc::new(Ec2Messages::default()),
-            sts: Arc::new(Sts),
+            sts: Arc::new(with(parts(), Sts::new)),
             relay,
         };
         let limits = Limits::default();
         let gateway = Arc::new(Gateway {
             services,
+            access,
             store,
             root,
             clock,
@@ -194,6 +232,7 @@ impl Server {
             store: sqlite,
             journal: writer,
             housekeeping,
+            revocation,
             administrator,
             folder,
         })
@@ -204,9 +243,9 @@ impl Server {
         self.address
     }
 
-    /// The administrator's access key.
-    pub fn administrator(&self) -> &AccessKey {
-        &self.administrator
+    /// The administrator's access key, unless somebody deleted it.
+    pub fn administrator(&self) -> Option<&AdministratorKey> {
+        self.administrator.as_ref()
     }
 
     /// The certificate of its authority, PEM.
@@ -228,6 +267,7 @@ impl Server {
             store,
             journal,
             housekeeping,
+            revocation,
             folder,
             ..
         } = self;
@@ -240,11 +280,24 @@ impl Server {
         tokio::join!(serving, until_told);
         gateway.services.relay.stop().await;
         housekeeping.abort();
+        if let Some(revocation) = revocation {
+            revocation.abort();
+        }
         journal.close().await;
         store.close().await;
         drop(folder);
         Ok(())
     }
+}
+
+/// What every service of AWS's is made of.
+type Parts = (Arc<dyn Store>, Arc<RootKey>, Arc<dyn Clock>, Arc<dyn Random>);
+
+fn with<S>(
+    (store, root, clock, random): Parts,
+    new: impl FnOnce(Arc<dyn Store>, Arc<RootKey>, Arc<dyn Clock>, Arc<dyn Random>) -> S,
+) -> S {
+    new(store, root, clock, random)
 }
 
 /// Serves connections until the gateway stops, and what is under way for a little longer.

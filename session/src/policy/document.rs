@@ -87,6 +87,14 @@ impl Policy {
     pub fn kind(&self) -> PolicyKind {
         self.kind
     }
+
+    /// Returns the users, roles and sessions that its principals name by ARN or unique id.
+    pub fn named_principals(&self) -> impl Iterator<Item = &str> {
+        self.statements
+            .iter()
+            .filter_map(|statement| statement.principal.as_ref())
+            .flat_map(Grantees::named)
+    }
 }
 
 impl Statement {

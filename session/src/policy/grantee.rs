@@ -59,6 +59,18 @@ impl Grantees {
         Ok(Self { entries, negated })
     }
 
+    /// Returns the users, roles and sessions that are named one by one.
+    pub(super) fn named(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Grantee::Arn(name) | Grantee::Id(name) => Some(name.as_str()),
+            Grantee::Anyone
+            | Grantee::Account(_)
+            | Grantee::Service(_)
+            | Grantee::Federated(_)
+            | Grantee::Canonical => None,
+        })
+    }
+
     /// Returns how closely the element names who asks, `None` where it does not.
     pub(super) fn names(&self, identity: &Identity) -> Option<Closeness> {
         let closest = self

@@ -1,0 +1,138 @@
+//! Policies of users, groups and roles, and the attachment of managed ones.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::arn::PolicyArn;
+use super::change::EntityKind;
+use super::directory::Directory;
+use super::documents::Document;
+use super::error::IamError;
+use super::groups::Group;
+use super::quotas;
+use super::users::User;
+
+/// What one user, group or role has been given.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HeldPolicies {
+    /// The attached managed policies, at most ten, in the order of their attachment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<PolicyArn>,
+    /// The inline policies by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inline: BTreeMap<String, Document>,
+}
+
+/// Names an entity that can hold policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder<'a> {
+    /// A user by name.
+    User(&'a str),
+    /// A group by name.
+    Group(&'a str),
+    /// A role by name.
+    Role(&'a str),
+}
+
+impl Directory {
+    /// Attaches a policy of the account or of AWS; one that is attached already stays.
+    pub fn attach_policy(&mut self, holder: Holder<'_>, arn: &str) -> Result<(), IamError> {
+        self.held_policies(holder)?;
+        let arn = self.attachable(arn)?;
+        self.edit_policies(holder, |held| {
+            if held.attached.contains(&arn) {
+                return Ok(());
+            }
+            if held.attached.len() >= quotas::ATTACHED_POLICIES {
+                return Err(IamError::quota(
+                    holder.attachment_quota(),
+                    quotas::ATTACHED_POLICIES,
+                ));
+            }
+            held.attached.push(arn);
+            Ok(())
+        })
+    }
+
+    /// Detaches a policy.
+    pub fn detach_policy(&mut self, holder: Holder<'_>, arn: &str) -> Result<(), IamError> {
+        let parsed = PolicyArn::parse(arn)?;
+        self.edit_policies(holder, |held| {
+            let Some(at) = held.attached.iter().position(|attached| *attached == parsed) else {
+                return Err(IamError::absent(EntityKind::Policy, arn));
+            };
+            held.attached.remove(at);
+            Ok(())
+        })
+    }
+
+    /// Returns what a user, group or role has been given.
+    pub fn held_policies(&self, holder: Holder<'_>) -> Result<&HeldPolicies, IamError> {
+        match holder {
+            Holder::User(name) => self.user(name).map(|user| &user.policies),
+            Holder::Group(name) => self.group(name).map(|group| &group.policies),
+            Holder::Role(name) => self.role(name).map(|role| &role.policies),
+        }
+    }
+
+    pub(super) fn edit_policies(
+        &mut self,
+        holder: Holder<'_>,
+        change: impl FnOnce(&mut HeldPolicies) -> Result<(), IamError>,
+    ) -> Result<(), IamError> {
+        match holder {
+            Holder::User(name) => self.edit::<User, _>(name, |user| change(&mut user.policies)),
+            Holder::Group(name) => self.edit::<Group, _>(name, |group| change(&mut group.policies)),
+            Holder::Role(name) => self.edit_role(name, |role| change(&mut role.policies)),
+        }
+    }
+}
+
+impl HeldPolicies {
+    /// Says whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.attached.is_empty() && self.inline.is_empty()
+    }
+
+    /// Refuses to let the holder be deleted while it holds anything.
+    pub(super) fn check_none(&self) -> Result<(), IamError> {
+        if !self.attached.is_empty() {
+            return Err(IamError::conflict(
+                "Cannot delete entity, must detach all policies first.",
+            ));
+        }
+        if !self.inline.is_empty() {
+            return Err(IamError::conflict(
+                "Cannot delete entity, must delete policies first.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Holder<'a> {
+    /// Returns the name of the holder.
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::User(name) | Self::Group(name) | Self::Role(name) => name,
+        }
+    }
+
+    /// Returns the word for the kind of holder, as messages and the names of inline policies have it.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Group(_) => "group",
+            Self::Role(_) => "role",
+        }
+    }
+
+    fn attachment_quota(self) -> &'static str {
+        match self {
+            Self::User(_) => "PoliciesPerUser",
+            Self::Group(_) => "PoliciesPerGroup",
+            Self::Role(_) => "PoliciesPerRole",
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Instance profiles, through which a node gets its role.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::change::{Entity, EntityKind};
+use super::directory::{Directory, Record};
+use super::error::IamError;
+use super::listing::Listing;
+use super::names::Path;
+use super::quotas;
+use super::roles::Role;
+use super::table::Table;
+use super::tags::{Tagged, Tags};
+use crate::ids::{AccountId, UniqueId};
+use crate::random::Random;
+use crate::tag::Tag;
+
+/// A name under which a role is given to nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceProfile {
+    /// 1 to 128 characters, as written.
+    pub name: String,
+    /// The path.
+    pub path: Path,
+    /// `AIPA…`.
+    pub id: UniqueId,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// The role, by unique id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<UniqueId>,
+    /// The tags.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+}
+
+/// What a request says of an instance profile to be created.
+#[derive(Debug, Clone, Default)]
+pub struct NewInstanceProfile<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The path, `/` if left out.
+    pub path: Option<&'a str>,
+    /// The tags.
+    pub tags: Vec<Tag>,
+}
+
+impl InstanceProfile {
+    /// Returns the ARN.
+    pub fn arn(&self, account: &AccountId) -> String {
+        format!(
+            "arn:aws:iam::{account}:instance-profile{}{}",
+            self.path, self.name
+        )
+    }
+}
+
+impl Record for InstanceProfile {
+    const KIND: EntityKind = EntityKind::InstanceProfile;
+    const NAME: (&'static str, usize) = ("instanceProfileName", 128);
+    const QUOTA: (&'static str, usize) = ("InstanceProfilesPerAccount", quotas::INSTANCE_PROFILES);
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn path(&self) -> &str {
+        self.path.as_str()
+    }
+
+    fn id(&self) -> &UniqueId {
+        &self.id
+    }
+
+    fn into_entity(shared: Arc<Self>) -> Entity {
+        Entity::InstanceProfile(shared)
+    }
+
+    fn table(directory: &Directory) -> &Table<Self> {
+        &directory.profiles
+    }
+
+    fn table_mut(directory: &mut Directory) -> &mut Table<Self> {
+        &mut directory.profiles
+    }
+}
+
+impl Directory {
+    /// Creates an instance profile without a role.
+    pub fn create_instance_profile(
+        &mut self,
+        new: NewInstanceProfile<'_>,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<Arc<InstanceProfile>, IamError> {
+        let path = Path::parse_or_root(new.path)?;
+        let tags = Tags::of(Tagged::InstanceProfile(new.name), new.tags)?;
+        self.check_new::<InstanceProfile>(new.name)?;
+        Ok(self.add(InstanceProfile {
+            name: new.name.to_owned(),
+            path,
+            id: UniqueId::instance_profile(random),
+            created_at: now,
+            role: None,
+            tags,
+        }))
+    }
+
+    /// Gives an instance profile its role; it can have one only, even if it is the same again.
+    pub fn add_role_to_instance_profile(&mut self, profile: &str, role: &str) -> Result<(), IamError> {
+        self.instance_profile(profile)?;
+        let id = self.role(role)?.id.clone();
+        self.edit::<InstanceProfile, _>(profile, |profile| {
+            if profile.role.is_some() {
+                return Err(IamError::quota(
+                    "InstanceSessionsPerInstanceProfile",
+                    quotas::ROLES_PER_INSTANCE_PROFILE,
+                ));
+            }
+            profile.role = Some(id);
+            Ok(())
+        })
+    }
+
+    /// Takes its role from an instance profile.
+    pub fn remove_role_from_instance_profile(&mut self, profile: &str, role: &str) -> Result<(), IamError> {
+        self.instance_profile(profile)?;
+        let id = self.role(role)?.id.clone();
+        self.edit::<InstanceProfile, _>(profile, |profile| {
+            if profile.role.as_ref() != Some(&id) {
+                return Err(IamError::absent(EntityKind::Role, role));
+            }
+            profile.role = None;
+            Ok(())
+        })
+    }
+
+    /// Deletes an instance profile without a role.
+    pub fn delete_instance_profile(&mut self, name: &str) -> Result<(), IamError> {
+        if self.instance_profile(name)?.role.is_some() {
+            return Err(IamError::conflict(
+                "Cannot delete entity, must remove roles from instance profile first.",
+            ));
+        }
+        self.remove::<InstanceProfile>(name);
+        Ok(())
+    }
+
+    /// Finds an instance profile by name.
+    pub fn instance_profile(&self, name: &str) -> Result<&Arc<InstanceProfile>, IamError> {
+        self.find(name)
+    }
+
+    /// Finds an instance profile by unique id.
+    pub fn instance_profile_by_id(&self, id: &str) -> Option<&Arc<InstanceProfile>> {
+        self.find_by_id(id)
+    }
+
+    /// Returns instance profiles in the order of their names.
+    pub fn instance_profiles(&self, listing: Listing<'_>) -> impl Iterator<Item = &Arc<InstanceProfile>> {
+        self.list(listing)
+    }
+
+    /// Returns the role of an instance profile.
+    pub fn role_in(&self, profile: &InstanceProfile) -> Option<&Arc<Role>> {
+        self.role_by_id(profile.role.as_ref()?.as_str())
+    }
+
+    /// Returns the instance profiles that have a role, in the order of their names.
+    pub fn profiles_of(&self, role: &str) -> Result<impl Iterator<Item = &Arc<InstanceProfile>>, IamError> {
+        let id = &self.role(role)?.id;
+        Ok(self
+            .profiles
+            .iter()
+            .filter(move |profile| profile.role.as_ref() == Some(id)))
+    }
+}
