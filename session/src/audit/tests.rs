@@ -10,7 +10,8 @@ use super::*;
 use crate::caller::SessionGrant;
 use crate::policy::{Resource, StatementName};
 use crate::{
-    AccessKeyId,     AccountId, Audit, Caller, EntityName, NodeId, Operation, Principal, Region, SeededRandom, SignedWith,
+    AccessKeyId, AccountId, Audit, Caller, EntityName, NodeId, Operation, Principal, Region, SeededRandom,
+    SignedWith,
 };
 
 type Start = Operation<(), ()>;

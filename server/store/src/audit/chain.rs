@@ -55,7 +55,9 @@ mod tests {
         let of = |writer, events: &[&str]| {
             events
                 .iter()
-                .fold(Head::origin(Uuid::from_u128(writer)), |head, event| head.then(event))
+                .fold(Head::origin(Uuid::from_u128(writer)), |head, event| {
+                    head.then(event)
+                })
         };
         let chain = of(1, &["a", "b", "c"]);
         assert_eq!(chain.index, 3);

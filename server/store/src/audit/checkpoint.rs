@@ -106,7 +106,12 @@ impl Signer {
     }
 
     pub(crate) fn signed(&self, checkpoint: &Checkpoint) -> bool {
-        let message = message(checkpoint.writer, checkpoint.mark, &checkpoint.head, checkpoint.at);
+        let message = message(
+            checkpoint.writer,
+            checkpoint.mark,
+            &checkpoint.head,
+            checkpoint.at,
+        );
         checkpoint.writer == self.writer
             && UnparsedPublicKey::new(&ED25519, self.keys.public_key().as_ref())
                 .verify(message.as_bytes(), &checkpoint.signature)
@@ -174,10 +179,22 @@ mod tests {
         assert!(!signer(2, 1).signed(&checkpoint), "another key");
         assert!(!signer(1, 2).signed(&checkpoint), "another writer");
         let changed = [
-            Checkpoint { mark: Mark::Anchor, ..checkpoint.clone() },
-            Checkpoint { head: head.then("b"), ..checkpoint.clone() },
-            Checkpoint { at: Timestamp::MAX, ..checkpoint.clone() },
-            Checkpoint { signature: Vec::new(), ..checkpoint.clone() },
+            Checkpoint {
+                mark: Mark::Anchor,
+                ..checkpoint.clone()
+            },
+            Checkpoint {
+                head: head.then("b"),
+                ..checkpoint.clone()
+            },
+            Checkpoint {
+                at: Timestamp::MAX,
+                ..checkpoint.clone()
+            },
+            Checkpoint {
+                signature: Vec::new(),
+                ..checkpoint.clone()
+            },
         ];
         for changed in changed {
             assert!(!signer_.signed(&changed), "{changed}");
@@ -191,7 +208,13 @@ mod tests {
         let line = checkpoint.to_string();
         assert!(line.starts_with("drawbridge-audit-1:00000000-"), "{line}");
         assert_eq!(line.parse(), Ok(checkpoint));
-        for wrong in ["", "x", &line[1..], &line[..line.len() - 1], &line.replace(":head:", ":tail:")] {
+        for wrong in [
+            "",
+            "x",
+            &line[1..],
+            &line[..line.len() - 1],
+            &line.replace(":head:", ":tail:"),
+        ] {
             assert_eq!(wrong.parse::<Checkpoint>(), Err(CheckpointError), "{wrong}");
         }
     }
