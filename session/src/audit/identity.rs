@@ -80,7 +80,7 @@ impl UserIdentity {
             principal_id: Some(principal.user_id()),
             arn: Some(principal.arn()),
             account_id: principal.account().to_string(),
-            access_key_id: caller.access_key_id.clone(),
+            access_key_id: caller.access_key_id.as_ref().map(ToString::to_string),
             user_name: None,
             session_context: grant.map(|grant| SessionContext::of(None, Some(grant))),
         };

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
+use crate::ids::AccessKeyId;
 use crate::caller::SessionGrant;
 use crate::policy::{Resource, StatementName};
 use crate::{
@@ -47,7 +48,7 @@ fn caller(principal: Principal) -> Caller {
     Caller {
         principal,
         signed_with: SignedWith::AccessKey,
-        access_key_id: Some("AKIAEXAMPLE".into()),
+        access_key_id: AccessKeyId::parse("AKIAEXAMPLE0000000").ok(),
         grant: None,
         account: account(),
         region: Region::parse("us-east-1").expect("valid"),
@@ -55,6 +56,7 @@ fn caller(principal: Principal) -> Caller {
         user_agent: "aws-cli/2.0.0".into(),
         request_id: Uuid::nil(),
         host: "bridge.example".into(),
+        received_at: at(),
     }
 }
 
@@ -87,7 +89,7 @@ fn granted(principal: Principal) -> Caller {
         external_id: None,
     };
     Caller {
-        access_key_id: Some("ASIAEXAMPLE".into()),
+        access_key_id: AccessKeyId::parse("ASIAEXAMPLE0000000").ok(),
         grant: Some(Arc::new(grant)),
         ..caller(principal)
     }
@@ -114,7 +116,7 @@ fn writes_a_session_start_as_cloudtrail_does() {
             "principalId": "AIDAALICE",
             "arn": "arn:aws:iam::123456789012:user/ops/alice",
             "accountId": "123456789012",
-            "accessKeyId": "AKIAEXAMPLE",
+            "accessKeyId": "AKIAEXAMPLE0000000",
             "userName": "alice",
         },
         "eventTime": "2026-01-02T03:04:05Z",
@@ -194,7 +196,7 @@ fn our_own_operations_are_from_ourselves() {
 fn names_the_root() {
     let expected = json!({
         "type": "Root", "principalId": "123456789012", "arn": "arn:aws:iam::123456789012:root",
-        "accountId": "123456789012", "accessKeyId": "AKIAEXAMPLE",
+        "accountId": "123456789012", "accessKeyId": "AKIAEXAMPLE0000000",
     });
     let root = caller(Principal::Root { account: account() });
     assert_eq!(identity(&root), (expected, Some("root".into())));
@@ -204,7 +206,7 @@ fn names_the_root() {
 fn names_a_user_with_temporary_credentials() {
     let expected = json!({
         "type": "IAMUser", "principalId": "AIDAALICE", "arn": "arn:aws:iam::123456789012:user/ops/alice",
-        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLE", "userName": "alice",
+        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLE0000000", "userName": "alice",
         "sessionContext": {
             "attributes": {"creationDate": "2026-01-02T03:04:05Z", "mfaAuthenticated": "false"},
             "sourceIdentity": "alice@example",
@@ -223,7 +225,7 @@ fn names_a_role_with_its_issuer_and_session() {
     let expected = json!({
         "type": "AssumedRole", "principalId": "AROAOPS:bob@x",
         "arn": "arn:aws:sts::123456789012:assumed-role/Ops/bob@x",
-        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLE",
+        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLE0000000",
         "sessionContext": {
             "sessionIssuer": {
                 "type": "Role", "principalId": "AROAOPS", "arn": "arn:aws:iam::123456789012:role/team/Ops",
