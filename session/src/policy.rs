@@ -96,7 +96,7 @@ pub fn decide(principal: &Principal, questions: Vec<Question<'_>>) -> Decision {
         policies,
     } in questions
     {
-        builtin::add_nodes(&mut context, principal, need.resource());
+        add_nodes(&mut context, principal, need.resource());
         let arn = need.resource().arn();
         let request = Request::new(&identity, need.action(), arn, &context);
         let verdict = evaluate(&request, &policies);

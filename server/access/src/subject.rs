@@ -94,7 +94,7 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
     let Some(directory) = directory else { return };
     let (arn, tags) = match resource.subject() {
         Subject::User(name) => match directory.user(name) {
-            Ok(user) => (user.arn(directory.account()), user.tags.to_vec()),
+            Ok(user) => (user.arn(directory.account()), user.tags.as_slice().to_vec()),
             Err(_) => return,
         },
         Subject::Group(name) => match directory.group(name) {
@@ -108,7 +108,7 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
                     let trust = NamedPolicy::shared(format!("trust of {arn}"), Arc::clone(role.trust.policy()));
                     found.resource_policy = Some(ResourcePolicy::required(trust));
                 }
-                (arn, role.tags.to_vec())
+                (arn, role.tags.as_slice().to_vec())
             }
             Err(_) => return,
         },
@@ -117,7 +117,7 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
             Err(_) => return,
         },
         Subject::InstanceProfile(name) => match directory.instance_profile(name) {
-            Ok(profile) => (profile.arn(directory.account()), profile.tags.to_vec()),
+            Ok(profile) => (profile.arn(directory.account()), profile.tags.as_slice().to_vec()),
             Err(_) => return,
         },
         Subject::Nothing

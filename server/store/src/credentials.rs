@@ -162,11 +162,11 @@ pub fn seal_secret(root: &RootKey, id: &AccessKeyId, secret: &Secret, random: &d
 
 /// Opens what [`seal_secret`] made; an error means that the directory and the root key do not belong together.
 pub fn open_secret(root: &RootKey, id: &AccessKeyId, sealed: &SealedSecret) -> Result<Secret, StoreError> {
-    let failed = || StoreError::doing("open the secret of an access key");
+    const DOING: &str = "open the secret of an access key";
     let plain = root
         .open(SECRET_PURPOSE, id.as_str().as_bytes(), sealed.as_bytes())
-        .map_err(failed())?;
-    let text = std::str::from_utf8(&plain).map_err(failed())?;
+        .map_err(StoreError::doing(DOING))?;
+    let text = std::str::from_utf8(&plain).map_err(StoreError::doing(DOING))?;
     Ok(Secret::new(text))
 }
 

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
+use crate::ids::AccessKeyId;
 use crate::caller::SessionGrant;
 use crate::policy::{Resource, StatementName};
 use crate::{
-    AccessKeyId, AccountId, Audit, Caller, EntityName, NodeId, Operation, Principal, Region, SeededRandom,
-    SignedWith,
+    AccountId, Audit, Caller, EntityName, NodeId, Operation, Principal, Region, SeededRandom, SignedWith,
 };
 
 type Start = Operation<(), ()>;
@@ -37,10 +37,6 @@ fn account() -> AccountId {
     AccountId::parse("123456789012").expect("valid")
 }
 
-fn key(kind: &str) -> AccessKeyId {
-    AccessKeyId::parse(&format!("{kind}EXAMPLEEXAMPLE")).expect("valid")
-}
-
 fn alice() -> Principal {
     Principal::User {
         account: account(),
@@ -52,7 +48,7 @@ fn caller(principal: Principal) -> Caller {
     Caller {
         principal,
         signed_with: SignedWith::AccessKey,
-        access_key_id: Some(key("AKIA")),
+        access_key_id: AccessKeyId::parse("AKIAEXAMPLE0000000").ok(),
         grant: None,
         account: account(),
         region: Region::parse("us-east-1").expect("valid"),
@@ -93,7 +89,7 @@ fn granted(principal: Principal) -> Caller {
         external_id: None,
     };
     Caller {
-        access_key_id: Some(key("ASIA")),
+        access_key_id: AccessKeyId::parse("ASIAEXAMPLE0000000").ok(),
         grant: Some(Arc::new(grant)),
         ..caller(principal)
     }
@@ -120,7 +116,7 @@ fn writes_a_session_start_as_cloudtrail_does() {
             "principalId": "AIDAALICE",
             "arn": "arn:aws:iam::123456789012:user/ops/alice",
             "accountId": "123456789012",
-            "accessKeyId": "AKIAEXAMPLEEXAMPLE",
+            "accessKeyId": "AKIAEXAMPLE0000000",
             "userName": "alice",
         },
         "eventTime": "2026-01-02T03:04:05Z",
@@ -200,7 +196,7 @@ fn our_own_operations_are_from_ourselves() {
 fn names_the_root() {
     let expected = json!({
         "type": "Root", "principalId": "123456789012", "arn": "arn:aws:iam::123456789012:root",
-        "accountId": "123456789012", "accessKeyId": "AKIAEXAMPLEEXAMPLE",
+        "accountId": "123456789012", "accessKeyId": "AKIAEXAMPLE0000000",
     });
     let root = caller(Principal::Root { account: account() });
     assert_eq!(identity(&root), (expected, Some("root".into())));
@@ -210,7 +206,7 @@ fn names_the_root() {
 fn names_a_user_with_temporary_credentials() {
     let expected = json!({
         "type": "IAMUser", "principalId": "AIDAALICE", "arn": "arn:aws:iam::123456789012:user/ops/alice",
-        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLEEXAMPLE", "userName": "alice",
+        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLE0000000", "userName": "alice",
         "sessionContext": {
             "attributes": {"creationDate": "2026-01-02T03:04:05Z", "mfaAuthenticated": "false"},
             "sourceIdentity": "alice@example",
@@ -229,7 +225,7 @@ fn names_a_role_with_its_issuer_and_session() {
     let expected = json!({
         "type": "AssumedRole", "principalId": "AROAOPS:bob@x",
         "arn": "arn:aws:sts::123456789012:assumed-role/Ops/bob@x",
-        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLEEXAMPLE",
+        "accountId": "123456789012", "accessKeyId": "ASIAEXAMPLE0000000",
         "sessionContext": {
             "sessionIssuer": {
                 "type": "Role", "principalId": "AROAOPS", "arn": "arn:aws:iam::123456789012:role/team/Ops",

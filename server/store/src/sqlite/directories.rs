@@ -80,8 +80,9 @@ impl Sqlite {
                 .iter()
                 .map(|body| serde_json::from_str(body))
                 .collect::<Result<_, _>>()
-                .map_err(failed())?;
-            let directory = Directory::restore(account.id.clone(), entities).map_err(failed())?;
+                .map_err(StoreError::doing("read the identities of an account"))?;
+            let directory = Directory::restore(&account.id, entities)
+                .map_err(StoreError::doing("put the identities of an account together"))?;
             self.snapshots.hold(account, directory);
         }
         Ok(())

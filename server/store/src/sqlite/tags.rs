@@ -51,7 +51,9 @@ impl Tags for Sqlite {
         if usize::try_from(count).is_ok_and(|count| count > MAX_TAGS) {
             return Err(TagError::TooMany);
         }
-        Ok(transaction.commit().await.map_err(failed())?)
+        transaction.commit().await.map_err(failed())?;
+        self.snapshots.access_changed();
+        Ok(())
     }
 
     async fn remove_tags(&self, of: TagsOf<'_>, keys: &[String]) -> Result<(), StoreError> {
@@ -71,7 +73,9 @@ impl Tags for Sqlite {
             .await
             .map_err(failed())?;
         }
-        transaction.commit().await.map_err(failed())
+        transaction.commit().await.map_err(failed())?;
+        self.snapshots.access_changed();
+        Ok(())
     }
 }
 
