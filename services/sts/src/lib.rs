@@ -26,17 +26,4 @@ impl Sts {
     pub fn operation(name: &str) -> Option<&'static Operation> {
         OPERATIONS.iter().find(|operation| operation.name == name)
     }
-
-    /// Decides whether the caller may, and answers an input that its model allows.
-    pub async fn call(
-        self: &Arc<Self>,
-        operation: &Operation,
-        caller: Caller,
-        input: Value,
-    ) -> Result<Value, AwsError> {
-        let call = operation.authorize(caller, input).map_err(|refusal| {
-            AwsError::new("AccessDenied", refusal.to_string()).with_status(StatusCode::FORBIDDEN)
-        })?;
-        (operation.handler)(Arc::clone(self), call).await
-    }
 }
