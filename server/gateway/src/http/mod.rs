@@ -188,9 +188,5 @@ fn host(parts: &Parts) -> &str {
 
 /// The wire family's word for a fault of the server.
 fn internal(family: Family) -> AwsError {
-    match family {
-        Family::Json => AwsError::internal("InternalServerError"),
-        Family::Query => AwsError::internal("InternalFailure"),
-        Family::Rest => AwsError::internal("InternalServerException"),
-    }
+    family.internal()
 }

@@ -14,8 +14,6 @@ use super::authenticate::AuthenticationError;
 use super::{Answer, Gateway, authenticate, body, internal};
 use crate::connection::Peer;
 
-const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-
 pub(crate) async fn answer(gateway: &Gateway, parts: Parts, body: Incoming, peer: &Peer, id: Uuid) -> Answer {
     let answered = match body::read(body, gateway).await {
         Ok(body) => dispatch(gateway, &parts, body, peer, id).await,
@@ -24,8 +22,8 @@ pub(crate) async fn answer(gateway: &Gateway, parts: Parts, body: Incoming, peer
     match answered {
         Ok(document) => Answer::query(StatusCode::OK, document),
         Err(error) => {
-            let document = query::error_response(STS_NAMESPACE, &error, &id.to_string());
-            Answer::query(error.status(), document)
+            let (status, document) = query::error_response(model::sts(), &error, &id.to_string());
+            Answer::query(status, document)
         }
     }
 }
@@ -53,18 +51,11 @@ async fn dispatch(
         Method::GET => Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?,
         _ => Form::parse(&body)?,
     };
-    let name = form.action().unwrap_or_default();
-    let unknown = || {
-        let version = form.version().unwrap_or_default();
-        AwsError::new(
-            "InvalidAction",
-            format!("Could not find operation {name} for version {version}"),
-        )
-    };
-    let model = model::sts().operation(name).ok_or_else(unknown)?;
-    let operation = Sts::operation(name).ok_or_else(unknown)?;
+    let model = query::operation(model::sts(), &form)?;
+    let operation = Sts::operation(model.name())
+        .ok_or_else(|| Family::Query.unknown_operation(model.name(), form.version().unwrap_or_default()))?;
     let input = query::read(model, &form)?;
     let caller = gateway.caller(identity, parts, peer, id);
     let output = gateway.services.sts.call(operation, caller, input).await?;
-    Ok(query::response(model, STS_NAMESPACE, &output, &id.to_string()))
+    Ok(query::response(model, &output, &id.to_string()))
 }
