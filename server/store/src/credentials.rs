@@ -256,9 +256,7 @@ async fn holder(store: &dyn Store, holder: Holder, region: &Region) -> Result<Pr
             let user = EntityName::at(user.path.as_str(), user.name.as_str(), id);
             Some(Principal::User { account, user })
         }),
-        Holder::Root { account } => store
-            .directory(&account)
-            .map(|_| Principal::Root { account }),
+        Holder::Root { account } => store.directory(&account).map(|_| Principal::Root { account }),
         Holder::Role {
             account,
             id,

@@ -31,7 +31,8 @@ pub trait Directories: Send + Sync {
     async fn create_account(&self, account: &Account) -> Result<bool, StoreError>;
 
     /// Begins a change of an account's directory; others wait until it is stored or dropped.
-    async fn edit_directory(&self, account: &AccountId) -> Result<Option<Box<dyn DirectoryEdit>>, StoreError>;
+    async fn edit_directory(&self, account: &AccountId)
+    -> Result<Option<Box<dyn DirectoryEdit>>, StoreError>;
 
     /// Counts the changes that decisions depend on: of directories, of tags, and of settings.
     fn access_changes(&self) -> watch::Receiver<u64>;

@@ -15,11 +15,7 @@ use crate::input;
 
 /// Names the node of an operation on one.
 pub(crate) fn named_node(caller: &Caller, input: &Value) -> Resource {
-    Resource::node(
-        &caller.region,
-        &caller.account,
-        input::text(input, "InstanceId"),
-    )
+    Resource::node(&caller.region, &caller.account, input::text(input, "InstanceId"))
 }
 
 /// Needs the operation's action on the node that a request names.

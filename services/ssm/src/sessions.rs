@@ -46,12 +46,7 @@ impl Stream {
 
 /// Needs the operation's action on the session that a request names.
 fn needs_session(caller: &Caller, input: &Value) -> Needs {
-    Resource::session(
-        &caller.region,
-        &caller.account,
-        input::text(input, "SessionId"),
-    )
-    .into()
+    Resource::session(&caller.region, &caller.account, input::text(input, "SessionId")).into()
 }
 
 /// Grants a token for one end of a session that is live.

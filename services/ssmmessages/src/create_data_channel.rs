@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Call, Audit, Caller, Needs, Operation, Resource, SessionId, SessionState, SignedWith};
+use drawbridge_session::{
+    Audit, Call, Caller, Needs, Operation, Resource, SessionId, SessionState, SignedWith,
+};
 use drawbridge_store::{ChannelEnd, TokenBinding};
 use serde_json::Value;
 

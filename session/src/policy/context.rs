@@ -55,7 +55,9 @@ impl Context {
 
     /// Returns every key, in lower case, with its values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.values.iter().map(|(key, values)| (key.as_str(), values.as_slice()))
+        self.values
+            .iter()
+            .map(|(key, values)| (key.as_str(), values.as_slice()))
     }
 
     /// Returns the values of a key, `None` where the request does not have it.

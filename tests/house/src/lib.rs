@@ -16,8 +16,8 @@ use drawbridge_aws_dialects::model::Service;
 use drawbridge_aws_dialects::{json11, model};
 use drawbridge_session::iam::{Directory, IamError, NewRole, NewUser};
 use drawbridge_session::{
-    Account, AccountId, Caller, Clock as _, FakeRelay, FixedClock, Operation, OrganizationId, Refusal, Region,
-    SeededRandom, iam,
+    Account, AccountId, Caller, Clock as _, FakeRelay, FixedClock, Operation, OrganizationId, Refusal,
+    Region, SeededRandom, iam,
 };
 use drawbridge_store::{Directories as _, RootKey, Sqlite, change_directory};
 use serde_json::Value;
@@ -53,8 +53,8 @@ impl House {
         let clock = Arc::new(FixedClock::default());
         let random = Arc::new(SeededRandom::new(1));
         let root = Arc::new(RootKey::ephemeral(random.as_ref()));
-        let store = Sqlite::open(&folder.path().join("store.db"), Arc::clone(&root));
-        let store = Arc::new(store.await.expect("opens"));
+        let file = folder.path().join("store.db");
+        let store = Arc::new(Sqlite::open(&file, Arc::clone(&root)).await.expect("opens"));
         let house = Self {
             access: Access::new(store.clone()),
             store,
@@ -100,6 +100,7 @@ impl House {
                     trust: r#"{"Statement":{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole"}}"#,
                     ..NewRole::default()
                 },
+                &|_| true,
                 now,
                 random,
             )?;
@@ -112,7 +113,10 @@ impl House {
     }
 
     /// Changes the account's directory by a rule that must succeed.
-    pub async fn change<T: Send>(&self, rule: impl FnOnce(&mut Directory) -> Result<T, IamError> + Send) -> T {
+    pub async fn change<T: Send>(
+        &self,
+        rule: impl FnOnce(&mut Directory) -> Result<T, IamError> + Send,
+    ) -> T {
         self.change_in(&self.account, rule).await
     }
 
@@ -139,7 +143,9 @@ impl House {
         if model.family() == Family::Json {
             json11::validate(modelled, &input)?;
         }
-        let answered = self.decided(service, model.family(), operation, caller, input).await;
+        let answered = self
+            .decided(service, model.family(), operation, caller, input)
+            .await;
         match &answered {
             Ok(output) => answer::check_output(modelled, output),
             Err(error) => answer::check_error(modelled, error),
@@ -156,13 +162,14 @@ impl House {
         caller: Caller,
         input: Value,
     ) -> Result<Value, AwsError> {
-        let call = operation
-            .authorize(caller, input, &self.access)
-            .await
-            .map_err(|refusal| match refusal {
-                Refusal::Denied(denied) => family.access_denied(&denied.to_string()),
-                Refusal::Undecided(error) => panic!("undecided: {error}"),
-            })?;
+        let call =
+            operation
+                .authorize(caller, input, &self.access)
+                .await
+                .map_err(|refusal| match refusal {
+                    Refusal::Denied(denied) => family.access_denied(&denied.to_string()),
+                    Refusal::Undecided(error) => panic!("undecided: {error}"),
+                })?;
         (operation.handler)(Arc::clone(service), call).await
     }
 

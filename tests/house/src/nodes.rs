@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use drawbridge_session::{
-    Activation, ActivationId, Clock as _, ManagedNode, NodeId, RandomArray as _, Tag,
-};
+use drawbridge_session::{Activation, ActivationId, Clock as _, ManagedNode, NodeId, RandomArray as _, Tag};
 use drawbridge_store::{Activations as _, Nodes as _, Registration, TokenHash};
 
 use crate::{House, NODE_ROLE};

@@ -110,7 +110,11 @@ impl<S: Send + Sync> Run<S> {
             ),
             Refusal::Undecided(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(operation = self.operation.name, error, "cannot decide on a request");
+                tracing::error!(
+                    operation = self.operation.name,
+                    error,
+                    "cannot decide on a request"
+                );
                 (self.family.internal(), None)
             }
         })

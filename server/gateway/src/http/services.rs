@@ -100,9 +100,7 @@ impl ServiceName {
     ) -> Result<Value, AwsError> {
         let services = &gateway.services;
         match self {
-            Self::CloudTrail => {
-                run(gateway, &services.cloudtrail, CloudTrail::operation(name), asked).await
-            }
+            Self::CloudTrail => run(gateway, &services.cloudtrail, CloudTrail::operation(name), asked).await,
             // Drawbridge's own operations on sessions live with the sessions.
             Self::Drawbridge => match Ssm::drawbridge_operation(name) {
                 Some(operation) => perform(gateway, &services.ssm, operation, asked).await,
@@ -110,11 +108,23 @@ impl ServiceName {
             },
             Self::Ec2 => run(gateway, &services.ec2, Ec2::operation(name), asked).await,
             Self::Ec2Messages => {
-                run(gateway, &services.ec2messages, Ec2Messages::operation(name), asked).await
+                run(
+                    gateway,
+                    &services.ec2messages,
+                    Ec2Messages::operation(name),
+                    asked,
+                )
+                .await
             }
             Self::Iam => run(gateway, &services.iam, Iam::operation(name), asked).await,
             Self::Organizations => {
-                run(gateway, &services.organizations, Organizations::operation(name), asked).await
+                run(
+                    gateway,
+                    &services.organizations,
+                    Organizations::operation(name),
+                    asked,
+                )
+                .await
             }
             Self::Ssm => run(gateway, &services.ssm, Ssm::operation(name), asked).await,
             Self::Sts => run(gateway, &services.sts, Sts::operation(name), asked).await,

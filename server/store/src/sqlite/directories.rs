@@ -99,7 +99,10 @@ impl Directories for Sqlite {
     fn directory_of_key(&self, key: &AccessKeyId) -> Option<Arc<Directory>> {
         let accounts = self.snapshots.read();
         let holds = |held: &&Held| held.directory.find_access_key(key).is_some();
-        accounts.values().find(holds).map(|held| Arc::clone(&held.directory))
+        accounts
+            .values()
+            .find(holds)
+            .map(|held| Arc::clone(&held.directory))
     }
 
     fn accounts(&self) -> Vec<Account> {
@@ -133,7 +136,10 @@ impl Directories for Sqlite {
         Ok(created == 1)
     }
 
-    async fn edit_directory(&self, account: &AccountId) -> Result<Option<Box<dyn DirectoryEdit>>, StoreError> {
+    async fn edit_directory(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<Box<dyn DirectoryEdit>>, StoreError> {
         let turn = match self.snapshots.read().get(account) {
             Some(held) => Arc::clone(&held.turn),
             None => return Ok(None),
@@ -213,9 +219,7 @@ fn read_account(row: &SqliteRow) -> Result<Account, sqlx::Error> {
         id: parsed(row, "id")?,
         name: row.try_get("name")?,
         email: row.try_get("email")?,
-        organization: organization
-            .map(|_| parsed(row, "organization"))
-            .transpose()?,
+        organization: organization.map(|_| parsed(row, "organization")).transpose()?,
         created_at: moment(row, "created_at")?,
     })
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Activation, ActivationId, Audit, Call, Caller, Random, RandomArray as _, Resource, Secret, SignedWith, Tag};
+use drawbridge_session::{
+    Activation, ActivationId, Audit, Call, Caller, Random, RandomArray as _, Resource, Secret, SignedWith,
+    Tag,
+};
 use drawbridge_store::TokenHash;
 use drawbridge_store::tags::MAX_TAGS;
 use jiff::Timestamp;

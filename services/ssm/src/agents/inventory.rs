@@ -25,12 +25,7 @@ pub(crate) const PUT_COMPLIANCE_ITEMS: Operation = Operation {
 };
 
 fn judged_node(caller: &Caller, input: &Value) -> Needs {
-    Resource::node(
-        &caller.region,
-        &caller.account,
-        input::text(input, "ResourceId"),
-    )
-    .into()
+    Resource::node(&caller.region, &caller.account, input::text(input, "ResourceId")).into()
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::document::DEFAULT_SHELL_DOCUMENT;
 use drawbridge_session::{
-    Audit, Call, Caller, Ending, Grounds, Need, Needs, NodeId, RelayError, Resource, Session, SessionId, SessionStart, SessionState,
-    SignedWith,
+    Audit, Call, Caller, Ending, Grounds, Need, Needs, NodeId, RelayError, Resource, Session, SessionId,
+    SessionStart, SessionState, SignedWith,
 };
 use drawbridge_store::ChannelEnd;
 use serde::Deserialize;
@@ -45,11 +45,7 @@ fn needs(caller: &Caller, input: &Value) -> Needs {
     let target = input::text(input, "Target");
     let mut needs = vec![on(Resource::node(&caller.region, &caller.account, target))];
     if !document.is_empty() {
-        needs.push(on(Resource::document(
-            &caller.region,
-            &caller.account,
-            document,
-        )));
+        needs.push(on(Resource::document(&caller.region, &caller.account, document)));
     }
     needs.into()
 }
