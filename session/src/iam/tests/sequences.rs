@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use crate::tag::Tag;
 
 /// A name in any of two cases, so that sequences collide.
-const NAMES: [&str; 4] = ["a", "b", "A", "c"];
+const NAMES: [&str; 3] = ["a", "A", "b"];
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -62,9 +62,9 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (any::<bool>(), name(), name()).prop_map(|(user, from, to)| Step::Rename(user, from, to)),
         2 => (any::<bool>(), name(), name()).prop_map(|(add, group, user)| Step::Member(add, group, user)),
         2 => (any::<bool>(), name(), name()).prop_map(|(add, profile, role)| Step::ProfileRole(add, profile, role)),
-        3 => (any::<bool>(), kind(), name(), 0..6usize).prop_map(|(add, kind, name, to)| Step::Attach(add, kind, name, to)),
+        3 => (any::<bool>(), kind(), name(), 0..5usize).prop_map(|(add, kind, name, to)| Step::Attach(add, kind, name, to)),
         2 => (any::<bool>(), kind(), name(), name()).prop_map(|(add, kind, name, to)| Step::Inline(add, kind, name, to)),
-        2 => (any::<bool>(), any::<bool>(), name(), 0..6usize).prop_map(|(add, user, name, to)| Step::Boundary(add, user, name, to)),
+        2 => (any::<bool>(), any::<bool>(), name(), 0..5usize).prop_map(|(add, user, name, to)| Step::Boundary(add, user, name, to)),
         1 => (any::<bool>(), kind(), name(), name()).prop_map(|(add, kind, name, key)| Step::Tag(add, kind, name, key)),
         2 => (any::<bool>(), name()).prop_map(|(root, user)| Step::Key(root, user)),
         1 => (0..8usize).prop_map(Step::DeleteKey),
@@ -252,11 +252,13 @@ fn breach(directory: &Directory) -> Option<String> {
 
 proptest! {
     #[test]
-    fn stays_whole_and_the_store_can_follow(steps in proptest::collection::vec(steps(), 1..80)) {
+    fn stays_whole_and_the_store_can_follow(steps in proptest::collection::vec(steps(), 1..60)) {
         let mut account = Account::new();
         let mut keys = Vec::new();
+        // From one of each on, rules have something to say at once.
+        let first = [Kind::User, Kind::Group, Kind::Role, Kind::Policy, Kind::Profile].map(|kind| Step::Create(kind, 0));
         let mut stored = BTreeMap::<EntityKey, String>::new();
-        for step in &steps {
+        for step in first.iter().chain(&steps) {
             let before = account.directory.clone();
             if take(&mut account, step, &mut keys).is_err() {
                 prop_assert_eq!(&account.directory, &before);
