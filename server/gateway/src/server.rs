@@ -12,7 +12,6 @@ use drawbridge_relay::journal::{
     DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
 };
 use drawbridge_relay::{RecoveryError, SessionRelay};
-use drawbridge_service_cloudtrail::CloudTrail;
 use drawbridge_service_ec2::Ec2;
 use drawbridge_service_ec2messages::Ec2Messages;
 use drawbridge_service_iam::Iam;
@@ -195,7 +194,6 @@ impl Server {
             )
         };
         let services = Services {
-            cloudtrail: Arc::new(with(parts(), CloudTrail::new)),
             ec2: Arc::new(with(parts(), Ec2::new)),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),
