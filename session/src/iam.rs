@@ -30,6 +30,7 @@ mod listing;
 mod login;
 mod names;
 mod policies;
+mod policy_ref;
 mod profiles;
 pub mod quotas;
 mod restore;
@@ -37,8 +38,10 @@ mod roles;
 mod summary;
 mod table;
 mod tags;
+mod trust;
 mod usage;
 mod users;
+mod versions;
 
 pub use access_keys::{AccessKey, FoundAccessKey, KeyOwner, NewAccessKey, SealedSecret};
 pub use arn::PolicyArn;
@@ -53,13 +56,15 @@ pub use groups::{Group, NewGroup};
 pub use listing::Listing;
 pub use login::{LoginProfile, check_password};
 pub use names::{FoldedName, Path};
-pub use policies::{CustomerPolicy, NewPolicy, PolicyRef, PolicyVersion, VersionId, VersionRef};
+pub use policies::{CustomerPolicy, NewPolicy};
+pub use policy_ref::{PolicyRef, VersionRef};
 pub use profiles::{InstanceProfile, NewInstanceProfile};
 pub use restore::{RestoreError, RestoreFault};
 pub use roles::{NewRole, Role};
 pub use tags::{Tagged, Tags};
 pub use usage::{PolicyEntities, PolicyUse, Usage};
 pub use users::{NewUser, User};
+pub use versions::{PolicyVersion, VersionId};
 
 #[cfg(test)]
 mod tests;

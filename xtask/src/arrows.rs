@@ -66,6 +66,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("bin/agent", &["agent", "session", "aws/client"]),
     ("bin/plugin", &["plugin", "session", "aws/client"]),
+    (
+        "tests/house",
+        &["aws/dialects", "session", "server/store", "server/access"],
+    ),
     ("tests/simulation", &["protocol"]),
     ("benches/idle", &["protocol", "session", "aws/client"]),
     ("xtask", &[]),

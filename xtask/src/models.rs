@@ -3,6 +3,8 @@
 //! Kept: operations, shapes they reach, names, types, constraints, and the errors with their statuses. Left out:
 //! every sentence. One operation or shape per line, sorted, so that a new botocore shows up as a readable diff.
 
+mod selection;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,41 +13,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
-/// A service and the operations that Drawbridge answers.
-struct Selection {
-    service: &'static str,
-    operations: &'static [&'static str],
-}
-
-const SELECTIONS: [Selection; 2] = [
-    Selection {
-        service: "ssm",
-        operations: &[
-            "AddTagsToResource",
-            "CreateActivation",
-            "DeleteActivation",
-            "DeregisterManagedInstance",
-            "DescribeActivations",
-            "DescribeInstanceInformation",
-            "DescribeInstanceProperties",
-            "DescribeSessions",
-            "GetConnectionStatus",
-            "ListAssociations",
-            "ListTagsForResource",
-            "PutComplianceItems",
-            "PutInventory",
-            "RemoveTagsFromResource",
-            "ResumeSession",
-            "StartSession",
-            "TerminateSession",
-            "UpdateManagedInstanceRole",
-        ],
-    },
-    Selection {
-        service: "sts",
-        operations: &["GetCallerIdentity"],
-    },
-];
+use selection::{SELECTIONS, Selection};
 
 /// Facts kept of a service.
 const METADATA: [&str; 6] = [
@@ -78,8 +46,8 @@ const SHAPE: [&str; 10] = [
 pub(crate) fn run(botocore_data: &Path, out: &Path) -> anyhow::Result<()> {
     for selection in &SELECTIONS {
         let path = description(botocore_data, selection.service)?;
-        let model = trim(&read(&path)?, selection.operations)
-            .with_context(|| format!("cannot trim `{}`", path.display()))?;
+        let model =
+            trim(read(&path)?, selection).with_context(|| format!("cannot trim `{}`", path.display()))?;
         let target = out.join(format!("{}.json", selection.service));
         std::fs::write(&target, write(&model)?)
             .with_context(|| format!("cannot write `{}`", target.display()))?;
@@ -123,11 +91,12 @@ fn read(path: &Path) -> anyhow::Result<Value> {
     serde_json::from_slice(&bytes).with_context(|| format!("cannot parse `{}`", path.display()))
 }
 
-fn trim(model: &Value, operations: &[&str]) -> anyhow::Result<Value> {
+fn trim(mut model: Value, selection: &Selection) -> anyhow::Result<Value> {
+    narrow(&mut model["shapes"], selection)?;
     let shapes = &model["shapes"];
     let mut reached = BTreeSet::new();
     let mut kept = Map::new();
-    for name in operations {
+    for name in selection.operations {
         let Some(operation) = model["operations"].get(*name) else {
             bail!("no operation `{name}`")
         };
@@ -159,6 +128,27 @@ fn trim(model: &Value, operations: &[&str]) -> anyhow::Result<Value> {
     Ok(json!({ "metadata": pick(&model["metadata"], &METADATA), "operations": kept, "shapes": kept_shapes }))
 }
 
+/// Drops the members and values that the selection does not keep.
+fn narrow(shapes: &mut Value, selection: &Selection) -> anyhow::Result<()> {
+    for (name, kept) in selection.members {
+        let members = shapes[name]["members"]
+            .as_object_mut()
+            .with_context(|| format!("no structure `{name}`"))?;
+        if let Some(missing) = kept.iter().find(|member| !members.contains_key(**member)) {
+            bail!("no member `{missing}` of `{name}`");
+        }
+        members.retain(|member, _| kept.contains(&member.as_str()));
+    }
+    for name in selection.open {
+        let shape = shapes
+            .get_mut(*name)
+            .and_then(Value::as_object_mut)
+            .with_context(|| format!("no shape `{name}`"))?;
+        shape.remove("enum");
+    }
+    Ok(())
+}
+
 /// Collects the shape that `reference` names and all that it is made of.
 fn reach(shapes: &Value, reference: &Value, reached: &mut BTreeSet<String>) -> anyhow::Result<()> {
     let name = shape_name(reference)?;
@@ -183,7 +173,7 @@ fn shape(full: &Value) -> Value {
         return pick(full, &["type", "fault", "error"]);
     }
     let mut kept = pick(full, &SHAPE);
-    let reference = |value: &Value| pick(value, &["shape", "locationName"]);
+    let reference = |value: &Value| pick(value, &["shape", "locationName", "queryName"]);
     if let Some(members) = full["members"].as_object() {
         kept["members"] = members
             .iter()

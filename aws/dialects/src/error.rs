@@ -12,8 +12,51 @@ pub enum Family {
     Json,
     /// Query with XML answers (`sts`, `iam`): authentication errors are status 403.
     Query,
+    /// Query in EC2's own manner (`ec2`): most authentication errors are one code with status 401.
+    Ec2,
     /// The message gateway's REST paths (`ssmmessages`): JSON in, XML out.
     Rest,
+}
+
+impl Family {
+    /// Makes the error for who may not do this; `reason` names who, what and why.
+    pub fn access_denied(self, reason: &str) -> AwsError {
+        match self {
+            Self::Json => AwsError::new("AccessDeniedException", reason),
+            Self::Query => AwsError::new("AccessDenied", reason).with_status(StatusCode::FORBIDDEN),
+            Self::Ec2 => AwsError::new(
+                "UnauthorizedOperation",
+                format!("You are not authorized to perform this operation. {reason}"),
+            )
+            .with_status(StatusCode::FORBIDDEN),
+            Self::Rest => AwsError::new("AccessDeniedException", reason).with_status(StatusCode::FORBIDDEN),
+        }
+    }
+
+    /// Makes the error for an operation that the service does not have in that version of its interface.
+    pub fn unknown_operation(self, name: &str, version: &str) -> AwsError {
+        match self {
+            Self::Json | Self::Rest => AwsError::unknown_operation(),
+            Self::Query => AwsError::new(
+                "InvalidAction",
+                format!("Could not find operation {name} for version {version}"),
+            ),
+            Self::Ec2 => AwsError::new(
+                "InvalidAction",
+                format!("The action {name} is not valid for this web service."),
+            ),
+        }
+    }
+
+    /// Makes the error for a fault of the server.
+    pub fn internal(self) -> AwsError {
+        AwsError::internal(match self {
+            Self::Json => "InternalServerError",
+            Self::Query => "InternalFailure",
+            Self::Ec2 => "InternalError",
+            Self::Rest => "InternalServerException",
+        })
+    }
 }
 
 /// An AWS error response: the short code, the text for people and the HTTP status.
@@ -88,3 +131,48 @@ impl fmt::Display for AwsError {
 }
 
 impl std::error::Error for AwsError {}
+
+#[cfg(test)]
+mod tests {
+    use super::{AwsError, Family};
+
+    fn told(error: &AwsError) -> (u16, &str) {
+        (error.status().as_u16(), error.code())
+    }
+
+    #[test]
+    fn every_family_has_its_own_words() {
+        for (family, denied, unknown, internal) in [
+            (
+                Family::Json,
+                (400, "AccessDeniedException"),
+                (400, "UnknownOperationException"),
+                (500, "InternalServerError"),
+            ),
+            (
+                Family::Query,
+                (403, "AccessDenied"),
+                (400, "InvalidAction"),
+                (500, "InternalFailure"),
+            ),
+            (
+                Family::Ec2,
+                (403, "UnauthorizedOperation"),
+                (400, "InvalidAction"),
+                (500, "InternalError"),
+            ),
+            (
+                Family::Rest,
+                (403, "AccessDeniedException"),
+                (400, "UnknownOperationException"),
+                (500, "InternalServerException"),
+            ),
+        ] {
+            let error = family.access_denied("User: x is not authorized");
+            assert_eq!(told(&error), denied);
+            assert!(error.message().ends_with("User: x is not authorized"));
+            assert_eq!(told(&family.unknown_operation("Fly", "2010-05-08")), unknown);
+            assert_eq!(told(&family.internal()), internal);
+        }
+    }
+}

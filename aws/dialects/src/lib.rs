@@ -4,6 +4,8 @@
 //! ([`model`], [`json11`], [`query`]) and how an answer or an error reads on each wire ([`error`], [`xml`]).
 //! It refuses to know sockets, clocks, stores and principals: callers look secrets up, and pass the time in.
 
+mod constraint;
+
 pub mod error;
 pub mod json11;
 pub mod model;

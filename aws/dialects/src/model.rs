@@ -12,20 +12,53 @@ use std::sync::{Arc, OnceLock};
 
 use http::StatusCode;
 
-use crate::error::AwsError;
+use crate::error::{AwsError, Family};
 
 pub use shape::{Kind, Member, Shape, ShapeId};
 
 /// One service's operations, as parsed from its trimmed model.
 #[derive(Debug)]
 pub struct Service {
+    pub(crate) wire: Arc<Wire>,
     pub(crate) operations: BTreeMap<String, Operation>,
 }
 
 impl Service {
+    /// The wire family that it speaks.
+    pub fn family(&self) -> Family {
+        self.wire.family
+    }
+
+    /// The service name in a signature's scope, such as `iam`.
+    pub fn signing_name(&self) -> &str {
+        &self.wire.signing_name
+    }
+
+    /// What may stand before the operation's dot in `X-Amz-Target`; nothing unless the family is [`Family::Json`].
+    ///
+    /// Some clients send a prefix with dots (`cloudtrail`'s) whole, others only its last part.
+    pub fn target_prefixes(&self) -> impl Iterator<Item = &str> {
+        let whole = self.wire.target_prefix.as_deref();
+        let last = whole
+            .and_then(|whole| whole.rsplit_once('.'))
+            .map(|(_, last)| last);
+        whole.into_iter().chain(last)
+    }
+
     /// Finds an operation by its exact name.
     pub fn operation(&self, name: &str) -> Option<&Operation> {
         self.operations.get(name)
+    }
+
+    /// All operations, by name.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.values()
+    }
+
+    /// The status of an error that any of the operations declares, by its code on the wire.
+    pub fn error_status(&self, code: &str) -> Option<StatusCode> {
+        self.operations()
+            .find_map(|operation| operation.errors.get(code).copied())
     }
 
     /// Reads a model written in a test.
@@ -33,11 +66,18 @@ impl Service {
     pub(crate) fn of_json(text: &str) -> Self {
         built_in(&[text])
     }
+}
 
-    /// All operations, by name.
-    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
-        self.operations.values()
-    }
+/// How a service's requests and answers travel.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) family: Family,
+    pub(crate) signing_name: String,
+    /// Empty where requests carry none.
+    pub(crate) api_version: String,
+    pub(crate) target_prefix: Option<String>,
+    /// Empty where answers are not XML.
+    pub(crate) xml_namespace: String,
 }
 
 /// One operation: its name, the shapes of input and output, and its errors.
@@ -49,12 +89,18 @@ pub struct Operation {
     pub(crate) result_wrapper: Option<String>,
     pub(crate) errors: BTreeMap<String, StatusCode>,
     pub(crate) shapes: Arc<[Shape]>,
+    pub(crate) wire: Arc<Wire>,
 }
 
 impl Operation {
     /// The operation's name, such as `StartSession`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The wire family of its service.
+    pub fn family(&self) -> Family {
+        self.wire.family
     }
 
     /// The shape of the input; `None` takes nothing.
@@ -100,6 +146,30 @@ pub fn ssm() -> &'static Service {
     })
 }
 
+/// The `iam` service (query, version 2010-05-08).
+pub fn iam() -> &'static Service {
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| built_in(&[include_str!("../models/iam.json")]))
+}
+
+/// The `ec2` service (EC2 query, version 2016-11-15): tags, and instances as managed nodes show themselves.
+pub fn ec2() -> &'static Service {
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| built_in(&[include_str!("../models/ec2.json")]))
+}
+
+/// The `cloudtrail` service (`CloudTrail_20131101.<Operation>`).
+pub fn cloudtrail() -> &'static Service {
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| built_in(&[include_str!("../models/cloudtrail.json")]))
+}
+
+/// The `organizations` service (`AWSOrganizationsV20161128.<Operation>`).
+pub fn organizations() -> &'static Service {
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| built_in(&[include_str!("../models/organizations.json")]))
+}
+
 /// The `sts` service (query, version 2011-06-15).
 pub fn sts() -> &'static Service {
     static SERVICE: OnceLock<Service> = OnceLock::new();
@@ -123,54 +193,4 @@ fn built_in(texts: &[&str]) -> Service {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::StatusCode;
-
-    use super::{Kind, Service, drawbridge, ec2messages, ssm, sts};
-
-    fn all() -> [&'static Service; 4] {
-        [ssm(), sts(), ec2messages(), drawbridge()]
-    }
-
-    #[test]
-    fn reads_every_model() {
-        assert_eq!(ssm().operations().count(), 24);
-        assert_eq!(sts().operations().count(), 1);
-        assert_eq!(ec2messages().operations().count(), 6);
-        assert_eq!(drawbridge().operations().count(), 2);
-    }
-
-    #[test]
-    fn every_pattern_translates() {
-        for operation in all().into_iter().flat_map(Service::operations) {
-            for shape in operation.shapes.iter() {
-                if let Some(pattern) = &shape.limits.pattern {
-                    assert!(pattern.is_usable(), "{}: {}", shape.name(), pattern.source());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn errors_have_statuses() {
-        let start = ssm().operation("StartSession").unwrap();
-        let errors = start.errors().collect::<Vec<_>>();
-        assert!(errors.contains(&("TargetNotConnected", StatusCode::BAD_REQUEST)));
-        assert!(errors.contains(&("InternalServerError", StatusCode::INTERNAL_SERVER_ERROR)));
-        assert_eq!(
-            start.error("InvalidDocument", "x").status(),
-            StatusCode::BAD_REQUEST
-        );
-    }
-
-    #[test]
-    fn members_keep_their_names_and_requirement() {
-        let input = ssm().operation("StartSession").unwrap().input().unwrap();
-        let Kind::Structure(members) = input.kind() else {
-            panic!("inputs are structures")
-        };
-        let target = members.iter().find(|member| member.name == "Target").unwrap();
-        assert!(target.required);
-        assert!(ssm().operation("startsession").is_none());
-    }
-}
+mod tests;

@@ -1,12 +1,19 @@
-//! The query dialect: form fields in (`Action`, `Version`, `X.member.N`), XML out.
+//! The query dialects: form fields in (`Action`, `Version`, `X.member.N`), XML out.
+//!
+//! There are two, that of `sts` and `iam` ([`Family::Query`]) and that of `ec2` ([`Family::Ec2`]); which one an
+//! operation speaks is in its model. A gateway parses a [`Form`], finds the [`operation`], [`read`]s its input, and
+//! writes a [`response`] or an [`error_response`].
 
 mod answer;
 mod form;
+mod input;
+mod refusal;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::json11::{self, InvalidInput};
-use crate::model::{Kind, Operation, Shape};
+use crate::constraint;
+use crate::error::{AwsError, Family};
+use crate::model::{Operation, Service};
 
 pub use answer::{error_response, response};
 pub use form::{Form, MAX_FIELDS};
@@ -14,122 +21,43 @@ pub use form::{Form, MAX_FIELDS};
 /// The content type of answers.
 pub const CONTENT_TYPE: &str = "text/xml";
 
-/// Nesting that no input of any model needs.
-const MAX_DEPTH: usize = 16;
+/// Finds the operation that a form asks for.
+///
+/// # Errors
+/// `MissingAction` without an `Action`; `InvalidAction` for an operation that the service does not have, or not in
+/// the form's `Version`. EC2 answers any version.
+pub fn operation<'a>(service: &'a Service, form: &Form) -> Result<&'a Operation, AwsError> {
+    let Some(name) = form.action() else {
+        return Err(AwsError::new(
+            "MissingAction",
+            "The request must contain the parameter Action",
+        ));
+    };
+    let version = form.version().unwrap_or("NO_VERSION_SPECIFIED");
+    service
+        .operation(name)
+        .filter(|_| service.family() == Family::Ec2 || version == service.wire.api_version)
+        .ok_or_else(|| {
+            let shown = constraint::shorten(name);
+            service
+                .family()
+                .unknown_operation(&shown, &constraint::shorten(version))
+        })
+}
 
 /// Turns form fields into the operation's input, as JSON would carry it, and validates it.
 ///
-/// Unknown fields are ignored.
+/// Fields that the model does not know are left out. An empty text is a value for [`Family::Query`]; EC2 takes it for
+/// none, save among the elements of a list (a tag's value).
 ///
 /// # Errors
-/// See [`InvalidInput`]; a field that cannot be read as its type is refused as `Serialization`.
-pub fn read(operation: &Operation, form: &Form) -> Result<Value, InvalidInput> {
-    let input = match operation.input() {
-        None => Value::Object(Map::new()),
-        Some(shape) => value(operation, shape, form, "", 0)?.unwrap_or_else(|| Value::Object(Map::new())),
-    };
-    json11::validate(operation, &input)?;
+/// A field that cannot be read as its type, or a list whose elements are not numbered from 1 without a gap:
+/// `MalformedInput`, for EC2 `InvalidParameterValue`. A broken constraint: `ValidationError` with all of them, for EC2
+/// `MissingParameter` or `InvalidParameterValue` with the first.
+pub fn read(operation: &Operation, form: &Form) -> Result<Value, AwsError> {
+    let input = input::input(operation, form)?;
+    constraint::check(operation, &input).map_err(|refusal| refusal::refused(operation.family(), refusal))?;
     Ok(input)
-}
-
-/// Reads what the form says about `prefix`; `None` when it says nothing.
-fn value(
-    operation: &Operation,
-    shape: &Shape,
-    form: &Form,
-    prefix: &str,
-    depth: usize,
-) -> Result<Option<Value>, InvalidInput> {
-    if depth > MAX_DEPTH || !(prefix.is_empty() || form.mentions(prefix)) {
-        return Ok(None);
-    }
-    match shape.kind() {
-        Kind::Structure(members) => {
-            let mut object = Map::new();
-            for member in members {
-                let name = join(prefix, member.location_name.as_deref().unwrap_or(&member.name));
-                if let Some(value) = value(operation, operation.shape(member.shape), form, &name, depth + 1)?
-                {
-                    object.insert(member.name.clone(), value);
-                }
-            }
-            Ok(Some(Value::Object(object)))
-        }
-        Kind::List {
-            element,
-            element_name,
-            flattened,
-        } => {
-            // An empty value is how clients send an empty list.
-            let parent = if *flattened {
-                prefix.to_owned()
-            } else {
-                join(prefix, element_name)
-            };
-            let mut elements = Vec::new();
-            for index in 1..=MAX_FIELDS {
-                let name = format!("{parent}.{index}");
-                match value(operation, operation.shape(*element), form, &name, depth + 1)? {
-                    Some(value) => elements.push(value),
-                    None => break,
-                }
-            }
-            Ok(Some(Value::Array(elements)))
-        }
-        Kind::Map { key, value: element } => {
-            let mut object = Map::new();
-            for index in 1..=MAX_FIELDS {
-                let entry = format!("{prefix}.entry.{index}");
-                let name = value(
-                    operation,
-                    operation.shape(*key),
-                    form,
-                    &join(&entry, "key"),
-                    depth + 1,
-                )?;
-                let Some(Value::String(name)) = name else { break };
-                let content = value(
-                    operation,
-                    operation.shape(*element),
-                    form,
-                    &join(&entry, "value"),
-                    depth + 1,
-                )?;
-                object.insert(name, content.unwrap_or(Value::Null));
-            }
-            Ok(Some(Value::Object(object)))
-        }
-        kind => form
-            .field(prefix)
-            .map(|text| scalar(kind, text, prefix))
-            .transpose(),
-    }
-}
-
-fn scalar(kind: &Kind, text: &str, name: &str) -> Result<Value, InvalidInput> {
-    let parsed = match kind {
-        Kind::Integer | Kind::Long => text.parse::<i64>().ok().map(Value::from),
-        Kind::Float => text
-            .parse::<f64>()
-            .ok()
-            .and_then(serde_json::Number::from_f64)
-            .map(Value::Number),
-        Kind::Boolean => text.parse::<bool>().ok().map(Value::from),
-        Kind::Timestamp => text
-            .parse::<jiff::Timestamp>()
-            .ok()
-            .and_then(|at| serde_json::Number::from_f64(at.as_duration().as_secs_f64()).map(Value::Number)),
-        _ => Some(Value::from(text)),
-    };
-    parsed.ok_or_else(|| InvalidInput::Serialization(format!("Value '{text}' of {name} is not of its type")))
-}
-
-fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{prefix}.{name}")
-    }
 }
 
 #[cfg(test)]

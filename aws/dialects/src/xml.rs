@@ -1,10 +1,14 @@
 //! A small XML writer for answers, and just enough reading to take one text out of an answer.
 
 /// Writes nested elements; [`Writer::finish`] closes what is still open.
+///
+/// Elements with nothing in them are written `<name/>`.
 #[derive(Debug, Default)]
 pub struct Writer {
     out: String,
     open: Vec<String>,
+    /// Whether the element opened last has had nothing written into it.
+    empty: bool,
 }
 
 impl Writer {
@@ -19,6 +23,7 @@ impl Writer {
         self.out.push_str(name);
         self.out.push('>');
         self.open.push(name.to_owned());
+        self.empty = true;
         self
     }
 
@@ -30,22 +35,31 @@ impl Writer {
         self.escaped(namespace);
         self.out.push_str("\">");
         self.open.push(name.to_owned());
+        self.empty = true;
         self
     }
 
     /// Closes the element opened last.
     pub fn close(&mut self) -> &mut Self {
         if let Some(name) = self.open.pop() {
-            self.out.push_str("</");
-            self.out.push_str(&name);
-            self.out.push('>');
+            if self.empty {
+                // The start tag that ends in `>` becomes one that needs no end tag.
+                self.out.pop();
+                self.out.push_str("/>");
+            } else {
+                self.out.push_str("</");
+                self.out.push_str(&name);
+                self.out.push('>');
+            }
         }
+        self.empty = false;
         self
     }
 
     /// Writes escaped text.
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.escaped(text);
+        self.empty &= text.is_empty();
         self
     }
 
@@ -62,7 +76,7 @@ impl Writer {
         self.out
     }
 
-    /// Escapes markup; control characters that XML 1.0 cannot carry become U+FFFD.
+    /// Escapes markup, and line ends that a reader would change; what XML 1.0 cannot carry becomes U+FFFD.
     fn escaped(&mut self, text: &str) {
         for character in text.chars() {
             match character {
@@ -73,7 +87,7 @@ impl Writer {
                 '\'' => self.out.push_str("&apos;"),
                 '\t' | '\n' => self.out.push(character),
                 '\r' => self.out.push_str("&#13;"),
-                c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => self.out.push('\u{FFFD}'),
+                '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => self.out.push('\u{FFFD}'),
                 c => self.out.push(c),
             }
         }
@@ -82,7 +96,7 @@ impl Writer {
 
 /// The text of the first element of that name that holds text only; entities are decoded.
 ///
-/// Meant for answers of known shape (`<TokenValue>…</TokenValue>`), not for documents.
+/// `<name/>` holds the empty text. Meant for answers of known shape (`<TokenValue>…</TokenValue>`), not for documents.
 pub fn element_text(document: &str, name: &str) -> Option<String> {
     let mut rest = document;
     loop {
@@ -92,11 +106,13 @@ pub fn element_text(document: &str, name: &str) -> Option<String> {
             continue;
         };
         // The name must end here: with `>`, or with white space before attributes.
-        let content = match tail.as_bytes().first()? {
-            b'>' => &tail[1..],
-            b' ' | b'\t' | b'\r' | b'\n' => tail.split_once('>')?.1,
+        let (attributes, content) = match tail.as_bytes().first()? {
+            b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n' => tail.split_once('>')?,
             _ => continue,
         };
+        if attributes.ends_with('/') {
+            return Some(String::new());
+        }
         let (text, end) = content.split_once('<')?;
         if end
             .strip_prefix('/')?

@@ -45,10 +45,12 @@ pub(crate) fn add_caller(context: &mut Context, store: &dyn Store, caller: &Call
 fn principal_tags(store: &dyn Store, caller: &Caller) -> Vec<Tag> {
     let directory = store.directory(caller.principal.account());
     let own = directory.and_then(|directory| match &caller.principal {
-        Principal::User { user, .. } => directory.user_by_id(&user.id).map(|user| user.tags.as_slice().to_vec()),
-        Principal::AssumedRole { role, .. } | Principal::Node { role, .. } => {
-            directory.role_by_id(&role.id).map(|role| role.tags.as_slice().to_vec())
-        }
+        Principal::User { user, .. } => directory
+            .user_by_id(&user.id)
+            .map(|user| user.tags.as_slice().to_vec()),
+        Principal::AssumedRole { role, .. } | Principal::Node { role, .. } => directory
+            .role_by_id(&role.id)
+            .map(|role| role.tags.as_slice().to_vec()),
         Principal::Root { .. } | Principal::Anonymous { .. } => None,
     });
     let mut tags = own.unwrap_or_default();

@@ -48,9 +48,11 @@ fn session_policies(store: &dyn Store, caller: &Caller, limits: &SessionPolicies
         Some(NamedPolicy::new("session policy", policy))
     });
     let directory = store.directory(caller.principal.account());
-    let managed = limits
-        .managed
-        .iter()
-        .filter_map(|arn| Some(NamedPolicy::shared(arn, directory.as_ref()?.policy(arn).ok()?.policy())));
+    let managed = limits.managed.iter().filter_map(|arn| {
+        Some(NamedPolicy::shared(
+            arn,
+            directory.as_ref()?.policy(arn).ok()?.policy(),
+        ))
+    });
     inline.chain(managed).collect()
 }

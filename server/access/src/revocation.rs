@@ -75,7 +75,9 @@ impl Revocation {
     /// Why a session would not be allowed to start now.
     async fn objection(&self, grounds: &Grounds) -> Result<Option<String>, StoreError> {
         if !may_still_sign(self.access.store.as_ref(), &grounds.caller) {
-            return Ok(Some("the access key that started it is not active any more".to_owned()));
+            return Ok(Some(
+                "the access key that started it is not active any more".to_owned(),
+            ));
         }
         let decided = self.access.decide(&grounds.caller, &grounds.needs).await;
         match decided.map_err(|error: AuthorityError| StoreError::new("decide again", error))? {
@@ -105,7 +107,11 @@ fn may_still_sign(store: &dyn Store, caller: &Caller) -> bool {
         return true;
     };
     let directory = store.directory(caller.principal.account());
-    let active = |directory: &Directory| directory.find_access_key(id).is_some_and(|found| found.key.active);
+    let active = |directory: &Directory| {
+        directory
+            .find_access_key(id)
+            .is_some_and(|found| found.key.active)
+    };
     directory.as_deref().is_some_and(active)
 }
 

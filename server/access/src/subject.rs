@@ -77,7 +77,8 @@ async fn add_session(
         return Ok(());
     };
     let session = store.session(&id).await?;
-    let Some(session) = session.filter(|it| it.account == caller.account && it.region == caller.region) else {
+    let Some(session) = session.filter(|it| it.account == caller.account && it.region == caller.region)
+    else {
         return Ok(());
     };
     let tags = [
@@ -105,7 +106,8 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
             Ok(role) => {
                 let arn = role.arn(directory.account());
                 if found.need.action().starts_with("sts:") {
-                    let trust = NamedPolicy::shared(format!("trust of {arn}"), Arc::clone(role.trust.policy()));
+                    let trust =
+                        NamedPolicy::shared(format!("trust of {arn}"), Arc::clone(role.trust.policy()));
                     found.resource_policy = Some(ResourcePolicy::required(trust));
                 }
                 (arn, role.tags.as_slice().to_vec())

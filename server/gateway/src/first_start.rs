@@ -81,7 +81,7 @@ async fn found_account(
             description: Some("What managed nodes may do"),
             ..NewRole::default()
         };
-        directory.create_role(role, clock.now(), random)?;
+        directory.create_role(role, &|_| true, clock.now(), random)?;
         directory.attach_policy(
             Holder::Role(NODE_ROLE),
             "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",

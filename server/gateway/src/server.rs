@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawbridge_access::{Access, Revocation, watch_live_sessions};
 use drawbridge_protocol::data_channel::relay::Timers;
 use drawbridge_relay::journal::{
     DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
 };
 use drawbridge_relay::{RecoveryError, SessionRelay};
-use drawbridge_access::{Access, Revocation, watch_live_sessions};
-use drawbridge_service_cloudtrail::CloudTrail;
 use drawbridge_service_ec2::Ec2;
 use drawbridge_service_ec2messages::Ec2Messages;
 use drawbridge_service_iam::Iam;
@@ -22,9 +21,7 @@ use drawbridge_service_ssm::{Settings, Ssm};
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
 use drawbridge_session::{AccountId, Clock, Random, Region, SystemClock, SystemRandom};
-use drawbridge_store::{
-    DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError,
-};
+use drawbridge_store::{DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -197,7 +194,6 @@ impl Server {
             )
         };
         let services = Services {
-            cloudtrail: Arc::new(with(parts(), CloudTrail::new)),
             ec2: Arc::new(with(parts(), Ec2::new)),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),

@@ -21,8 +21,8 @@ pub mod tokens;
 pub use access_keys::{KeyUse, KeyUses};
 pub use activations::Activations;
 pub use audit::{
-    AuditLog, Broken, Checkpoint, CheckpointError, EventAttribute, EventPage, EventPosition, StoredEvent, Verified,
-    VerifyError,
+    AuditLog, Broken, Checkpoint, CheckpointError, EventAttribute, EventPage, EventPosition, StoredEvent,
+    Verified, VerifyError,
 };
 pub use credentials::{Credential, CredentialError, Holder, TemporaryCredentials};
 pub use directories::{ChangeError, Directories, DirectoryEdit, change_directory};
@@ -38,6 +38,11 @@ pub use tokens::{ChannelEnd, Token, TokenBinding, TokenGrant, TokenHash, Tokens}
 
 /// Everything that the server remembers.
 pub trait Store:
-    Activations + AuditLog + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens {}
+    Activations + AuditLog + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens
+{
+}
 
-impl<S: Activations + AuditLog + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens> Store for S {}
+impl<S: Activations + AuditLog + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens> Store
+    for S
+{
+}

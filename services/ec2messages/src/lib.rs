@@ -44,19 +44,6 @@ impl Ec2Messages {
     pub fn operation(name: &str) -> Option<&'static Operation> {
         OPERATIONS.iter().find(|operation| operation.name == name)
     }
-
-    /// Decides whether the caller may, and answers an input that its model allows.
-    pub async fn call(
-        self: &Arc<Self>,
-        operation: &Operation,
-        caller: Caller,
-        input: Value,
-    ) -> Result<Value, AwsError> {
-        let call = operation
-            .authorize(caller, input)
-            .map_err(|refusal| AwsError::new("AccessDeniedException", refusal.to_string()))?;
-        (operation.handler)(Arc::clone(self), call).await
-    }
 }
 
 const GET_MESSAGES: Operation = Operation {

@@ -1,12 +1,6 @@
 //! The errors that several operations answer.
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::Denied;
-
-/// Refuses in AWS's words.
-pub(crate) fn denied(refusal: &Denied) -> AwsError {
-    AwsError::new("AccessDeniedException", refusal.to_string())
-}
 
 /// Answers a fault of ours, which is logged here with its causes and not shown.
 pub(crate) fn internal(error: impl std::error::Error) -> AwsError {

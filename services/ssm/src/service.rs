@@ -7,9 +7,8 @@ use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Caller, Clock, ManagedNode, NodeId, Random, Region, Relay, Session, SessionId};
 use drawbridge_store::{ChannelEnd, RootKey, Store, Token, TokenBinding, TokenGrant};
 use jiff::Timestamp;
-use serde_json::Value;
 
-use crate::error::{denied, internal};
+use crate::error::internal;
 use crate::{DRAWBRIDGE_OPERATIONS, OPERATIONS, Operation};
 
 /// The `ssm` service of one server.
@@ -83,19 +82,6 @@ impl Ssm {
         DRAWBRIDGE_OPERATIONS
             .iter()
             .find(|operation| operation.name == name)
-    }
-
-    /// Decides whether the caller may, and answers an input that its model allows.
-    pub async fn call(
-        self: &Arc<Self>,
-        operation: &Operation,
-        caller: Caller,
-        input: Value,
-    ) -> Result<Value, AwsError> {
-        let call = operation
-            .authorize(caller, input)
-            .map_err(|refusal| denied(&refusal))?;
-        (operation.handler)(Arc::clone(self), call).await
     }
 
     /// Finds a node where the caller acts; one of another account or region does not exist there.

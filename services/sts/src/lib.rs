@@ -1,13 +1,13 @@
-//! The `sts` service: who a caller is.
+//! The `sts` service: who a caller is, and credentials that end by themselves.
 //!
-//! The operation answers JSON; the gateway writes it as the query dialect's XML.
+//! The operations answer JSON; the gateway writes it as the query dialect's XML.
 
+use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::Caller;
-use http::StatusCode;
-use serde_json::Value;
+use drawbridge_session::{Clock, Random};
+use drawbridge_store::{RootKey, Store};
 
 mod caller_identity;
 
@@ -18,25 +18,37 @@ pub type Operation = drawbridge_session::Operation<Sts, AwsError>;
 pub const OPERATIONS: &[Operation] = &[caller_identity::OPERATION];
 
 /// The `sts` service of one server.
-#[derive(Debug, Default)]
-pub struct Sts;
+pub struct Sts {
+    store: Arc<dyn Store>,
+    root: Arc<RootKey>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
 
 impl Sts {
+    /// Brings the parts together.
+    pub fn new(
+        store: Arc<dyn Store>,
+        root: Arc<RootKey>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self {
+            store,
+            root,
+            clock,
+            random,
+        }
+    }
+
     /// Finds an operation.
     pub fn operation(name: &str) -> Option<&'static Operation> {
         OPERATIONS.iter().find(|operation| operation.name == name)
     }
+}
 
-    /// Decides whether the caller may, and answers an input that its model allows.
-    pub async fn call(
-        self: &Arc<Self>,
-        operation: &Operation,
-        caller: Caller,
-        input: Value,
-    ) -> Result<Value, AwsError> {
-        let call = operation.authorize(caller, input).map_err(|refusal| {
-            AwsError::new("AccessDenied", refusal.to_string()).with_status(StatusCode::FORBIDDEN)
-        })?;
-        (operation.handler)(Arc::clone(self), call).await
+impl fmt::Debug for Sts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sts").finish_non_exhaustive()
     }
 }

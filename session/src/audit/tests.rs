@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::ids::AccessKeyId;
 use crate::caller::SessionGrant;
+use crate::ids::AccessKeyId;
 use crate::policy::{Resource, StatementName};
 use crate::{
     AccountId, Audit, Caller, EntityName, NodeId, Operation, Principal, Region, SeededRandom, SignedWith,

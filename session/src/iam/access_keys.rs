@@ -183,3 +183,95 @@ fn position(keys: &[AccessKey], id: &str) -> Result<usize, IamError> {
     let found = keys.iter().position(|key| key.id.as_str() == id);
     found.ok_or_else(|| IamError::NoSuchEntity(format!("The Access Key with id {id} cannot be found.")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{Account, now, refused};
+
+    const ALICE: KeyOwner<'_> = KeyOwner::User("alice");
+
+    #[test]
+    fn finds_a_key_and_whose_it_is() {
+        let mut account = Account::filled();
+        let own = account.try_key(ALICE).expect("created");
+        let root = account.try_key(KeyOwner::Root).expect("created");
+        assert_eq!(account.changed(), ["root ", "user alice"]);
+        let found = account.find_access_key(&own).expect("there");
+        assert_eq!(found.user.map(|user| user.name.as_str()), Some("alice"));
+        assert_eq!(
+            (&found.key.id, found.key.active, found.key.created_at),
+            (&own, true, now())
+        );
+        assert!(account.find_access_key(&root).expect("there").user.is_none());
+
+        account.delete_access_key(ALICE, own.as_str()).expect("deleted");
+        account
+            .delete_access_key(KeyOwner::Root, root.as_str())
+            .expect("deleted");
+        assert!(account.find_access_key(&own).is_none() && account.find_access_key(&root).is_none());
+        assert_eq!(account.access_keys(ALICE), Ok(&[][..]));
+    }
+
+    #[test]
+    fn two_keys_are_enough() {
+        let mut account = Account::filled();
+        for owner in [ALICE, KeyOwner::Root] {
+            for _ in 0..2 {
+                account.try_key(owner).expect("created");
+            }
+            refused(
+                account.try_key(owner),
+                "LimitExceeded",
+                "Cannot exceed quota for AccessKeysPerUser: 2",
+            );
+            assert_eq!(account.access_keys(owner).map(<[_]>::len), Ok(2));
+        }
+    }
+
+    #[test]
+    fn a_key_is_switched_off_and_on() {
+        let mut account = Account::filled();
+        let id = account.try_key(ALICE).expect("created");
+        for active in [false, true] {
+            account
+                .update_access_key(ALICE, id.as_str(), active)
+                .expect("updated");
+            assert_eq!(account.find_access_key(&id).expect("there").key.active, active);
+        }
+    }
+
+    #[test]
+    fn nobody_touches_the_key_of_another() {
+        let mut account = Account::filled();
+        let id = account.try_key(ALICE).expect("created");
+        let message = format!("The Access Key with id {id} cannot be found.");
+        for owner in [KeyOwner::User("bob"), KeyOwner::Root] {
+            refused(
+                account.update_access_key(owner, id.as_str(), false),
+                "NoSuchEntity",
+                &message,
+            );
+            refused(
+                account.delete_access_key(owner, id.as_str()),
+                "NoSuchEntity",
+                &message,
+            );
+        }
+        let again = NewAccessKey {
+            id: id.clone(),
+            sealed_secret: SealedSecret::new(Vec::new()),
+        };
+        let message = format!("Access Key with id {id} already exists.");
+        refused(
+            account.create_access_key(KeyOwner::User("bob"), again, now()),
+            "EntityAlreadyExists",
+            &message,
+        );
+        refused(
+            account.try_key(KeyOwner::User("no")),
+            "NoSuchEntity",
+            "The user with name no cannot be found.",
+        );
+    }
+}

@@ -136,3 +136,85 @@ impl<'a> Holder<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{AWS_POLICY, Account, refused};
+
+    const HOLDERS: [(Holder<'_>, &str); 3] = [
+        (Holder::User("alice"), "User"),
+        (Holder::Group("dev"), "Group"),
+        (Holder::Role("web"), "Role"),
+    ];
+    const OWN: &str = "arn:aws:iam::123456789012:policy/own";
+
+    #[test]
+    fn attaches_policies_of_the_account_and_of_aws_once() {
+        for (holder, _) in HOLDERS {
+            let mut account = Account::filled();
+            for arn in [AWS_POLICY, OWN, AWS_POLICY] {
+                account.attach_policy(holder, arn).expect("attached");
+            }
+            let held = account.held_policies(holder).expect("there");
+            let attached: Vec<_> = held.attached.iter().map(PolicyArn::as_str).collect();
+            assert_eq!(attached, [AWS_POLICY, OWN]);
+            account.detach_policy(holder, AWS_POLICY).expect("detached");
+            refused(
+                account.detach_policy(holder, AWS_POLICY),
+                "NoSuchEntity",
+                &format!("Policy {AWS_POLICY} was not found."),
+            );
+        }
+    }
+
+    #[test]
+    fn attaches_ten_policies_at_most() {
+        for (holder, noun) in HOLDERS {
+            let mut account = Account::filled();
+            for at in 0..quotas::ATTACHED_POLICIES {
+                let arn = account.try_policy(&format!("p{at}")).expect("created");
+                account.attach_policy(holder, &arn).expect("attached");
+            }
+            refused(
+                account.attach_policy(holder, OWN),
+                "LimitExceeded",
+                &format!("Cannot exceed quota for PoliciesPer{noun}: 10"),
+            );
+        }
+    }
+
+    #[test]
+    fn both_ends_of_an_attachment_must_exist() {
+        let mut account = Account::filled();
+        for arn in [
+            "arn:aws:iam::aws:policy/No",
+            "arn:aws:iam::123456789012:policy/x/own",
+            "arn:aws:iam::210987654321:policy/own",
+        ] {
+            refused(
+                account.attach_policy(Holder::User("alice"), arn),
+                "NoSuchEntity",
+                &format!("Policy {arn} does not exist or is not attachable."),
+            );
+        }
+        refused(
+            account.attach_policy(Holder::User("alice"), "own"),
+            "InvalidInput",
+            "ARN own is not valid.",
+        );
+        for (holder, noun) in [
+            (Holder::User("no"), "user"),
+            (Holder::Group("no"), "group"),
+            (Holder::Role("no"), "role"),
+        ] {
+            let message = format!("The {noun} with name no cannot be found.");
+            refused(
+                account.attach_policy(holder, "arn:aws:iam::aws:policy/No"),
+                "NoSuchEntity",
+                &message,
+            );
+            refused(account.detach_policy(holder, OWN), "NoSuchEntity", &message);
+        }
+    }
+}

@@ -43,3 +43,49 @@ impl Directory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{AWS_POLICY, Account, refused};
+
+    #[test]
+    fn a_boundary_replaces_the_one_before() {
+        let mut account = Account::filled();
+        for entity in [Bounded::User("alice"), Bounded::Role("web")] {
+            for arn in [AWS_POLICY, "arn:aws:iam::123456789012:policy/own"] {
+                account.put_boundary(entity, arn).expect("put");
+            }
+        }
+        let shown = |boundary: &Option<PolicyArn>| boundary.as_ref().map(|arn| arn.name().to_owned());
+        assert_eq!(
+            shown(&account.user("alice").expect("there").boundary).as_deref(),
+            Some("own")
+        );
+        assert_eq!(
+            shown(&account.role("web").expect("there").boundary).as_deref(),
+            Some("own")
+        );
+        for entity in [Bounded::User("alice"), Bounded::Role("web")] {
+            account.delete_boundary(entity).expect("deleted");
+            account.delete_boundary(entity).expect("not there");
+        }
+        assert_eq!(account.user("alice").expect("there").boundary, None);
+        assert_eq!(account.role("web").expect("there").boundary, None);
+    }
+
+    #[test]
+    fn both_ends_must_exist() {
+        let mut account = Account::filled();
+        refused(
+            account.put_boundary(Bounded::User("no"), "arn:aws:iam::aws:policy/No"),
+            "NoSuchEntity",
+            "The user with name no cannot be found.",
+        );
+        refused(
+            account.put_boundary(Bounded::Role("web"), "arn:aws:iam::aws:policy/No"),
+            "NoSuchEntity",
+            "Policy arn:aws:iam::aws:policy/No does not exist or is not attachable.",
+        );
+    }
+}

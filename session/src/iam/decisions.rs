@@ -85,3 +85,148 @@ impl Directory {
         NamedPolicy::shared(arn.as_str(), policy)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::Bounded;
+    use crate::iam::tests::{ALLOW, AWS_POLICY, Account, account};
+    use crate::policy::{Identity, PolicySet, Request, Verdict, evaluate};
+
+    fn names(policies: &PrincipalPolicies) -> Vec<&str> {
+        policies.identity.iter().map(NamedPolicy::name).collect()
+    }
+
+    fn decide(policies: PrincipalPolicies, action: &str) -> Verdict {
+        let identity = Identity::user(account(), "/", "alice", "AIDAALICE");
+        let context = identity.context();
+        let set = PolicySet {
+            identity: policies.identity,
+            boundary: policies.boundary,
+            ..PolicySet::default()
+        };
+        evaluate(&Request::new(&identity, action, "*", &context), &set)
+    }
+
+    #[test]
+    fn a_users_own_policies_come_before_those_of_its_groups() {
+        let mut account = Account::filled();
+        let own = "arn:aws:iam::123456789012:policy/own";
+        for group in ["ops", "dev"] {
+            account.add_user_to_group(group, "alice").expect("added");
+            account
+                .put_inline_policy(Holder::Group(group), "p", ALLOW)
+                .expect("put");
+        }
+        account
+            .attach_policy(Holder::Group("ops"), own)
+            .expect("attached");
+        account
+            .attach_policy(Holder::User("alice"), AWS_POLICY)
+            .expect("attached");
+        account
+            .put_inline_policy(Holder::User("alice"), "p", ALLOW)
+            .expect("put");
+        account.put_boundary(Bounded::User("alice"), own).expect("put");
+
+        let policies = account.user_policies("Alice").expect("there");
+        assert_eq!(
+            names(&policies),
+            ["user/alice/p", AWS_POLICY, "group/dev/p", "group/ops/p", own]
+        );
+        assert_eq!(policies.boundary.as_ref().map(NamedPolicy::name), Some(own));
+        let id = account.user("alice").expect("there").id.clone();
+        let by_id = account.user_policies_by_id(id.as_str()).expect("there");
+        assert_eq!(names(&by_id), names(&policies));
+        assert_eq!(
+            decide(policies, "ssm:StartSession").to_string(),
+            "allowed by user/alice/p/Statement[0]"
+        );
+        assert!(names(&account.user_policies("bob").expect("there")).is_empty());
+        assert!(account.user_policies("no").is_none());
+    }
+
+    #[test]
+    fn a_role_has_its_own_policies_only() {
+        let mut account = Account::filled();
+        account
+            .put_inline_policy(Holder::Role("web"), "p", ALLOW)
+            .expect("put");
+        account
+            .attach_policy(Holder::Role("web"), AWS_POLICY)
+            .expect("attached");
+        let policies = account.role_policies("web").expect("there");
+        assert_eq!(names(&policies), ["role/web/p", AWS_POLICY]);
+        assert!(policies.boundary.is_none());
+        let id = account.role("web").expect("there").id.clone();
+        assert!(account.role_policies_by_id(id.as_str()).is_some());
+        assert!(account.user_policies_by_id(id.as_str()).is_none());
+        assert!(account.role_policies("no").is_none());
+    }
+
+    #[test]
+    fn the_version_in_force_decides() {
+        let mut account = Account::filled();
+        let own = "arn:aws:iam::123456789012:policy/own";
+        account
+            .attach_policy(Holder::User("alice"), own)
+            .expect("attached");
+        let decided = |account: &Account| {
+            let policies = account.user_policies("alice").expect("there");
+            decide(policies, "ssm:StartSession").is_allowed()
+        };
+        assert!(decided(&account));
+        let deny = ALLOW.replace("Allow", "Deny");
+        account
+            .create_policy_version(own, &deny, false, crate::iam::tests::now())
+            .expect("created");
+        assert!(decided(&account));
+        account.set_default_policy_version(own, "v2").expect("set");
+        assert!(!decided(&account));
+    }
+
+    #[test]
+    fn what_is_missing_denies_everything() {
+        let mut account = Account::filled();
+        account
+            .put_inline_policy(Holder::User("alice"), "p", ALLOW)
+            .expect("put");
+        let lost = PolicyArn::parse("arn:aws:iam::aws:policy/NotInThisRelease").expect("valid");
+        let denied = |account: &Account| {
+            let policies = account.user_policies("alice").expect("there");
+            decide(policies, "ssm:StartSession").to_string()
+        };
+        account
+            .edit::<User, _>("alice", |user| {
+                user.boundary = Some(lost.clone());
+                Ok(())
+            })
+            .expect("edited");
+        assert_eq!(
+            denied(&account),
+            "denied by arn:aws:iam::aws:policy/NotInThisRelease/PolicyIsMissing, with an explicit deny in a \
+             permissions boundary"
+        );
+        account
+            .edit::<User, _>("alice", |user| {
+                user.boundary = None;
+                user.policies.attached.push(lost.clone());
+                Ok(())
+            })
+            .expect("edited");
+        assert!(denied(&account).ends_with("with an explicit deny in an identity-based policy"));
+    }
+
+    #[test]
+    fn documents_are_shared_not_copied() {
+        let mut account = Account::filled();
+        account
+            .put_inline_policy(Holder::User("alice"), "p", ALLOW)
+            .expect("put");
+        let document = account.inline_policy(Holder::User("alice"), "p").expect("there");
+        let before = Arc::strong_count(document.policy());
+        let policies = account.user_policies("alice").expect("there");
+        assert_eq!(Arc::strong_count(document.policy()), before + 1);
+        drop(policies);
+    }
+}

@@ -205,3 +205,55 @@ impl Directory {
         Ok(result)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::Account;
+
+    #[test]
+    fn a_clone_is_a_snapshot_that_shares_what_did_not_change() {
+        let mut account = Account::filled();
+        let snapshot = account.directory.clone();
+        account.update_user("alice", None, Some("/x/")).expect("updated");
+        assert_eq!(snapshot.user("alice").expect("there").path.as_str(), "/");
+        assert_eq!(account.user("alice").expect("there").path.as_str(), "/x/");
+        let shared = |name: &str| {
+            Arc::ptr_eq(
+                snapshot.user(name).expect("there"),
+                account.user(name).expect("there"),
+            )
+        };
+        assert!(shared("bob") && !shared("alice"));
+        assert_eq!(account.changed(), ["user alice"]);
+    }
+
+    #[test]
+    fn tells_each_change_once_as_it_came_to_be() {
+        let mut account = Account::filled();
+        account
+            .update_user("alice", Some("carol"), None)
+            .expect("renamed");
+        account
+            .update_user("carol", Some("alice"), None)
+            .expect("renamed back");
+        account.delete_user("bob").expect("deleted");
+        account.try_user("bob").expect("created");
+        account.try_user("dave").expect("created");
+        account.delete_user("dave").expect("deleted");
+        assert_eq!(
+            account.changed(),
+            ["user alice", "user bob", "-user carol", "-user dave"]
+        );
+    }
+
+    #[test]
+    fn a_change_to_the_same_is_none() {
+        let mut account = Account::filled();
+        account
+            .update_user("alice", Some("alice"), Some("/"))
+            .expect("updated");
+        account.update_role("web", None, Some(3600)).expect("updated");
+        assert_eq!(account.changed(), [""; 0]);
+    }
+}

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn white_space_does_not_count() {
         let document = Document::identity(&format!("\n\t {ALLOW} \r\n")).expect("valid");
-        assert_eq!(document.size(), ALLOW.len() - 4);
+        assert_eq!(document.size(), ALLOW.replace(' ', "").len());
         assert!(document.text().starts_with("\n\t "));
     }
 

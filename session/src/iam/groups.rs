@@ -184,3 +184,110 @@ impl Directory {
         groups
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::iam::tests::{ALLOW, Account, refused};
+    use crate::iam::{Holder, quotas};
+
+    #[test]
+    fn a_rename_keeps_its_users() {
+        let mut account = Account::filled();
+        account.add_user_to_group("dev", "alice").expect("added");
+        account.take_changes();
+        account
+            .update_group("dev", Some("Devs"), Some("/x/"))
+            .expect("renamed");
+        let groups = account.groups_of("alice").expect("there");
+        assert_eq!(
+            groups[0].arn(account.account()),
+            "arn:aws:iam::123456789012:group/x/Devs"
+        );
+        assert_eq!(account.users_in("devs").expect("there").count(), 1);
+        assert_eq!(account.changed(), ["-group dev", "group devs"]);
+        refused(
+            account.update_group("devs", Some("OPS"), None),
+            "EntityAlreadyExists",
+            "Group with name ops already exists.",
+        );
+    }
+
+    #[test]
+    fn membership_is_a_set_of_at_most_ten() {
+        let mut account = Account::filled();
+        for _ in 0..2 {
+            account.add_user_to_group("dev", "alice").expect("added");
+        }
+        assert_eq!(account.changed(), ["user alice"]);
+        account.add_user_to_group("dev", "alice").expect("already there");
+        account.remove_user_from_group("ops", "alice").expect("not there");
+        assert_eq!(account.changed(), [""; 0]);
+        for at in 1..quotas::GROUPS_PER_USER {
+            account.try_group(&format!("g{at}")).expect("created");
+            account
+                .add_user_to_group(&format!("g{at}"), "alice")
+                .expect("added");
+        }
+        refused(
+            account.add_user_to_group("ops", "alice"),
+            "LimitExceeded",
+            "Cannot exceed quota for GroupsPerUser: 10",
+        );
+        account.add_user_to_group("dev", "alice").expect("already there");
+    }
+
+    #[test]
+    fn both_ends_of_a_membership_must_exist() {
+        let mut account = Account::filled();
+        let (group, user) = (
+            "The group with name no cannot be found.",
+            "The user with name no cannot be found.",
+        );
+        refused(account.add_user_to_group("no", "alice"), "NoSuchEntity", group);
+        refused(account.add_user_to_group("dev", "no"), "NoSuchEntity", user);
+        refused(
+            account.remove_user_from_group("no", "alice"),
+            "NoSuchEntity",
+            group,
+        );
+        refused(account.remove_user_from_group("dev", "no"), "NoSuchEntity", user);
+        refused(account.groups_of("no"), "NoSuchEntity", user);
+        refused(account.users_in("no").map(drop), "NoSuchEntity", group);
+    }
+
+    #[test]
+    fn keeps_a_group_that_has_something_left() {
+        let mut account = Account::filled();
+        account.add_user_to_group("dev", "alice").expect("added");
+        refused(
+            account.delete_group("dev"),
+            "DeleteConflict",
+            "Cannot delete entity, must remove users from group first.",
+        );
+        account.remove_user_from_group("dev", "alice").expect("removed");
+        account
+            .put_inline_policy(Holder::Group("dev"), "p", ALLOW)
+            .expect("put");
+        refused(
+            account.delete_group("dev"),
+            "DeleteConflict",
+            "Cannot delete entity, must delete policies first.",
+        );
+        account
+            .delete_inline_policy(Holder::Group("dev"), "p")
+            .expect("deleted");
+        assert_eq!(account.delete_group("dev"), Ok(()));
+    }
+
+    #[test]
+    fn lists_groups_by_name_not_by_id() {
+        let mut account = Account::filled();
+        for name in ["Zoo", "app", "Mid"] {
+            account.try_group(name).expect("created");
+            account.add_user_to_group(name, "alice").expect("added");
+        }
+        let groups = account.groups_of("alice").expect("there");
+        let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+        assert_eq!(names, ["app", "Mid", "Zoo"]);
+    }
+}

@@ -61,3 +61,80 @@ fn absent(holder: Holder<'_>, name: &str) -> IamError {
         holder.noun()
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{ALLOW, Account, document_of, refused};
+
+    #[test]
+    fn puts_replaces_and_deletes() {
+        for (holder, noun) in [
+            (Holder::User("alice"), "user"),
+            (Holder::Group("dev"), "group"),
+            (Holder::Role("web"), "role"),
+        ] {
+            let mut account = Account::filled();
+            let deny = ALLOW.replace("Allow", "Deny");
+            account.put_inline_policy(holder, "p", ALLOW).expect("put");
+            account.put_inline_policy(holder, "p", &deny).expect("put");
+            assert_eq!(
+                account.inline_policy(holder, "p").map(Document::text),
+                Ok(deny.as_str())
+            );
+            account.delete_inline_policy(holder, "p").expect("deleted");
+            let message = format!("The {noun} policy with name p cannot be found.");
+            refused(account.inline_policy(holder, "p"), "NoSuchEntity", &message);
+            refused(
+                account.delete_inline_policy(holder, "p"),
+                "NoSuchEntity",
+                &message,
+            );
+        }
+    }
+
+    #[test]
+    fn all_of_them_together_have_a_limit() {
+        for (holder, name, limit) in [
+            (Holder::User("alice"), "user alice", 2048),
+            (Holder::Group("dev"), "group dev", 5120),
+            (Holder::Role("web"), "role web", 10_240),
+        ] {
+            let mut account = Account::filled();
+            account
+                .put_inline_policy(holder, "a", &document_of(limit - 500))
+                .expect("put");
+            let spaced = document_of(500).replace(',', ",\n\t ");
+            account.put_inline_policy(holder, "b", &spaced).expect("put");
+            let message = format!("Maximum policy size of {limit} bytes exceeded for {name}");
+            refused(
+                account.put_inline_policy(holder, "c", ALLOW),
+                "LimitExceeded",
+                &message,
+            );
+            refused(
+                account.put_inline_policy(holder, "b", &document_of(501)),
+                "LimitExceeded",
+                &message,
+            );
+            assert_eq!(
+                account.inline_policy(holder, "b").map(Document::text),
+                Ok(spaced.as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_malformed_documents_and_names() {
+        let mut account = Account::filled();
+        let alice = Holder::User("alice");
+        refused(
+            account.put_inline_policy(alice, "p", "{}"),
+            "MalformedPolicyDocument",
+            "Statement: Missing required field Statement",
+        );
+        let error = account.put_inline_policy(alice, "a/b", ALLOW).expect_err("name");
+        assert_eq!(error.code(), "ValidationError");
+        assert_eq!(account.changed(), [""; 0]);
+    }
+}

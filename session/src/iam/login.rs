@@ -114,3 +114,91 @@ impl Directory {
 fn absent(user: &str) -> IamError {
     IamError::NoSuchEntity(format!("Login Profile for User {user} cannot be found."))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{Account, now, refused};
+
+    #[test]
+    fn a_password_has_eight_characters_of_three_classes() {
+        let check = |text: &str| check_password(&Secret::new(text), "Alice123");
+        for good in [
+            "Passw0rd",
+            "password1!",
+            "PASSWORD1!",
+            "Password!",
+            "pässwörD1",
+            "12345aA|",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "Pa1!",
+            "Passw0r",
+            "password",
+            "Password",
+            "password1",
+            "PASSWORD!",
+            "pässwörter~1?",
+        ] {
+            let error = check(bad).expect_err(bad);
+            assert_eq!(error.code(), "PasswordPolicyViolation", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_the_password() {
+        let error = check_password(&Secret::new("swordfish"), "alice").expect_err("one class");
+        assert!(!error.to_string().contains("swordfish"), "{error}");
+    }
+
+    #[test]
+    fn a_password_is_not_the_users_name() {
+        for text in ["Alice123", "aLICE123"] {
+            refused(
+                check_password(&Secret::new(text), "Alice123"),
+                "PasswordPolicyViolation",
+                "Password should not be the user name",
+            );
+        }
+        assert_eq!(check_password(&Secret::new("Alice1234"), "Alice123"), Ok(()));
+    }
+
+    #[test]
+    fn a_user_has_one_password_or_none() {
+        let mut account = Account::filled();
+        let absent = "Login Profile for User alice cannot be found.";
+        refused(account.login_profile("Alice"), "NoSuchEntity", absent);
+        refused(
+            account.update_login_profile("alice", None, None),
+            "NoSuchEntity",
+            absent,
+        );
+        refused(account.delete_login_profile("alice"), "NoSuchEntity", absent);
+
+        let hash = || Secret::new("$argon2id$1");
+        let created = account
+            .create_login_profile("alice", hash(), true, now())
+            .expect("created");
+        assert_eq!((created.created_at, created.reset_required), (now(), true));
+        refused(
+            account.create_login_profile("alice", hash(), true, now()),
+            "EntityAlreadyExists",
+            "Login Profile for user alice already exists.",
+        );
+        account
+            .update_login_profile("alice", Some(Secret::new("$argon2id$2")), None)
+            .expect("updated");
+        let profile = account.login_profile("alice").expect("there");
+        assert!(profile.password_hash.equals("$argon2id$2") && profile.reset_required);
+        account
+            .update_login_profile("alice", None, Some(false))
+            .expect("updated");
+        let profile = account.login_profile("alice").expect("there");
+        assert!(profile.password_hash.equals("$argon2id$2") && !profile.reset_required);
+        account.delete_login_profile("alice").expect("deleted");
+        refused(account.login_profile("alice"), "NoSuchEntity", absent);
+    }
+}

@@ -1,10 +1,9 @@
 //! Managed policies: the account's own, in versions, beside those of AWS, which nobody changes.
 
-use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::arn::PolicyArn;
 use super::change::{Entity, EntityKind};
@@ -13,11 +12,13 @@ use super::documents::Document;
 use super::error::IamError;
 use super::listing::Listing;
 use super::names::Path;
+use super::policy_ref::PolicyRef;
 use super::quotas;
 use super::table::Table;
 use super::tags::{Tagged, Tags};
+use super::versions::{PolicyVersion, VersionId};
 use crate::ids::UniqueId;
-use crate::policy::{ManagedPolicy, Policy, managed_policy};
+use crate::policy::managed_policy;
 use crate::random::Random;
 use crate::tag::Tag;
 
@@ -47,21 +48,6 @@ pub struct CustomerPolicy {
     pub updated_at: Timestamp,
 }
 
-/// One version of a policy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PolicyVersion {
-    /// Which.
-    pub id: VersionId,
-    /// What it says.
-    pub document: Document,
-    /// When it was created.
-    pub created_at: Timestamp,
-}
-
-/// Counts the versions of a policy; it shows itself as `v1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct VersionId(u32);
-
 /// What a request says of a policy to be created.
 #[derive(Debug, Clone, Default)]
 pub struct NewPolicy<'a> {
@@ -77,28 +63,6 @@ pub struct NewPolicy<'a> {
     pub tags: Vec<Tag>,
 }
 
-/// A policy of the account or of AWS.
-#[derive(Debug, Clone, Copy)]
-pub enum PolicyRef<'a> {
-    /// AWS's.
-    Aws(&'static ManagedPolicy),
-    /// The account's own.
-    Customer(&'a Arc<CustomerPolicy>),
-}
-
-/// A version of a policy of the account or of AWS.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VersionRef<'a> {
-    /// Which, such as `v1`.
-    pub id: String,
-    /// The document's text.
-    pub document: &'a str,
-    /// Whether it is in force.
-    pub is_default: bool,
-    /// When it was created.
-    pub created_at: Timestamp,
-}
-
 impl CustomerPolicy {
     /// Returns the name.
     pub fn name(&self) -> &str {
@@ -108,175 +72,6 @@ impl CustomerPolicy {
     /// Returns the path.
     pub fn path(&self) -> &str {
         self.arn.path()
-    }
-
-    /// Returns where a version that is not in force stands among the others.
-    fn position(&self, version: &str) -> Result<usize, IamError> {
-        let found = self.others.iter().position(|other| other.id.is(version));
-        found.ok_or_else(|| absent_version(self.arn.as_str(), version))
-    }
-
-    /// Exchanges the version in force for one of the others.
-    fn put_in_force(&mut self, position: usize) {
-        std::mem::swap(&mut self.default, &mut self.others[position]);
-        self.others.sort_by_key(|version| version.id);
-    }
-}
-
-impl VersionId {
-    /// The version that a policy is created with.
-    pub const FIRST: Self = Self(1);
-
-    fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix('v')?;
-        let id = Self(digits.parse().ok()?);
-        id.is(text).then_some(id)
-    }
-
-    fn is(self, text: &str) -> bool {
-        self.to_string() == text
-    }
-}
-
-impl fmt::Display for VersionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "v{}", self.0)
-    }
-}
-
-impl Serialize for VersionId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for VersionId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a version")))
-    }
-}
-
-impl<'a> PolicyRef<'a> {
-    /// Returns the ARN.
-    pub fn arn(&self) -> &'a str {
-        match self {
-            Self::Aws(policy) => policy.arn,
-            Self::Customer(policy) => policy.arn.as_str(),
-        }
-    }
-
-    /// Returns the name.
-    pub fn name(&self) -> &'a str {
-        match self {
-            Self::Aws(policy) => policy.name,
-            Self::Customer(policy) => policy.name(),
-        }
-    }
-
-    /// Returns the path.
-    pub fn path(&self) -> &'a str {
-        match self {
-            Self::Aws(policy) => policy.path,
-            Self::Customer(policy) => policy.path(),
-        }
-    }
-
-    /// Returns the unique id.
-    pub fn id(&self) -> &'a str {
-        match self {
-            Self::Aws(policy) => policy.id,
-            Self::Customer(policy) => policy.id.as_str(),
-        }
-    }
-
-    /// Returns what people wrote about it.
-    pub fn description(&self) -> Option<&'a str> {
-        match self {
-            Self::Aws(_) => None,
-            Self::Customer(policy) => policy.description.as_deref(),
-        }
-    }
-
-    /// Returns the tags; AWS's policies have none.
-    pub fn tags(&self) -> &'a [Tag] {
-        match self {
-            Self::Aws(_) => &[],
-            Self::Customer(policy) => policy.tags.as_slice(),
-        }
-    }
-
-    /// Returns when it was created.
-    pub fn created_at(&self) -> Timestamp {
-        match self {
-            Self::Aws(policy) => moment(policy.created),
-            Self::Customer(policy) => policy.created_at,
-        }
-    }
-
-    /// Returns when its last version was created.
-    pub fn updated_at(&self) -> Timestamp {
-        match self {
-            Self::Aws(policy) => moment(policy.updated),
-            Self::Customer(policy) => policy.updated_at,
-        }
-    }
-
-    /// Returns the version that is in force.
-    pub fn default_version(&self) -> VersionRef<'a> {
-        match self {
-            Self::Aws(policy) => VersionRef {
-                id: policy.version.to_owned(),
-                document: policy.document,
-                is_default: true,
-                created_at: moment(policy.updated),
-            },
-            Self::Customer(policy) => policy.default.show(true),
-        }
-    }
-
-    /// Returns all versions, the last first; of AWS's policies only the one that is in force is known.
-    pub fn versions(&self) -> Vec<VersionRef<'a>> {
-        let mut versions = vec![self.default_version()];
-        if let Self::Customer(policy) = self {
-            versions.extend(policy.others.iter().map(|version| version.show(false)));
-            versions.sort_by_key(|version| std::cmp::Reverse(VersionId::parse(&version.id)));
-        }
-        versions
-    }
-
-    /// Returns one version.
-    pub fn version(&self, id: &str) -> Result<VersionRef<'a>, IamError> {
-        let found = self.versions().into_iter().find(|version| version.id == id);
-        found.ok_or_else(|| absent_version(self.arn(), id))
-    }
-
-    /// Returns what the version in force was read as.
-    pub fn policy(&self) -> Arc<Policy> {
-        match self {
-            Self::Aws(policy) => policy.policy(),
-            Self::Customer(policy) => Arc::clone(policy.default.document.policy()),
-        }
-    }
-
-    /// Says whether people may attach it: some are for the roles of services only.
-    pub fn is_attachable(&self) -> bool {
-        !self.path().starts_with("/aws-service-role/")
-    }
-}
-
-impl PolicyVersion {
-    fn show(&self, is_default: bool) -> VersionRef<'_> {
-        VersionRef {
-            id: self.id.to_string(),
-            document: self.document.text(),
-            is_default,
-            created_at: self.created_at,
-        }
     }
 }
 
@@ -337,63 +132,6 @@ impl Directory {
             created_at: now,
             updated_at: now,
         }))
-    }
-
-    /// Adds a version to a policy, and puts it in force if `is_default` says so.
-    pub fn create_policy_version(
-        &mut self,
-        arn: &str,
-        document: &str,
-        is_default: bool,
-        now: Timestamp,
-    ) -> Result<VersionId, IamError> {
-        self.edit_policy(arn, |policy| {
-            let document = read_document(document)?;
-            if policy.others.len() + 1 >= quotas::POLICY_VERSIONS {
-                return Err(IamError::LimitExceeded(format!(
-                    "A managed policy can have up to {} versions. Before you create a new version, you must delete an \
-                     existing version.",
-                    quotas::POLICY_VERSIONS
-                )));
-            }
-            let id = policy.next_version;
-            policy.others.push(PolicyVersion {
-                id,
-                document,
-                created_at: now,
-            });
-            policy.next_version = id.next();
-            policy.updated_at = now;
-            if is_default {
-                policy.put_in_force(policy.others.len() - 1);
-            }
-            Ok(id)
-        })
-    }
-
-    /// Puts a version of a policy in force.
-    pub fn set_default_policy_version(&mut self, arn: &str, version: &str) -> Result<(), IamError> {
-        self.edit_policy(arn, |policy| {
-            if !policy.default.id.is(version) {
-                let at = policy.position(version)?;
-                policy.put_in_force(at);
-            }
-            Ok(())
-        })
-    }
-
-    /// Deletes a version that is not in force.
-    pub fn delete_policy_version(&mut self, arn: &str, version: &str) -> Result<(), IamError> {
-        self.edit_policy(arn, |policy| {
-            if policy.default.id.is(version) {
-                return Err(IamError::conflict(
-                    "Cannot delete the default version of a policy.",
-                ));
-            }
-            let at = policy.position(version)?;
-            policy.others.remove(at);
-            Ok(())
-        })
     }
 
     /// Deletes a policy that is attached nowhere, limits nobody and has one version.
@@ -469,7 +207,7 @@ impl Directory {
     }
 }
 
-fn read_document(text: &str) -> Result<Document, IamError> {
+pub(super) fn read_document(text: &str) -> Result<Document, IamError> {
     let document = Document::identity(text)?;
     if document.size() > quotas::MANAGED_POLICY_SIZE {
         return Err(IamError::quota("PolicySize", quotas::MANAGED_POLICY_SIZE));
@@ -477,12 +215,129 @@ fn read_document(text: &str) -> Result<Document, IamError> {
     Ok(document)
 }
 
-fn absent_version(arn: &str, id: &str) -> IamError {
-    IamError::NoSuchEntity(format!(
-        "Policy {arn} version {id} does not exist or is not attachable."
-    ))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{ALLOW, AWS_POLICY, Account, document_of, now, refused};
+    use crate::iam::{Bounded, Holder};
 
-fn moment(text: &str) -> Timestamp {
-    text.parse().expect("a built-in moment is in RFC 3339")
+    const OWN: &str = "arn:aws:iam::123456789012:policy/own";
+    const OUTSIDE: &str = "Policy is outside your own account.";
+
+    #[test]
+    fn creates_a_policy_as_asked() {
+        let mut account = Account::new();
+        let new = NewPolicy {
+            name: "Dev",
+            path: Some("/x/"),
+            description: Some("for developers"),
+            document: ALLOW,
+            tags: vec![Tag::new("k", "v")],
+        };
+        let created = account
+            .directory
+            .create_policy(new, now(), &account.random)
+            .expect("created");
+        assert_eq!(created.arn.as_str(), "arn:aws:iam::123456789012:policy/x/Dev");
+        let policy = account.policy(created.arn.as_str()).expect("there");
+        assert_eq!(
+            (policy.name(), policy.path(), policy.id()),
+            ("Dev", "/x/", created.id.as_str())
+        );
+        assert_eq!(
+            (policy.description(), policy.tags().len()),
+            (Some("for developers"), 1)
+        );
+        assert_eq!((policy.created_at(), policy.updated_at()), (now(), now()));
+        assert_eq!(policy.default_version().document, ALLOW);
+        assert!(policy.is_attachable() && created.id.as_str().starts_with("ANPA"));
+        refused(
+            account.try_policy("DEV"),
+            "EntityAlreadyExists",
+            "A policy called Dev already exists. Duplicate names are not allowed.",
+        );
+        for arn in [
+            "arn:aws:iam::123456789012:policy/Dev",
+            "arn:aws:iam::210987654321:policy/x/Dev",
+        ] {
+            refused(
+                account.policy(arn),
+                "NoSuchEntity",
+                &format!("Policy {arn} was not found."),
+            );
+        }
+        refused(account.policy("Dev"), "InvalidInput", "ARN Dev is not valid.");
+    }
+
+    #[test]
+    fn a_document_is_one_and_not_too_long() {
+        let mut account = Account::filled();
+        let mut version = |text: &str| account.create_policy_version(OWN, text, false, now());
+        assert_eq!(
+            version("{").expect_err("malformed").code(),
+            "MalformedPolicyDocument"
+        );
+        refused(
+            version(&document_of(quotas::MANAGED_POLICY_SIZE + 1)),
+            "LimitExceeded",
+            "Cannot exceed quota for PolicySize: 6144",
+        );
+        let full = document_of(quotas::MANAGED_POLICY_SIZE).replace(',', ",\n    ");
+        assert_eq!(version(&full).map(|id| id.to_string()).as_deref(), Ok("v2"));
+    }
+
+    #[test]
+    fn keeps_a_policy_that_is_used_or_has_versions() {
+        let mut account = Account::filled();
+        let attached = "Cannot delete a policy attached to entities.";
+        account
+            .attach_policy(Holder::Group("dev"), OWN)
+            .expect("attached");
+        refused(account.delete_policy(OWN), "DeleteConflict", attached);
+        account
+            .detach_policy(Holder::Group("dev"), OWN)
+            .expect("detached");
+        account.put_boundary(Bounded::Role("web"), OWN).expect("put");
+        refused(account.delete_policy(OWN), "DeleteConflict", attached);
+        account.delete_boundary(Bounded::Role("web")).expect("deleted");
+        account
+            .create_policy_version(OWN, ALLOW, true, now())
+            .expect("created");
+        refused(
+            account.delete_policy(OWN),
+            "DeleteConflict",
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. \
+             The default version is deleted with the policy.",
+        );
+        account.delete_policy_version(OWN, "v1").expect("deleted");
+        account.take_changes();
+        assert_eq!(account.delete_policy(OWN), Ok(()));
+        assert_eq!(account.changed(), ["-policy own"]);
+    }
+
+    #[test]
+    fn what_aws_manages_is_read_by_everyone_and_changed_by_nobody() {
+        let mut account = Account::filled();
+        let policy = account.policy(AWS_POLICY).expect("there");
+        assert_eq!(
+            (policy.name(), policy.default_version().id.as_str()),
+            ("AmazonSSMManagedInstanceCore", "v2")
+        );
+        assert_eq!(policy.versions().len(), 1);
+        assert!(policy.tags().is_empty() && policy.created_at() < policy.updated_at());
+        for result in [
+            account
+                .create_policy_version(AWS_POLICY, ALLOW, true, now())
+                .map(drop),
+            account.set_default_policy_version(AWS_POLICY, "v2"),
+            account.delete_policy_version(AWS_POLICY, "v1"),
+            account.delete_policy(AWS_POLICY),
+            account.tag(Tagged::Policy(AWS_POLICY), vec![Tag::new("k", "v")]),
+            account.untag(Tagged::Policy(AWS_POLICY), &[]),
+            account.delete_policy("arn:aws:iam::210987654321:policy/own"),
+        ] {
+            refused(result, "AccessDenied", OUTSIDE);
+        }
+        assert_eq!(account.changed(), [""; 0]);
+    }
 }

@@ -178,3 +178,85 @@ impl Directory {
             .filter(move |profile| profile.role.as_ref() == Some(id)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::iam::tests::{Account, refused};
+
+    #[test]
+    fn has_one_role_at_most() {
+        let mut account = Account::filled();
+        account.add_role_to_instance_profile("web", "web").expect("added");
+        for role in ["web", "db"] {
+            refused(
+                account.add_role_to_instance_profile("web", role),
+                "LimitExceeded",
+                "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1",
+            );
+        }
+        let profile = account.instance_profile("WEB").expect("there");
+        assert_eq!(
+            profile.arn(account.account()),
+            "arn:aws:iam::123456789012:instance-profile/web"
+        );
+        assert!(profile.id.as_str().starts_with("AIPA"));
+        assert_eq!(
+            account.role_in(profile).map(|role| role.name.as_str()),
+            Some("web")
+        );
+        assert_eq!(account.profiles_of("web").expect("there").count(), 1);
+        assert_eq!(account.profiles_of("db").expect("there").count(), 0);
+    }
+
+    #[test]
+    fn keeps_a_profile_that_has_a_role() {
+        let mut account = Account::filled();
+        account.add_role_to_instance_profile("web", "web").expect("added");
+        refused(
+            account.delete_instance_profile("web"),
+            "DeleteConflict",
+            "Cannot delete entity, must remove roles from instance profile first.",
+        );
+        refused(
+            account.remove_role_from_instance_profile("web", "db"),
+            "NoSuchEntity",
+            "The role with name db cannot be found.",
+        );
+        account
+            .remove_role_from_instance_profile("web", "web")
+            .expect("removed");
+        account.take_changes();
+        assert_eq!(account.delete_instance_profile("web"), Ok(()));
+        assert_eq!(account.changed(), ["-instance-profile web"]);
+    }
+
+    #[test]
+    fn both_ends_must_exist() {
+        let mut account = Account::filled();
+        let (profile, role) = (
+            "Instance Profile no cannot be found.",
+            "The role with name no cannot be found.",
+        );
+        refused(
+            account.add_role_to_instance_profile("no", "web"),
+            "NoSuchEntity",
+            profile,
+        );
+        refused(
+            account.add_role_to_instance_profile("web", "no"),
+            "NoSuchEntity",
+            role,
+        );
+        refused(
+            account.remove_role_from_instance_profile("no", "web"),
+            "NoSuchEntity",
+            profile,
+        );
+        refused(account.profiles_of("no").map(drop), "NoSuchEntity", role);
+        refused(
+            account.try_profile("Web"),
+            "EntityAlreadyExists",
+            "Instance Profile web already exists.",
+        );
+    }
+}

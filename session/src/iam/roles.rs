@@ -16,6 +16,7 @@ use super::names::Path;
 use super::quotas;
 use super::table::Table;
 use super::tags::{Tagged, Tags};
+use super::trust::read_trust;
 use crate::ids::{AccountId, UniqueId};
 use crate::random::Random;
 use crate::tag::Tag;
@@ -176,19 +177,6 @@ impl Directory {
         })
     }
 
-    /// Puts another trust policy in the place of a role's; see [`Directory::create_role`] for `principal_exists`.
-    pub fn update_trust(
-        &mut self,
-        name: &str,
-        trust: &str,
-        principal_exists: &dyn Fn(&str) -> bool,
-    ) -> Result<(), IamError> {
-        self.edit_role(name, |role| {
-            role.trust = read_trust(trust, principal_exists)?;
-            Ok(())
-        })
-    }
-
     /// Deletes a role without policies that is in no instance profile.
     pub fn delete_role(&mut self, name: &str) -> Result<(), IamError> {
         let role = self.role(name)?;
@@ -216,30 +204,6 @@ impl Directory {
     /// Returns roles in the order of their names.
     pub fn roles(&self, listing: Listing<'_>) -> impl Iterator<Item = &Arc<Role>> {
         self.list(listing)
-    }
-
-    /// Says whether this account has the user or role that an ARN or unique id of a trust policy names.
-    ///
-    /// A session of a role exists if its role does.
-    pub fn has_principal(&self, name: &str) -> bool {
-        let prefix = format!("arn:aws:iam::{}:", self.account);
-        let sessions = format!("arn:aws:sts::{}:assumed-role/", self.account);
-        let last = || name.rsplit('/').next().unwrap_or_default();
-        if let Some(resource) = name.strip_prefix(&prefix) {
-            return match resource.split_once('/') {
-                Some(("user", _)) => self
-                    .user(last())
-                    .is_ok_and(|user| user.arn(&self.account) == name),
-                Some(("role", _)) => self
-                    .role(last())
-                    .is_ok_and(|role| role.arn(&self.account) == name),
-                _ => false,
-            };
-        }
-        if let Some((role, _)) = name.strip_prefix(&sessions).and_then(|rest| rest.split_once('/')) {
-            return self.role(role).is_ok();
-        }
-        self.user_by_id(name).is_some() || self.role_by_id(name).is_some()
     }
 
     /// Changes a role unless it belongs to a service.
@@ -292,23 +256,6 @@ fn check_duration(seconds: u32) -> Result<(), IamError> {
     }
 }
 
-fn read_trust(text: &str, principal_exists: &dyn Fn(&str) -> bool) -> Result<Document, IamError> {
-    let trust = Document::trust(text)?;
-    if trust.size() > quotas::TRUST_POLICY_SIZE {
-        return Err(IamError::quota("ACLSizePerRole", quotas::TRUST_POLICY_SIZE));
-    }
-    let stranger = trust
-        .policy()
-        .named_principals()
-        .find(|name| !principal_exists(name));
-    match stranger {
-        Some(name) => Err(IamError::MalformedPolicyDocument(format!(
-            "Invalid principal in policy: \"AWS\":\"{name}\""
-        ))),
-        None => Ok(trust),
-    }
-}
-
 /// An empty description is none, which is how it is taken away.
 fn describe(text: Option<&str>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(str::to_owned)
@@ -317,3 +264,155 @@ fn describe(text: Option<&str>) -> Option<String> {
 /// The shortest limit on a session, which is also the default.
 const MIN_DURATION_S: u32 = 3600;
 const MAX_DURATION_S: u32 = 43_200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{ALLOW, AWS_POLICY, Account, TRUST, now, refused};
+    use crate::iam::{Bounded, Holder};
+
+    fn create(account: &mut Account, new: NewRole<'_>) -> Result<Arc<Role>, IamError> {
+        account
+            .directory
+            .create_role(new, &|_| true, now(), &account.random)
+    }
+
+    fn role(name: &str) -> NewRole<'_> {
+        NewRole {
+            name,
+            trust: TRUST,
+            ..NewRole::default()
+        }
+    }
+
+    #[test]
+    fn creates_a_role_as_asked() {
+        let mut account = Account::new();
+        let created = create(&mut account, role("Web")).expect("created");
+        assert_eq!(
+            created.arn(account.account()),
+            "arn:aws:iam::123456789012:role/Web"
+        );
+        assert!(created.id.as_str().starts_with("AROA"));
+        assert_eq!(
+            (created.max_session_duration_s, &created.description),
+            (3600, &None)
+        );
+        assert_eq!(created.trust.text(), TRUST);
+        refused(
+            create(&mut account, role("WEB")),
+            "EntityAlreadyExists",
+            "Role with name Web already exists.",
+        );
+        refused(
+            account.role("no"),
+            "NoSuchEntity",
+            "The role with name no cannot be found.",
+        );
+    }
+
+    #[test]
+    fn a_session_lasts_one_to_twelve_hours() {
+        let mut account = Account::filled();
+        for (seconds, rule) in [
+            (3599, "greater than or equal to 3600"),
+            (43_201, "less than or equal to 43200"),
+        ] {
+            let message = format!(
+                "1 validation error detected: Value '{seconds}' at 'maxSessionDuration' failed to satisfy constraint: \
+                 Member must have value {rule}"
+            );
+            let new = NewRole {
+                max_session_duration_s: Some(seconds),
+                ..role("r")
+            };
+            refused(create(&mut account, new), "ValidationError", &message);
+            refused(
+                account.update_role("web", None, Some(seconds)),
+                "ValidationError",
+                &message,
+            );
+        }
+        account
+            .update_role("web", Some("serves"), Some(43_200))
+            .expect("updated");
+        account.update_role("web", None, None).expect("updated");
+        let web = account.role("web").expect("there");
+        assert_eq!(
+            (web.max_session_duration_s, web.description.as_deref()),
+            (43_200, Some("serves"))
+        );
+        account.update_role("web", Some(""), None).expect("updated");
+        assert_eq!(account.role("web").expect("there").description, None);
+    }
+
+    #[test]
+    fn keeps_a_role_that_is_in_use() {
+        let mut account = Account::filled();
+        account.add_role_to_instance_profile("web", "web").expect("added");
+        refused(
+            account.delete_role("web"),
+            "DeleteConflict",
+            "Cannot delete entity, must remove roles from instance profile first.",
+        );
+        account
+            .remove_role_from_instance_profile("web", "web")
+            .expect("removed");
+        account
+            .attach_policy(Holder::Role("web"), AWS_POLICY)
+            .expect("attached");
+        refused(
+            account.delete_role("web"),
+            "DeleteConflict",
+            "Cannot delete entity, must detach all policies first.",
+        );
+        account
+            .detach_policy(Holder::Role("web"), AWS_POLICY)
+            .expect("detached");
+        let id = account.role("web").expect("there").id.clone();
+        assert_eq!(account.delete_role("web"), Ok(()));
+        account.try_role("web").expect("created");
+        assert!(account.role_policies_by_id(id.as_str()).is_none());
+    }
+
+    #[test]
+    fn a_services_role_is_read_and_tagged_only() {
+        let mut account = Account::new();
+        let new = NewRole {
+            path: Some("/aws-service-role/ssm.amazonaws.com/"),
+            ..role("Mine")
+        };
+        assert_eq!(
+            create(&mut account, new).expect_err("reserved").code(),
+            "InvalidInput"
+        );
+
+        let name = "AWSServiceRoleForAmazonSSM";
+        let linked = account
+            .directory
+            .create_service_linked_role(role(name), "ssm.amazonaws.com", now(), &account.random)
+            .expect("created");
+        assert_eq!(linked.path.as_str(), "/aws-service-role/ssm.amazonaws.com/");
+        let holder = Holder::Role(name);
+        let bounded = Bounded::Role(name);
+        for result in [
+            account.update_role(name, Some("d"), None),
+            account.update_trust(name, TRUST, &|_| true),
+            account.attach_policy(holder, AWS_POLICY),
+            account.detach_policy(holder, AWS_POLICY),
+            account.put_inline_policy(holder, "p", ALLOW),
+            account.delete_inline_policy(holder, "p"),
+            account.put_boundary(bounded, AWS_POLICY),
+            account.delete_boundary(bounded),
+            account.delete_role(name),
+        ] {
+            refused(
+                result,
+                "UnmodifiableEntity",
+                "Cannot perform the operation on the protected role 'AWSServiceRoleForAmazonSSM' - this role is only \
+                 modifiable by AWS",
+            );
+        }
+        assert_eq!(account.tag(Tagged::Role(name), vec![Tag::new("k", "v")]), Ok(()));
+    }
+}

@@ -38,3 +38,35 @@ impl Directory {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use crate::iam::KeyOwner;
+    use crate::iam::tests::{ALLOW, Account, now};
+
+    #[test]
+    fn counts_what_is_there() {
+        let mut account = Account::filled();
+        account
+            .create_policy_version("arn:aws:iam::123456789012:policy/own", ALLOW, true, now())
+            .expect("created");
+        account.try_key(KeyOwner::Root).expect("created");
+        let entries = account.summary();
+        let summary: HashMap<_, _> = entries.iter().copied().collect();
+        assert_eq!(summary.len(), entries.len());
+        for (name, count) in [
+            ("Users", 2),
+            ("Groups", 2),
+            ("Roles", 2),
+            ("Policies", 1),
+            ("PolicyVersionsInUse", 2),
+            ("InstanceProfiles", 1),
+            ("AccountAccessKeysPresent", 1),
+            ("UsersQuota", 5000),
+        ] {
+            assert_eq!(summary.get(name), Some(&count), "{name}");
+        }
+    }
+}

@@ -169,3 +169,88 @@ fn check(tag: &Tag, at: usize) -> Result<(), IamError> {
 fn same_key(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{Account, refused};
+
+    const KINDS: [Tagged<'_>; 4] = [
+        Tagged::User("alice"),
+        Tagged::Role("web"),
+        Tagged::Policy("arn:aws:iam::123456789012:policy/own"),
+        Tagged::InstanceProfile("web"),
+    ];
+
+    #[test]
+    fn a_key_is_replaced_whatever_its_case() {
+        for entity in KINDS {
+            let mut account = Account::filled();
+            let tag = |account: &mut Account, key: &str, value: &str| {
+                account.tag(entity, vec![Tag::new(key, value)]).expect("tagged");
+            };
+            tag(&mut account, "Team", "blue");
+            tag(&mut account, "env", "dev");
+            tag(&mut account, "TEAM", "red");
+            let tags = account.tags(entity).expect("there");
+            assert_eq!(tags.as_slice(), [Tag::new("TEAM", "red"), Tag::new("env", "dev")]);
+            assert_eq!(tags.value("team"), Some("red"));
+            account.take_changes();
+            account
+                .untag(entity, &["Env".to_owned(), "no".to_owned()])
+                .expect("untagged");
+            assert_eq!(
+                account.tags(entity).expect("there").as_slice(),
+                [Tag::new("TEAM", "red")]
+            );
+            assert_eq!(account.changed().len(), 1);
+        }
+    }
+
+    #[test]
+    fn refuses_a_key_twice_and_keys_that_are_reserved() {
+        let mut account = Account::filled();
+        let mut tag = |tags: &[(&str, &str)]| {
+            let tags = tags.iter().map(|(key, value)| Tag::new(*key, *value)).collect();
+            account.tag(KINDS[0], tags)
+        };
+        refused(
+            tag(&[("Team", "blue"), ("team", "blue")]),
+            "InvalidInput",
+            "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+        );
+        assert_eq!(
+            tag(&[("AWS:x", "y")]).expect_err("reserved").code(),
+            "InvalidInput"
+        );
+        assert_eq!(tag(&[("aws", "y"), ("awsx", ""), ("ééé", "é")]), Ok(()));
+        for (key, value) in [("", ""), (&*"k".repeat(129), ""), ("k", &*"v".repeat(257))] {
+            assert_eq!(
+                tag(&[(key, value)]).expect_err("length").code(),
+                "ValidationError"
+            );
+        }
+        assert_eq!(tag(&[(&"é".repeat(128), &"é".repeat(256))]), Ok(()));
+    }
+
+    #[test]
+    fn an_entity_has_fifty_tags_at_most() {
+        let numbered =
+            |range: std::ops::Range<usize>| range.map(|at| Tag::new(format!("k{at}"), "v")).collect();
+        for (entity, quota) in KINDS
+            .into_iter()
+            .zip(["User", "Role", "Policy", "InstanceProfile"])
+        {
+            let mut account = Account::filled();
+            account.tag(entity, numbered(0..50)).expect("tagged");
+            account.tag(entity, numbered(0..50)).expect("the same");
+            refused(
+                account.tag(entity, numbered(50..51)),
+                "LimitExceeded",
+                &format!("Cannot exceed quota for TagsPer{quota}: 50"),
+            );
+            let error = account.tag(entity, numbered(0..51)).expect_err("too many");
+            assert_eq!(error.code(), "ValidationError");
+        }
+    }
+}

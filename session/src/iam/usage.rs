@@ -110,3 +110,47 @@ impl Directory {
         users.chain(groups).chain(roles)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{AWS_POLICY, Account, refused};
+    use crate::iam::{Bounded, Holder};
+
+    #[test]
+    fn counts_and_names_who_uses_a_policy() {
+        let mut account = Account::filled();
+        for holder in [Holder::User("alice"), Holder::Group("dev"), Holder::Role("web")] {
+            account.attach_policy(holder, AWS_POLICY).expect("attached");
+        }
+        for entity in [Bounded::User("bob"), Bounded::Role("web")] {
+            account.put_boundary(entity, AWS_POLICY).expect("put");
+        }
+        let arn = PolicyArn::parse(AWS_POLICY).expect("valid");
+        let usage = Usage {
+            attachments: 3,
+            boundaries: 2,
+        };
+        assert_eq!(account.usage_of(&arn), usage);
+        assert_eq!(account.usages(), HashMap::from([(&arn, usage)]));
+
+        let names = |how| {
+            let found = account.entities_for_policy(AWS_POLICY, how).expect("there");
+            let users = found.users.iter().map(|user| user.name.as_str());
+            let groups = found.groups.iter().map(|group| group.name.as_str());
+            let roles = found.roles.iter().map(|role| role.name.as_str());
+            users.chain(groups).chain(roles).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names(None), "alice bob dev web");
+        assert_eq!(names(Some(PolicyUse::Attachment)), "alice dev web");
+        assert_eq!(names(Some(PolicyUse::Boundary)), "bob web");
+        let absent = "arn:aws:iam::aws:policy/No";
+        refused(
+            account.entities_for_policy(absent, None),
+            "NoSuchEntity",
+            "Policy arn:aws:iam::aws:policy/No was not found.",
+        );
+        let own = PolicyArn::parse("arn:aws:iam::123456789012:policy/own").expect("valid");
+        assert!(!account.usage_of(&own).is_used());
+    }
+}

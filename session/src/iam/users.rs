@@ -198,3 +198,244 @@ impl Directory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::tests::{AWS_POLICY, Account, now, refused};
+    use crate::iam::{Holder, KeyOwner};
+    use crate::secret::Secret;
+
+    #[test]
+    fn creates_a_user_as_asked() {
+        let mut account = Account::new();
+        let new = NewUser {
+            name: "Alice",
+            path: Some("/people/"),
+            boundary: Some(AWS_POLICY),
+            tags: vec![Tag::new("Team", "blue")],
+        };
+        let user = account
+            .directory
+            .create_user(new, now(), &account.random)
+            .expect("created");
+        assert_eq!(
+            user.arn(account.account()),
+            "arn:aws:iam::123456789012:user/people/Alice"
+        );
+        assert!(user.id.as_str().starts_with("AIDA"));
+        assert_eq!((user.created_at, user.tags.value("team")), (now(), Some("blue")));
+        assert_eq!(user.boundary.as_ref().map(PolicyArn::as_str), Some(AWS_POLICY));
+        assert_eq!(account.user("ALICE"), Ok(&user));
+        assert_eq!(account.user_by_id(user.id.as_str()), Some(&user));
+        assert_eq!(account.changed(), ["user alice"]);
+        assert_eq!(account.changed(), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_is_taken_whatever_its_case() {
+        let mut account = Account::filled();
+        refused(
+            account.try_user("ALICE"),
+            "EntityAlreadyExists",
+            "User with name alice already exists.",
+        );
+        refused(
+            account.update_user("bob", Some("Alice"), None),
+            "EntityAlreadyExists",
+            "User with name alice already exists.",
+        );
+        assert_eq!(account.update_user("alice", Some("Alice"), None), Ok(()));
+        assert_eq!(account.user("alice").expect("there").name, "Alice");
+        assert_eq!(account.changed(), ["user alice"]);
+    }
+
+    #[test]
+    fn refuses_values_of_the_wrong_shape() {
+        let mut account = Account::new();
+        for (name, path) in [
+            ("a/b", None),
+            ("", None),
+            ("a", Some("people")),
+            ("a", Some("//")),
+        ] {
+            let new = NewUser {
+                name,
+                path,
+                ..NewUser::default()
+            };
+            let error = account
+                .directory
+                .create_user(new, now(), &account.random)
+                .expect_err(name);
+            assert_eq!(error.code(), "ValidationError");
+        }
+        let long = "a".repeat(65);
+        assert_eq!(
+            account.try_user(&long).expect_err("long").code(),
+            "ValidationError"
+        );
+        assert_eq!(account.try_user(&long[1..]), Ok(()));
+    }
+
+    #[test]
+    fn a_boundary_must_exist() {
+        let mut account = Account::new();
+        let new = NewUser {
+            name: "alice",
+            boundary: Some("arn:aws:iam::123456789012:policy/no"),
+            ..NewUser::default()
+        };
+        refused(
+            account.directory.create_user(new, now(), &account.random),
+            "NoSuchEntity",
+            "Policy arn:aws:iam::123456789012:policy/no does not exist or is not attachable.",
+        );
+        assert_eq!(account.changed(), [""; 0]);
+    }
+
+    #[test]
+    fn a_rename_carries_groups_keys_and_policies() {
+        let mut account = Account::filled();
+        account.add_user_to_group("dev", "alice").expect("added");
+        account
+            .attach_policy(Holder::User("alice"), AWS_POLICY)
+            .expect("attached");
+        let key = account.try_key(KeyOwner::User("alice")).expect("created");
+        let before = account.user("alice").expect("there").clone();
+        account.take_changes();
+
+        account
+            .update_user("alice", Some("Carol"), Some("/x/"))
+            .expect("renamed");
+        let after = account.user("carol").expect("there");
+        assert_eq!(after.id, before.id);
+        assert_eq!(
+            (&after.groups, &after.policies),
+            (&before.groups, &before.policies)
+        );
+        let found = account.find_access_key(&key).expect("there");
+        assert_eq!(found.user.map(|user| user.name.as_str()), Some("Carol"));
+        assert_eq!(account.users_in("dev").expect("there").count(), 1);
+        refused(
+            account.user("alice"),
+            "NoSuchEntity",
+            "The user with name alice cannot be found.",
+        );
+        assert_eq!(account.changed(), ["-user alice", "user carol"]);
+    }
+
+    #[test]
+    fn keeps_a_user_who_has_something_left() {
+        let mut account = Account::filled();
+        let conflict = |account: &mut Account, message: &str| {
+            refused(account.delete_user("alice"), "DeleteConflict", message);
+        };
+        account
+            .attach_policy(Holder::User("alice"), AWS_POLICY)
+            .expect("attached");
+        conflict(
+            &mut account,
+            "Cannot delete entity, must detach all policies first.",
+        );
+        account
+            .detach_policy(Holder::User("alice"), AWS_POLICY)
+            .expect("detached");
+
+        account
+            .put_inline_policy(Holder::User("alice"), "p", crate::iam::tests::ALLOW)
+            .expect("put");
+        conflict(&mut account, "Cannot delete entity, must delete policies first.");
+        account
+            .delete_inline_policy(Holder::User("alice"), "p")
+            .expect("deleted");
+
+        let key = account.try_key(KeyOwner::User("alice")).expect("created");
+        conflict(
+            &mut account,
+            "Cannot delete entity, must delete access keys first.",
+        );
+        account
+            .delete_access_key(KeyOwner::User("alice"), key.as_str())
+            .expect("deleted");
+
+        account
+            .create_login_profile("alice", Secret::new("$"), false, now())
+            .expect("created");
+        conflict(
+            &mut account,
+            "Cannot delete entity, must delete login profile first.",
+        );
+        account.delete_login_profile("alice").expect("deleted");
+
+        account.add_user_to_group("dev", "alice").expect("added");
+        conflict(
+            &mut account,
+            "Cannot delete entity, must remove users from group first.",
+        );
+        account.remove_user_from_group("dev", "alice").expect("removed");
+
+        account.take_changes();
+        assert_eq!(account.delete_user("ALICE"), Ok(()));
+        assert_eq!(account.changed(), ["-user alice"]);
+        refused(
+            account.delete_user("alice"),
+            "NoSuchEntity",
+            "The user with name alice cannot be found.",
+        );
+    }
+
+    #[test]
+    fn who_takes_the_name_of_a_deleted_user_is_someone_else() {
+        let mut account = Account::filled();
+        let id = account.user("alice").expect("there").id.clone();
+        account.delete_user("alice").expect("deleted");
+        account.try_user("alice").expect("created");
+        assert_eq!(account.user_by_id(id.as_str()), None);
+        assert!(account.user_policies_by_id(id.as_str()).is_none());
+        assert_ne!(account.user("alice").expect("there").id, id);
+    }
+
+    #[test]
+    fn lists_in_the_order_of_names_from_a_name_on_and_by_path() {
+        let mut account = Account::new();
+        for (name, path) in [("bob", "/"), ("Alice", "/x/y/"), ("carol", "/x/")] {
+            let new = NewUser {
+                name,
+                path: Some(path),
+                ..NewUser::default()
+            };
+            account
+                .directory
+                .create_user(new, now(), &account.random)
+                .expect("created");
+        }
+        let names = |path_prefix, after| {
+            let users = account.users(Listing { path_prefix, after });
+            users.map(|user| user.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None, None), ["Alice", "bob", "carol"]);
+        assert_eq!(names(None, Some("ALICE")), ["bob", "carol"]);
+        assert_eq!(names(None, Some("b")), ["bob", "carol"]);
+        assert_eq!(names(Some("/x/"), None), ["Alice", "carol"]);
+        assert_eq!(names(Some("/x/"), Some("alice")), ["carol"]);
+    }
+
+    #[test]
+    fn an_account_has_room_for_so_many_users_only() {
+        let mut account = Account::new();
+        for at in 0..quotas::USERS {
+            account.try_user(&format!("u{at}")).expect("created");
+        }
+        refused(
+            account.try_user("one-more"),
+            "LimitExceeded",
+            "Cannot exceed quota for UsersPerAccount: 5000",
+        );
+        refused(
+            account.try_user("U1"),
+            "EntityAlreadyExists",
+            "User with name u1 already exists.",
+        );
+    }
+}

@@ -9,7 +9,8 @@ use serde_json::Map;
 
 use super::pattern::Pattern;
 use super::shape::{Kind, Limits, Member, Shape, ShapeId};
-use super::{Operation, Service};
+use super::{Operation, Service, Wire};
+use crate::error::Family;
 
 /// What is wrong with a model.
 #[derive(Debug, thiserror::Error)]
@@ -23,18 +24,48 @@ pub(super) enum ModelError {
     /// A type nobody has met.
     #[error("shape `{0}` has unknown type `{1}`")]
     UnknownType(String, String),
+    /// A protocol that nobody here speaks.
+    #[error("unknown protocol `{0}`")]
+    UnknownProtocol(String),
+    /// No file at all.
+    #[error("a service without a model")]
+    Nothing,
 }
 
 /// Reads several files of one service; a later file adds operations.
 pub(super) fn service(texts: &[&str]) -> Result<Service, ModelError> {
     let mut operations = BTreeMap::new();
+    let mut spoken = None;
     for text in texts {
-        operations.extend(one_file(serde_json::from_str(text)?)?);
+        let raw: RawModel = serde_json::from_str(text)?;
+        let wire = Arc::new(wire(&raw.metadata)?);
+        operations.extend(one_file(raw, &wire)?);
+        spoken.get_or_insert(wire);
     }
-    Ok(Service { operations })
+    Ok(Service {
+        wire: spoken.ok_or(ModelError::Nothing)?,
+        operations,
+    })
 }
 
-fn one_file(raw: RawModel) -> Result<Vec<(String, Operation)>, ModelError> {
+fn wire(metadata: &RawMetadata) -> Result<Wire, ModelError> {
+    let family = match metadata.protocol.as_str() {
+        "json" => Family::Json,
+        "query" => Family::Query,
+        "ec2" => Family::Ec2,
+        other => return Err(ModelError::UnknownProtocol(other.to_owned())),
+    };
+    Ok(Wire {
+        family,
+        // None of the services here signs with another name than that of its endpoint.
+        signing_name: metadata.endpoint_prefix.clone(),
+        api_version: metadata.api_version.clone(),
+        target_prefix: metadata.target_prefix.clone(),
+        xml_namespace: metadata.xml_namespace.clone(),
+    })
+}
+
+fn one_file(raw: RawModel, wire: &Arc<Wire>) -> Result<Vec<(String, Operation)>, ModelError> {
     let index = raw
         .shapes
         .keys()
@@ -45,7 +76,7 @@ fn one_file(raw: RawModel) -> Result<Vec<(String, Operation)>, ModelError> {
     let shapes = raw
         .shapes
         .iter()
-        .map(|(name, shape)| resolve(name, shape, &index))
+        .map(|(name, shape)| resolve(name, shape, &raw.shapes, &index, wire.family))
         .collect::<Result<Arc<[Shape]>, _>>()?;
     raw.operations
         .into_iter()
@@ -66,6 +97,7 @@ fn one_file(raw: RawModel) -> Result<Vec<(String, Operation)>, ModelError> {
                 result_wrapper,
                 errors,
                 shapes: Arc::clone(&shapes),
+                wire: Arc::clone(wire),
             };
             Ok((name, operation))
         })
@@ -81,13 +113,19 @@ fn find(index: &Index, name: &str) -> Result<ShapeId, ModelError> {
         .ok_or_else(|| ModelError::UnknownShape(name.to_owned()))
 }
 
-fn resolve(name: &str, raw: &RawShape, index: &Index) -> Result<Shape, ModelError> {
+fn resolve(
+    name: &str,
+    raw: &RawShape,
+    shapes: &RawShapes,
+    index: &Index,
+    family: Family,
+) -> Result<Shape, ModelError> {
     let part = |reference: &Option<RawReference>| match reference {
         Some(reference) => find(index, &reference.shape),
         None => Err(ModelError::UnknownShape(format!("part of {name}"))),
     };
     let kind = match raw.kind.as_str() {
-        "structure" => Kind::Structure(members(raw, index)?),
+        "structure" => Kind::Structure(members(raw, shapes, index, family)?),
         "list" => Kind::List {
             element: part(&raw.member)?,
             element_name: raw
@@ -124,23 +162,54 @@ fn resolve(name: &str, raw: &RawShape, index: &Index) -> Result<Shape, ModelErro
     })
 }
 
-fn members(raw: &RawShape, index: &Index) -> Result<Vec<Member>, ModelError> {
+fn members(
+    raw: &RawShape,
+    shapes: &RawShapes,
+    index: &Index,
+    family: Family,
+) -> Result<Vec<Member>, ModelError> {
     raw.members
         .iter()
         .map(|(name, reference)| {
             let reference = RawReference::deserialize(reference)?;
+            let xml_name = flattened_name(shapes, &reference)
+                .or(reference.location_name.as_ref())
+                .unwrap_or(name);
+            let form_name = match family {
+                Family::Ec2 => match (&reference.query_name, &reference.location_name) {
+                    (Some(name), _) => name.clone(),
+                    (None, Some(name)) => capitalized(name),
+                    (None, None) => name.clone(),
+                },
+                Family::Query | Family::Json | Family::Rest => xml_name.clone(),
+            };
             Ok(Member {
                 name: name.clone(),
+                form_name,
+                xml_name: xml_name.clone(),
                 shape: find(index, &reference.shape)?,
                 required: raw.required.contains(name),
-                location_name: reference.location_name,
             })
         })
         .collect()
 }
 
+/// The name that a flattened list gives its elements, which then stands for the member's own.
+fn flattened_name<'a>(shapes: &'a RawShapes, reference: &RawReference) -> Option<&'a String> {
+    let list = shapes.get(&reference.shape).filter(|shape| shape.flattened)?;
+    list.member.as_ref()?.location_name.as_ref()
+}
+
+fn capitalized(name: &str) -> String {
+    let mut letters = name.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
 /// An error's code on the wire and its status: what the model states, else 500 for faults and 400 for the rest.
-fn failure(shapes: &BTreeMap<String, RawShape>, name: &str) -> (String, StatusCode) {
+fn failure(shapes: &RawShapes, name: &str) -> (String, StatusCode) {
     let raw = shapes.get(name);
     let error = raw.and_then(|shape| shape.error.as_ref());
     let code = error
@@ -157,10 +226,25 @@ fn failure(shapes: &BTreeMap<String, RawShape>, name: &str) -> (String, StatusCo
     (code, status)
 }
 
+type RawShapes = BTreeMap<String, RawShape>;
+
 #[derive(Deserialize)]
 struct RawModel {
+    metadata: RawMetadata,
     operations: BTreeMap<String, RawOperation>,
-    shapes: BTreeMap<String, RawShape>,
+    shapes: RawShapes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawMetadata {
+    protocol: String,
+    endpoint_prefix: String,
+    #[serde(default)]
+    api_version: String,
+    target_prefix: Option<String>,
+    #[serde(default)]
+    xml_namespace: String,
 }
 
 #[derive(Deserialize)]
@@ -176,6 +260,7 @@ struct RawOperation {
 struct RawReference {
     shape: String,
     location_name: Option<String>,
+    query_name: Option<String>,
     result_wrapper: Option<String>,
 }
 

@@ -37,8 +37,10 @@ impl Shape {
 pub struct Member {
     /// Name in JSON and in the model.
     pub name: String,
-    /// Name on a query or XML wire, where it differs.
-    pub location_name: Option<String>,
+    /// Name in a form.
+    pub form_name: String,
+    /// Name of its element in XML; that of each of its own elements if it is a flattened list.
+    pub xml_name: String,
     /// Its type.
     pub shape: ShapeId,
     /// Whether the value must be there and not null.
@@ -54,9 +56,11 @@ pub enum Kind {
     List {
         /// Type of the elements.
         element: ShapeId,
-        /// Name of one element on a query or XML wire; `member` unless the model says otherwise.
+        /// Name of one element in XML and in the forms of [`Family::Query`](crate::error::Family::Query); `member`
+        /// unless the model says otherwise.
         element_name: String,
-        /// Whether elements follow each other without an element around them.
+        /// Whether elements follow each other without an element around them; forms of
+        /// [`Family::Ec2`](crate::error::Family::Ec2) have all lists flat.
         flattened: bool,
     },
     /// String keys and values of one type.

@@ -7,8 +7,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::AwsError;
 
-/// More fields than any operation takes.
-pub const MAX_FIELDS: usize = 1000;
+/// More fields than any operation takes: a thousand resources with fifty tags each are some 1,100.
+pub const MAX_FIELDS: usize = 4096;
 
 /// Form fields of one request, decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,14 +61,15 @@ impl Form {
 
     /// Whether there is a field of that name or below it.
     pub(super) fn mentions(&self, name: &str) -> bool {
-        if self.fields.contains_key(name) {
-            return true;
-        }
-        let below = format!("{name}.");
-        let mut range = self
-            .fields
-            .range::<str, _>((Bound::Included(below.as_str()), Bound::Unbounded));
-        range.next().is_some_and(|(found, _)| found.starts_with(&below))
+        self.fields.contains_key(name) || self.below(name).next().is_some()
+    }
+
+    /// What follows `name` and a dot in the names of the fields below it.
+    pub(super) fn below(&self, name: &str) -> impl Iterator<Item = &str> {
+        let prefix = format!("{name}.");
+        self.fields
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
+            .map_while(move |(found, _)| found.strip_prefix(&prefix))
     }
 }
 

@@ -87,13 +87,43 @@ pub enum SignatureError {
 impl SignatureError {
     /// Words the refusal as AWS does on `family`.
     ///
-    /// JSON answers status 400 throughout; query and REST answer 403, or 400 for what cannot even be read.
+    /// JSON answers status 400 throughout; query and REST answer 403, or 400 for what cannot even be read; EC2 has
+    /// one code for most refusals, with status 401.
     pub fn to_error(&self, family: Family) -> AwsError {
         let code = self.code();
         match family {
             Family::Json => AwsError::new(code.json, self.message(family)),
             Family::Query => AwsError::new(code.query, self.message(family)).with_status(code.status),
+            Family::Ec2 => self.ec2_error(),
             Family::Rest => AwsError::new(code.json, self.message(family)).with_status(code.status),
+        }
+    }
+
+    fn ec2_error(&self) -> AwsError {
+        let message = self.message(Family::Ec2);
+        match self {
+            Self::Missing => {
+                AwsError::new("MissingAuthenticationToken", message).with_status(StatusCode::FORBIDDEN)
+            }
+            Self::Incomplete(_) | Self::Ambiguous(_) => AwsError::new("IncompleteSignature", message),
+            Self::Expired { .. } | Self::NotYetCurrent { .. } | Self::ExpiredSessionToken => {
+                AwsError::new("RequestExpired", "Request has expired.")
+            }
+            Self::HeaderNotSigned(_)
+            | Self::ScopeDate { .. }
+            | Self::WrongRegion
+            | Self::WrongService { .. } => {
+                AwsError::new("AuthFailure", message).with_status(StatusCode::UNAUTHORIZED)
+            }
+            Self::MalformedTarget
+            | Self::PayloadMismatch
+            | Self::Mismatch
+            | Self::UnknownAccessKey
+            | Self::InvalidSessionToken => AwsError::new(
+                "AuthFailure",
+                "AWS was not able to validate the provided access credentials",
+            )
+            .with_status(StatusCode::UNAUTHORIZED),
         }
     }
 
@@ -128,7 +158,7 @@ impl SignatureError {
 
     fn message(&self, family: Family) -> String {
         match self {
-            Self::Missing if family == Family::Query => "Request is missing Authentication Token".to_owned(),
+            Self::Missing if matches!(family, Family::Query | Family::Ec2) => "Request is missing Authentication Token".to_owned(),
             Self::Missing => "Missing Authentication Token".to_owned(),
             Self::Incomplete(text) => text.clone(),
             Self::Ambiguous(what) => format!("The request states more than one {what}"),

@@ -51,6 +51,41 @@ fn expiry_and_skew_read_as_from_aws() {
 }
 
 #[test]
+fn ec2_has_one_code_for_most_refusals() {
+    let told = |error: &SignatureError| {
+        let error = error.to_error(Family::Ec2);
+        (error.code().to_owned(), error.status().as_u16())
+    };
+    let fixture = named("json");
+    let later = |minutes| {
+        fixture
+            .verify(now() + SignedDuration::from_mins(minutes))
+            .unwrap_err()
+    };
+    for (error, code, status) in [
+        (SignatureError::UnknownAccessKey, "AuthFailure", 401),
+        (SignatureError::InvalidSessionToken, "AuthFailure", 401),
+        (SignatureError::Mismatch, "AuthFailure", 401),
+        (SignatureError::WrongRegion, "AuthFailure", 401),
+        (SignatureError::ExpiredSessionToken, "RequestExpired", 400),
+        (later(10), "RequestExpired", 400),
+        (later(-10), "RequestExpired", 400),
+        (SignatureError::Missing, "MissingAuthenticationToken", 403),
+        (
+            SignatureError::Incomplete("x".to_owned()),
+            "IncompleteSignature",
+            400,
+        ),
+    ] {
+        assert_eq!(told(&error), (code.to_owned(), status), "{error}");
+    }
+    assert_eq!(
+        SignatureError::Mismatch.to_error(Family::Ec2).message(),
+        "AWS was not able to validate the provided access credentials"
+    );
+}
+
+#[test]
 fn a_wrong_signature_says_to_check_the_key() {
     let mut fixture = named("json");
     fixture.body.push('x');

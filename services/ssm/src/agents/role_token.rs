@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, Secret, SignedWith};
-use drawbridge_store::TemporaryCredentials;
+use drawbridge_store::{Holder, TemporaryCredentials};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,8 +56,12 @@ async fn role_token(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
             "The fingerprint is not the one that the managed node registered with.",
         ));
     }
+    let holder = Holder::Node {
+        node: node.id,
+        region: node.region,
+    };
     let expires_at = later(ssm.clock.now(), ssm.settings.node_credential_lifetime);
-    let minted = TemporaryCredentials::mint(&node, expires_at, &ssm.root, ssm.random.as_ref());
+    let minted = TemporaryCredentials::mint(holder, None, expires_at, &ssm.root, ssm.random.as_ref());
     let output = Output {
         access_key_id: minted.access_key_id.to_string(),
         secret_access_key: minted.secret_access_key,

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::InvalidInput;
+use super::Refusal;
 use crate::model::{Kind, Shape};
 
 /// The longest value repeated in an error, in characters.
@@ -16,7 +16,7 @@ pub(super) fn is_scalar(kind: &Kind) -> bool {
 }
 
 /// Refuses a value of the wrong JSON type.
-pub(super) fn check_type(kind: &Kind, value: &Value) -> Result<(), InvalidInput> {
+pub(super) fn check_type(kind: &Kind, value: &Value) -> Result<(), Refusal> {
     let (fits, wanted) = match kind {
         Kind::Text => (value.is_string(), "a String"),
         Kind::Blob => (
@@ -36,7 +36,7 @@ pub(super) fn check_type(kind: &Kind, value: &Value) -> Result<(), InvalidInput>
     if fits {
         return Ok(());
     }
-    Err(InvalidInput::Serialization(format!(
+    Err(Refusal::WrongType(format!(
         "{} can not be converted to {wanted}",
         json_type(value)
     )))
@@ -133,7 +133,7 @@ fn write(value: &Value, out: &mut String) {
 }
 
 /// Cuts what is too long to repeat.
-pub(super) fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
