@@ -32,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("services/ec2", &["aws/dialects", "session", "server/store"]),
     ("services/operator", &["aws/dialects", "session", "server/store"]),
+    ("services/cloudtrail", &["aws/dialects", "session", "server/store"]),
     (
         "server/gateway",
         &[
@@ -49,6 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "services/organizations",
             "services/ec2",
             "services/operator",
+            "services/cloudtrail",
         ],
     ),
     ("agent", &["protocol", "session", "aws/dialects", "aws/client"]),
