@@ -4,7 +4,8 @@ mod generate;
 mod reference;
 
 use drawbridge_session::policy::{
-    Context, Identity, NamedPolicy, Policy, PolicyKind, PolicySet, Request, Verdict, evaluate, explain,
+    AttachedTo, Context, Identity, NamedPolicy, Policy, PolicyKind, PolicySet, Request, Verdict, evaluate,
+    explain, lint,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -22,6 +23,9 @@ fn parse_as_every_kind(text: &str) {
             };
             let request = Request::new(&asked, "ssm:StartSession", "*", &context);
             let _ = explain(&request, &policies).to_string();
+            for finding in lint(&policies.identity, AttachedTo::Unknown) {
+                let _ = finding.to_string();
+            }
         }
     }
 }
@@ -94,6 +98,15 @@ proptest! {
         });
         let tail = other.char_indices().nth(1).map_or("", |(at, _)| &other[at..]);
         prop_assert_eq!(allows("*", like), !other.is_empty() && tail.ends_with(&name));
+    }
+
+    #[test]
+    fn lint_has_words_for_every_policy(statements in prop::collection::vec(any_statement(), 1..6)) {
+        for finding in lint(&set(&statements).identity, AttachedTo::Unknown) {
+            let place = finding.statement.as_ref().map(|statement| statement.index);
+            prop_assert!(place.is_some_and(|index| index < statements.len()), "{finding}");
+            prop_assert!(!finding.message.is_empty() && !finding.hint.is_empty(), "{finding}");
+        }
     }
 
     #[test]
