@@ -14,15 +14,7 @@ const TABLES: &[&str] = &[
 /// Policy, findings as `<severity> <rule> <statement>`.
 const EXPECTED: &[(&str, &[&str])] = &[
     // Made to be wide.
-    (
-        "AdministratorAccess",
-        &["note allow-everything AdministratorAccess/Statement[0]"],
-    ),
     ("admin", &["note allow-everything admin/Statement[0]"]),
-    (
-        "IAMFullAccess",
-        &["danger pass-role-any IAMFullAccess/Statement[0]"],
-    ),
     // Whoever may start SSH only may start a shell: a session without a document name asks for no document.
     ("by-tag", &["danger document-check-missing by-tag/Finance"]),
     // The shell is denied by its document's name, which a request need not give.
