@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use super::{Finding, Severity, Subject};
 use crate::policy::document::Effect;
 
-/// The actions of the services whose list is complete, sorted: `vendor:Name`.
+/// The actions of the services whose list is complete, one `vendor:Name` a line: the operations of their public models,
+/// those of the agent, and those that only policies know, such as `iam:PassRole`.
 static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let lines = include_str!("known_actions.txt").lines();
     let known = |line: &'static str| {
@@ -22,7 +23,7 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
 /// A longer name is not a mistyped one.
 const MAX_NAME: usize = 64;
 /// How many letters may be wrong in a mistyped name.
-const MAX_DISTANCE: usize = 3;
+const MAX_DISTANCE: usize = 2;
 
 struct Known {
     text: &'static str,

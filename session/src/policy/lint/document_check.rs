@@ -34,7 +34,10 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 
 /// Says whether the policies name documents that may be used, or deny the default one by its name.
 fn limits_documents(subject: &Subject<'_>) -> bool {
-    subject.statements().any(|placed| {
+    let mut statements = subject
+        .of_holder(Effect::Allow)
+        .chain(subject.of_holder(Effect::Deny));
+    statements.any(|placed| {
         let resources = placed
             .statement
             .resources

@@ -50,19 +50,22 @@ fn optional(placed: &Placed<'_>, condition: &Condition) -> Finding {
     placed.finding(Severity::Warning, "optional-tag-condition", message, hint)
 }
 
-/// Says whether the statement's conditions on this key hold where a request does not have it.
+/// Says whether the statement's conditions on this key hold, and its variables have values, where a request does not
+/// have it.
 fn holds_without_key(placed: &Placed<'_>, condition: &Condition) -> bool {
     let nothing = Context::new();
-    let same_key = placed
+    let variable = format!("${{{}}}", condition.key());
+    let mut same_key = placed
         .statement
         .conditions
         .iter()
         .filter(|other| other.key() == condition.key());
     condition.operator().test != Test::Null
         && !condition.values().iter().any(|value| value.contains("${"))
-        && same_key
-            .clone()
-            .all(|other| other.holds(&nothing, placed.statement.effect))
+        && !placed
+            .texts()
+            .any(|text| text.to_ascii_lowercase().contains(&variable))
+        && same_key.all(|other| other.holds(&nothing, placed.statement.effect))
 }
 
 fn is_tag(key: &str) -> bool {

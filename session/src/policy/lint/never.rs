@@ -113,6 +113,7 @@ const ASKED: &[Asked] = &[
             ("ssm", "managed-instance/"),
             ("ssm", "document/"),
             ("ecs", "task/"),
+            ("eks", "cluster/"),
         ],
     },
     Asked {
@@ -148,7 +149,7 @@ const ASKED: &[Asked] = &[
 const SERVICES: &[(&str, &[&str])] = &[
     (
         "ssm:",
-        &["ec2", "ecs", "iot", "rds", "resource-groups", "s3", "ssm"],
+        &["ec2", "ecs", "eks", "iot", "rds", "resource-groups", "s3", "ssm"],
     ),
     ("ssmmessages:", &["ssm", "ssmmessages"]),
     ("iam:", &["iam", "sts"]),

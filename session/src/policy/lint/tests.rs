@@ -415,10 +415,22 @@ fn finds_conditions_that_hold_for_the_untagged() {
         ),
         ["warning optional-tag-condition 0"]
     );
+    assert_eq!(
+        with(
+            "Allow",
+            json!({"ForAllValues:StringLike": {"ssm:resourceTag/Environment": "Dev*"}})
+        ),
+        ["warning optional-tag-condition 0"]
+    );
     let mut tagged = not_prod();
     tagged["Null"] = json!({"ssm:resourceTag/environment": "false"});
     assert!(with("Allow", tagged).is_empty());
     assert!(with("Allow", json!({"StringNotEquals": {"aws:PrincipalAccount": "1"}})).is_empty());
+    let by_variable = json!([{
+        "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::${aws:PrincipalTag/Bucket}/*",
+        "Condition": {"StringNotEquals": {"aws:PrincipalTag/Bucket": ""}},
+    }]);
+    assert!(found(&by_variable).is_empty());
     assert!(
         with(
             "Deny",
