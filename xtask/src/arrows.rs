@@ -32,7 +32,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("services/ec2", &["aws/dialects", "session", "server/store"]),
     ("services/operator", &["aws/dialects", "session", "server/store"]),
-    ("services/cloudtrail", &["aws/dialects", "session", "server/store"]),
+    (
+        "services/cloudtrail",
+        &["aws/dialects", "session", "server/store"],
+    ),
     (
         "server/gateway",
         &[
