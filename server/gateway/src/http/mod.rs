@@ -126,7 +126,7 @@ impl Gateway {
     }
 
     /// What an operation is told of its caller.
-    fn caller(&self, identity: Identity, parts: &Parts, peer: &Peer, request_id: Uuid) -> Caller {
+    pub(crate) fn caller(&self, identity: Identity, parts: &Parts, peer: &Peer, request_id: Uuid) -> Caller {
         let account = identity.principal.account().clone();
         Caller {
             principal: identity.principal,
