@@ -72,6 +72,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("tests/simulation", &["protocol"]),
     ("benches/idle", &["protocol", "session", "aws/client"]),
+    ("benches/access", &["session", "aws/client"]),
     ("xtask", &[]),
 ];
 
