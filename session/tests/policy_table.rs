@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use drawbridge_session::AccountId;
 use drawbridge_session::policy::{
     Context, Identity, NamedPolicy, Policy, PolicyKind, PolicySet, Request, ResourcePolicy, Verdict,
-    evaluate, explain,
+    evaluate, explain, managed_policies,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ const MALFORMED: &str = include_str!("policy/malformed.json");
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Those that AWS manages are known by their names as well.
     policies: BTreeMap<String, Value>,
     groups: Vec<Group>,
 }
@@ -139,11 +140,18 @@ impl Case {
     }
 
     fn policies(&self, documents: &BTreeMap<String, Value>) -> PolicySet {
-        let named = |name: &String, kind| {
-            let document = documents.get(name).unwrap_or_else(|| panic!("no policy {name}"));
-            let policy = Policy::parse(&document.to_string(), kind)
-                .unwrap_or_else(|error| panic!("policy {name}: {error}"));
-            NamedPolicy::new(name, policy)
+        let named = |name: &String, kind| match documents.get(name) {
+            Some(document) => {
+                let policy = Policy::parse(&document.to_string(), kind)
+                    .unwrap_or_else(|error| panic!("policy {name}: {error}"));
+                NamedPolicy::new(name, policy)
+            }
+            None => {
+                let managed = managed_policies()
+                    .find(|managed| managed.name == name)
+                    .unwrap_or_else(|| panic!("no policy {name}"));
+                NamedPolicy::shared(name, managed.policy())
+            }
         };
         let identity = |name: &String| named(name, PolicyKind::Identity);
         let list = |names: &Vec<String>| names.iter().map(identity).collect::<Vec<_>>();
