@@ -48,6 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "services/ssm",
             "services/ssmmessages",
             "services/ec2messages",
+            "services/cloudtrail",
             "services/sts",
             "services/iam",
             "services/organizations",
@@ -77,6 +78,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("tests/simulation", &["protocol"]),
     ("benches/idle", &["protocol", "session", "aws/client"]),
+    ("benches/access", &["session", "aws/client"]),
     ("xtask", &[]),
 ];
 

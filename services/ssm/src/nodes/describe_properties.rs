@@ -101,7 +101,7 @@ mod tests {
             let node = house.node().await;
             let report = json!({"InstanceId": node.id, "AgentVersion": version, "ComputerName": "web"});
             house
-                .ask_as(house.as_node(&node), "UpdateInstanceInformation", report)
+                .ask_as(house.node_role(&node), "UpdateInstanceInformation", report)
                 .await
                 .expect("reported");
         }
@@ -128,8 +128,7 @@ mod tests {
                 .collect();
             assert_eq!(versions, expected, "{key} {operator} {value}");
         }
-        let plain =
-            json!({"InstancePropertyFilterList": [{"key": "IamRole", "valueSet": ["DrawbridgeNodeRole"]}]});
+        let plain = json!({"InstancePropertyFilterList": [{"key": "IamRole", "valueSet": ["NodeRole"]}]});
         let answer = house.ask(NAME, plain).await.expect("listed");
         assert_eq!(answer["InstanceProperties"].as_array().expect("a list").len(), 2);
     }
