@@ -3,7 +3,6 @@
 //! AWS's agent polls it until about a minute after its control channel is up. Every session goes through the
 //! control channel, so there is nothing to deliver; the poll is answered late, so that it costs little.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
