@@ -440,7 +440,7 @@ def new_key():
 
 
 def activate(door, **input):
-    answer = door.call("CreateActivation", {"IamRole": "SSMServiceRole", **input})
+    answer = door.call("CreateActivation", {"IamRole": NODE_ROLE, **input})
     assert answer.status == 200, answer
     return answer.json
 
