@@ -36,7 +36,7 @@ mod template;
 mod verdict;
 
 pub use authorized::AuthorizedSession;
-pub use builtin::{add_nodes, administrator, anonymous, node_guard, node_key};
+pub use builtin::{add_nodes, administrator, anonymous, node_guard, node_key, session_token};
 pub use context::Context;
 pub use denied::Denied;
 pub use document::{MAX_DOCUMENT_BYTES, Policy, PolicyKind};
@@ -104,7 +104,11 @@ pub fn decide(principal: &Principal, questions: Vec<Question<'_>>) -> Decision {
         let request = Request::new(&identity, need.action(), arn, &context);
         let verdict = evaluate(&request, &policies);
         if let Some(denied) = Denied::by(&verdict, &principal.arn(), need.action(), arn) {
-            return Decision::Deny(denied);
+            return Decision::Deny(if request.crosses_accounts() {
+                denied.without_reason()
+            } else {
+                denied
+            });
         }
         if statement.is_none() {
             statement = verdict.statement().cloned();

@@ -33,6 +33,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("services/ec2", &["aws/dialects", "session", "server/store"]),
     ("services/operator", &["aws/dialects", "session", "server/store"]),
     (
+        "services/cloudtrail",
+        &["aws/dialects", "session", "server/store"],
+    ),
+    (
         "server/gateway",
         &[
             "aws/dialects",
@@ -49,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "services/organizations",
             "services/ec2",
             "services/operator",
+            "services/cloudtrail",
         ],
     ),
     ("agent", &["protocol", "session", "aws/dialects", "aws/client"]),
@@ -72,6 +77,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("tests/simulation", &["protocol"]),
     ("benches/idle", &["protocol", "session", "aws/client"]),
+    ("benches/access", &["session", "aws/client"]),
     ("xtask", &[]),
 ];
 

@@ -40,9 +40,6 @@ use crate::{housekeeping, tls};
 /// The folder of the journal, inside the data folder.
 const JOURNAL_FOLDER: &str = "journal";
 
-/// The store's file, inside the data folder.
-const STORE_FILE: &str = "drawbridge.sqlite";
-
 /// How long websockets may take to let go of their sessions once the server stops.
 const CHANNELS_STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -137,7 +134,7 @@ impl Server {
         let (listener, address) = listen(&config.listen).await?;
 
         let root = Arc::new(RootKey::load_or_create(folder.path(), random.as_ref())?);
-        let sqlite = Sqlite::open(&folder.path().join(STORE_FILE), Arc::clone(&root)).await?;
+        let sqlite = Sqlite::open(&folder.path().join(Sqlite::FILE_NAME), Arc::clone(&root)).await?;
         let store: Arc<dyn Store> = Arc::new(sqlite.clone());
         let administrator = first_start(
             store.as_ref(),

@@ -65,6 +65,9 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 impl Sqlite {
+    /// The name of the file inside the data folder.
+    pub const FILE_NAME: &str = "drawbridge.sqlite";
+
     /// Opens the file, made where it is missing, and brings its schema up to date.
     pub async fn open(file: &Path, root: Arc<RootKey>) -> Result<Self, StoreError> {
         keep_to_ourselves(file).map_err(StoreError::doing("create its database"))?;

@@ -1,53 +1,54 @@
-//! Who may do what: the built-in policies, as a table over every operation.
+//! Who may do what: a table over every operation by classes of principals.
 
 use drawbridge_session::Caller;
 use serde_json::json;
 
-use crate::testing::House;
+use crate::testing::{EMPTY_USER, House};
 use crate::{DRAWBRIDGE_OPERATIONS, OPERATIONS};
 
 /// One row per operation; a column holds `yes` where the caller gets past the decision.
 ///
-/// The columns: the administrator, a node about itself, a node about another node, a node's own key about itself, a
-/// role without policies, and nobody.
+/// The columns: the administrator, a user without policies, a node about itself, a node about another node, a node's
+/// own key about itself, a role without policies, and nobody.
 const TABLE: &str = "
-CreateActivation                 yes  -    -    -    -    -
-DeleteActivation                 yes  -    -    -    -    -
-DescribeActivations              yes  -    -    -    -    -
-PutComplianceItems               yes  yes  -    -    -    -
-PutInventory                     yes  yes  -    -    -    -
-ListAssociations                 yes  yes  -    -    -    -
-ListInstanceAssociations         yes  yes  -    -    -    -
-UpdateInstanceAssociationStatus  yes  yes  -    -    -    -
-RegisterManagedInstance          -    -    -    -    -    yes
-UpdateInstanceInformation        yes  yes  -    -    -    -
-UpdateManagedInstancePublicKey   -    -    -    yes  -    -
-RequestManagedInstanceRoleToken  -    -    -    yes  -    -
-DeregisterManagedInstance        yes  -    -    -    -    -
-DescribeInstanceInformation      yes  -    -    -    -    -
-DescribeInstanceProperties       yes  -    -    -    -    -
-UpdateManagedInstanceRole        yes  -    -    -    -    -
-GetConnectionStatus              yes  -    -    -    -    -
-DescribeSessions                 yes  -    -    -    -    -
-ResumeSession                    yes  -    -    -    -    -
-StartSession                     yes  -    -    -    -    -
-TerminateSession                 yes  -    -    -    -    -
-AddTagsToResource                yes  -    -    -    -    -
-ListTagsForResource              yes  -    -    -    -    -
-RemoveTagsFromResource           yes  -    -    -    -    -
-AttachSession                    yes  -    -    -    -    -
-WatchSession                     yes  -    -    -    -    -
+CreateActivation                 yes  -    -    -    -    -    -
+DeleteActivation                 yes  -    -    -    -    -    -
+DescribeActivations              yes  -    -    -    -    -    -
+PutComplianceItems               yes  -    yes  -    -    -    -
+PutInventory                     yes  -    yes  -    -    -    -
+ListAssociations                 yes  -    yes  -    -    -    -
+ListInstanceAssociations         yes  -    yes  -    -    -    -
+UpdateInstanceAssociationStatus  yes  -    yes  -    -    -    -
+RegisterManagedInstance          -    -    -    -    -    -    yes
+UpdateInstanceInformation        yes  -    yes  -    -    -    -
+UpdateManagedInstancePublicKey   -    -    -    -    yes  -    -
+RequestManagedInstanceRoleToken  -    -    -    -    yes  -    -
+DeregisterManagedInstance        yes  -    -    -    -    -    -
+DescribeInstanceInformation      yes  -    -    -    -    -    -
+DescribeInstanceProperties       yes  -    -    -    -    -    -
+UpdateManagedInstanceRole        yes  -    -    -    -    -    -
+GetConnectionStatus              yes  -    -    -    -    -    -
+DescribeSessions                 yes  -    -    -    -    -    -
+ResumeSession                    yes  -    -    -    -    -    -
+StartSession                     yes  -    -    -    -    -    -
+TerminateSession                 yes  -    -    -    -    -    -
+AddTagsToResource                yes  -    -    -    -    -    -
+ListTagsForResource              yes  -    -    -    -    -    -
+RemoveTagsFromResource           yes  -    -    -    -    -    -
+AttachSession                    yes  -    -    -    -    -    -
+WatchSession                     yes  -    -    -    -    -    -
 ";
 
 #[tokio::test]
 async fn every_operation_is_open_to_those_of_the_table_only() {
     let house = House::new().await;
     let (node, other) = (house.node().await, house.node().await);
-    let callers: [(Caller, &str); 6] = [
+    let callers: [(Caller, &str); 7] = [
         (house.admin(), node.id.as_str()),
-        (house.as_node(&node), node.id.as_str()),
-        (house.as_node(&node), other.id.as_str()),
-        (house.as_node_key(&node), node.id.as_str()),
+        (house.user(EMPTY_USER), node.id.as_str()),
+        (house.node_role(&node), node.id.as_str()),
+        (house.node_role(&node), other.id.as_str()),
+        (house.node_key(&node), node.id.as_str()),
         (house.as_role("bob"), node.id.as_str()),
         (house.anonymous(), node.id.as_str()),
     ];
@@ -60,7 +61,7 @@ async fn every_operation_is_open_to_those_of_the_table_only() {
                 "InstanceId": about, "ResourceId": about, "Target": about, "SessionId": "admin-00000000000000000",
                 "AssociationFilterList": [{"key": "InstanceId", "value": about}],
             });
-            let allowed = operation.authorize(caller.clone(), input).is_ok();
+            let allowed = house.allows(operation, caller.clone(), input).await;
             row.push_str(if allowed { "yes  " } else { "-    " });
         }
         actual.push_str(row.trim_end());

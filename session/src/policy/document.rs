@@ -87,6 +87,14 @@ impl Policy {
         super::parse::parse(text, kind)
     }
 
+    /// Says nothing about anything.
+    pub(super) fn empty(kind: PolicyKind) -> Self {
+        Self {
+            kind,
+            statements: Vec::new(),
+        }
+    }
+
     /// Returns what the document was read as.
     pub fn kind(&self) -> PolicyKind {
         self.kind

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, REQUEST_ID};
 pub(crate) use authenticate::{AuthenticationError, Identity, authenticate};
 pub(crate) use rest::path_segment;
 pub(crate) use services::Services;

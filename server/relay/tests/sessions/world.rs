@@ -8,10 +8,10 @@ use drawbridge_protocol::payload::{OpenControlChannel, TaskComplete, TaskStatus}
 use drawbridge_relay::journal::{FaultyFolder, Journal, JournalConfig, JournalKey, JournalWriter};
 use drawbridge_relay::socket::MemorySocket;
 use drawbridge_relay::{AcceptedClient, ClientRole, SessionRelay};
-use drawbridge_session::policy::{Decision, decide};
+use drawbridge_session::policy::{Context, Decision, PolicySet, Question, administrator, decide};
 use drawbridge_session::{
-    AccountId, AuthorizedSession, Clock, NodeId, Principal, Region, Relay, Resource, Session, SessionId,
-    SessionStart, SessionState, SystemClock, SystemRandom,
+    AccountId, AuthorizedSession, Clock, EntityName, Need, NodeId, Principal, Region, Relay, Resource,
+    Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
 };
 use drawbridge_store::{ChannelEnd, RootKey, Sessions, Sqlite, Store, Token, TokenBinding, TokenGrant};
 use tokio::time::timeout;
@@ -247,11 +247,18 @@ fn authorize(session: &SessionId) -> AuthorizedSession {
     let region = Region::parse("us-east-1").expect("a region");
     let alice = Principal::User {
         account: account.clone(),
-        name: "alice".into(),
-        id: "AIDAALICE".into(),
+        user: EntityName::new("alice", "AIDAALICE"),
     };
-    let resource = Resource::node(&region, &account, NODE);
-    let Decision::Allow(allowed) = decide(&alice, "ssm:StartSession", &[resource]) else {
+    let need = Need::also("ssm:StartSession", Resource::node(&region, &account, NODE));
+    let question = Question {
+        need: &need,
+        context: Context::new(),
+        policies: PolicySet {
+            identity: vec![administrator()],
+            ..PolicySet::default()
+        },
+    };
+    let Decision::Allow(allowed) = decide(&alice, vec![question]) else {
         panic!("allowed")
     };
     allowed

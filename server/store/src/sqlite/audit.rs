@@ -24,15 +24,7 @@ const SWEPT_AT_ONCE: i64 = 1000;
 #[async_trait]
 impl AuditLog for Sqlite {
     async fn intend(&self, intent: &Intent) -> Result<(), StoreError> {
-        let failed = || StoreError::doing("note a request for the audit log");
-        let mut transaction = self.write(Durability::Buffered).await?;
-        sqlx::query("INSERT INTO audit_intents VALUES (?, ?)")
-            .bind(intent.event_id().to_string())
-            .bind(intent.to_json())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed())?;
-        transaction.commit().await.map_err(failed())
+        self.audit.intend(intent).await
     }
 
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {

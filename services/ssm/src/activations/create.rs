@@ -140,14 +140,14 @@ mod tests {
     async fn answers_an_id_and_a_code_with_the_defaults() {
         let house = House::new().await;
         let answer = house
-            .ask("CreateActivation", json!({"IamRole": "DrawbridgeNodeRole"}))
+            .ask("CreateActivation", json!({"IamRole": "NodeRole"}))
             .await
             .expect("created");
         assert_eq!(answer["ActivationCode"].as_str().expect("a code").len(), 20);
         let shown = described(&house, &answer["ActivationId"]).await;
         assert_eq!(shown["RegistrationLimit"], 1);
         assert_eq!(shown["RegistrationsCount"], 0);
-        assert_eq!(shown["IamRole"], "DrawbridgeNodeRole");
+        assert_eq!(shown["IamRole"], "NodeRole");
         assert_eq!(shown["ExpirationDate"], json!(1_767_323_045.0 + 24.0 * 3600.0));
         assert_eq!(shown["Expired"], false);
     }

@@ -51,13 +51,13 @@ mod tests {
         let (node, other) = (house.node().await, house.node().await);
         for (name, input) in inputs(node.id.as_str()) {
             assert_eq!(
-                house.ask_as(house.as_node(&node), name, input).await,
+                house.ask_as(house.node_role(&node), name, input).await,
                 Ok(json!({}))
             );
         }
         for (name, input) in inputs(other.id.as_str()) {
             let error = house
-                .ask_as(house.as_node(&node), name, input)
+                .ask_as(house.node_role(&node), name, input)
                 .await
                 .expect_err(name);
             assert_eq!(error.code(), "AccessDeniedException", "{name}");

@@ -74,11 +74,11 @@ mod tests {
         let house = House::new().await;
         let (node, other) = (house.node().await, house.node().await);
         for (name, input) in inputs(node.id.as_str()) {
-            house.ask_as(house.as_node(&node), name, input).await.expect(name);
+            house.ask_as(house.node_role(&node), name, input).await.expect(name);
         }
         for (name, input) in inputs(other.id.as_str()) {
             let error = house
-                .ask_as(house.as_node(&node), name, input)
+                .ask_as(house.node_role(&node), name, input)
                 .await
                 .expect_err(name);
             assert_eq!(error.code(), "AccessDeniedException", "{name}");
@@ -89,7 +89,7 @@ mod tests {
         );
         assert!(
             house
-                .ask_as(house.as_node(&node), "ListAssociations", json!({}))
+                .ask_as(house.node_role(&node), "ListAssociations", json!({}))
                 .await
                 .is_err()
         );

@@ -93,7 +93,7 @@ mod tests {
 
     async fn activation(house: &House, limit: u32) -> Value {
         let input = json!({
-            "IamRole": "DrawbridgeNodeRole", "DefaultInstanceName": "web-1", "RegistrationLimit": limit,
+            "IamRole": "NodeRole", "DefaultInstanceName": "web-1", "RegistrationLimit": limit,
             "Tags": [{"Key": "Team", "Value": "web"}],
         });
         house.ask("CreateActivation", input).await.expect("created")

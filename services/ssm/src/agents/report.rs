@@ -86,7 +86,7 @@ mod tests {
         full["ComputerName"] = json!("web-1.example");
         for input in [short, full] {
             assert_eq!(
-                house.ask_as(house.as_node(&node), OPERATION.name, input).await,
+                house.ask_as(house.node_role(&node), OPERATION.name, input).await,
                 Ok(json!({}))
             );
         }
@@ -107,7 +107,7 @@ mod tests {
         let (node, other) = (house.node().await, house.node().await);
         let error = house
             .ask_as(
-                house.as_node(&node),
+                house.node_role(&node),
                 OPERATION.name,
                 json!({"InstanceId": other.id}),
             )
@@ -140,7 +140,7 @@ mod tests {
         };
         house
             .refuses_as(
-                &house.as_node(&node),
+                &house.node_role(&node),
                 OPERATION.name,
                 &[
                     (json!({}), "ValidationException"),

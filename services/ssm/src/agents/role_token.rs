@@ -87,7 +87,7 @@ mod tests {
         let node = house.node().await;
         let input = json!({"Fingerprint": "machine"});
         let answer = house
-            .ask_as(house.as_node_key(&node), OPERATION.name, input)
+            .ask_as(house.node_key(&node), OPERATION.name, input)
             .await
             .expect("given");
         assert_eq!(answer["TokenExpirationDate"], json!(1_767_323_045.0 + 3600.0));
@@ -103,11 +103,11 @@ mod tests {
         )
         .await
         .expect("known");
-        let Credential::Secret { secret, principal } = found else {
+        let Credential::Secret { secret, principal, .. } = found else {
             panic!("not a secret")
         };
         assert!(secret.equals(text("SecretAccessKey")));
-        assert_eq!(principal, house.as_node(&node).principal);
+        assert_eq!(principal, house.node_role(&node).principal);
     }
 
     #[tokio::test]
@@ -116,7 +116,7 @@ mod tests {
         let node = house.node().await;
         house
             .refuses_as(
-                &house.as_node_key(&node),
+                &house.node_key(&node),
                 OPERATION.name,
                 &[
                     (json!({}), "ValidationException"),
@@ -139,7 +139,7 @@ mod tests {
             .expect("gone");
         house
             .refuses_as(
-                &house.as_node_key(&node),
+                &house.node_key(&node),
                 OPERATION.name,
                 &[(json!({"Fingerprint": "machine"}), "InvalidInstanceId")],
             )
@@ -150,7 +150,7 @@ mod tests {
     async fn only_the_nodes_own_key_will_do() {
         let house = House::new().await;
         let node = house.node().await;
-        for caller in [house.as_node(&node), house.admin(), house.as_role("bob")] {
+        for caller in [house.node_role(&node), house.admin(), house.as_role("bob")] {
             let error = house
                 .ask_as(caller, OPERATION.name, json!({"Fingerprint": "machine"}))
                 .await;
@@ -164,7 +164,7 @@ mod tests {
         let node = house.node().await;
         let report = json!({"InstanceId": node.id});
         let error = house
-            .ask_as(house.as_node_key(&node), "UpdateInstanceInformation", report)
+            .ask_as(house.node_key(&node), "UpdateInstanceInformation", report)
             .await;
         assert_eq!(error.expect_err("denied").code(), "AccessDeniedException");
     }

@@ -64,7 +64,7 @@ mod tests {
         let input = json!({"NewPublicKey": key, "NewPublicKeyType": "Rsa"});
         assert_eq!(
             house
-                .ask_as(house.as_node_key(&node), OPERATION.name, input.clone())
+                .ask_as(house.node_key(&node), OPERATION.name, input.clone())
                 .await,
             Ok(json!({}))
         );
@@ -80,7 +80,7 @@ mod tests {
         let other = house.node().await;
         house
             .refuses_as(
-                &house.as_node_key(&other),
+                &house.node_key(&other),
                 OPERATION.name,
                 &[(input, "InvalidPublicKey")],
             )
@@ -94,7 +94,7 @@ mod tests {
         let key = fresh();
         house
             .refuses_as(
-                &house.as_node_key(&node),
+                &house.node_key(&node),
                 OPERATION.name,
                 &[
                     (json!({}), "ValidationException"),
@@ -115,7 +115,7 @@ mod tests {
             )
             .await;
         let input = json!({"NewPublicKey": key, "NewPublicKeyType": "Rsa"});
-        for caller in [house.as_node(&node), house.admin()] {
+        for caller in [house.node_role(&node), house.admin()] {
             let error = house
                 .ask_as(caller, OPERATION.name, input.clone())
                 .await

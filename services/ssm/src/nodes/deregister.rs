@@ -60,7 +60,7 @@ mod tests {
         let started = house.ask("StartSession", json!({"Target": node.id})).await;
         assert_eq!(started.expect_err("gone").code(), "TargetNotConnected");
         let report = house
-            .ask_as(house.as_node(&node), "UpdateInstanceInformation", input.clone())
+            .ask_as(house.node_role(&node), "UpdateInstanceInformation", input.clone())
             .await;
         assert_eq!(report.expect_err("gone").code(), "InvalidInstanceId");
         let again = house.ask("DeregisterManagedInstance", input).await;
@@ -91,7 +91,7 @@ mod tests {
         let node = house.node().await;
         let error = house
             .ask_as(
-                house.as_node(&node),
+                house.node_role(&node),
                 "DeregisterManagedInstance",
                 json!({"InstanceId": node.id}),
             )

@@ -114,7 +114,7 @@ mod tests {
             "PlatformName": "Debian GNU/Linux", "PlatformType": "Linux", "PlatformVersion": "12",
         });
         house
-            .ask_as(house.as_node(&node), "UpdateInstanceInformation", report)
+            .ask_as(house.node_role(&node), "UpdateInstanceInformation", report)
             .await
             .expect("reported");
         let answer = house.ask(NAME, json!({})).await.expect("listed");
@@ -123,7 +123,7 @@ mod tests {
             json!({"InstanceInformationList": [{
                 "InstanceId": node.id, "PingStatus": "Online", "LastPingDateTime": 1_767_323_045.0,
                 "AgentVersion": "3.3.0.0", "PlatformType": "Linux", "PlatformName": "Debian GNU/Linux",
-                "PlatformVersion": "12", "ActivationId": node.activation, "IamRole": "DrawbridgeNodeRole",
+                "PlatformVersion": "12", "ActivationId": node.activation, "IamRole": "NodeRole",
                 "RegistrationDate": 1_767_323_045.0, "ResourceType": "ManagedInstance", "Name": "web-1",
                 "IPAddress": "10.0.0.7", "ComputerName": "web-1.example", "SourceId": node.id,
                 "SourceType": "AWS::SSM::ManagedInstance",
@@ -145,7 +145,7 @@ mod tests {
         house.relay.lose(&node.id);
         let report = json!({"InstanceId": node.id});
         house
-            .ask_as(house.as_node(&node), "UpdateInstanceInformation", report)
+            .ask_as(house.node_role(&node), "UpdateInstanceInformation", report)
             .await
             .expect("reported");
         house.clock.advance(Duration::from_secs(329));
@@ -191,7 +191,7 @@ mod tests {
         let node = house.online_node().await;
         let report = json!({"InstanceId": node.id, "AgentVersion": "3.3.0.0", "PlatformType": "Linux"});
         house
-            .ask_as(house.as_node(&node), "UpdateInstanceInformation", report)
+            .ask_as(house.node_role(&node), "UpdateInstanceInformation", report)
             .await
             .expect("reported");
         let other = house.node().await;
@@ -211,7 +211,7 @@ mod tests {
             ("PlatformTypes", "Linux", 1),
             ("PlatformTypes", "Windows", 0),
             ("ActivationIds", activation.as_str(), 1),
-            ("IamRole", "DrawbridgeNodeRole", 2),
+            ("IamRole", "NodeRole", 2),
             ("ResourceType", "ManagedInstance", 2),
             ("ResourceType", "EC2Instance", 0),
             ("AssociationStatus", "Success", 0),
@@ -274,7 +274,7 @@ mod tests {
         let house = House::new().await;
         let node = house.node().await;
         let error = house
-            .ask_as(house.as_node(&node), NAME, json!({}))
+            .ask_as(house.node_role(&node), NAME, json!({}))
             .await
             .expect_err("denied");
         assert_eq!(error.code(), "AccessDeniedException");

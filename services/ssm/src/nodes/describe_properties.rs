@@ -101,7 +101,7 @@ mod tests {
             let node = house.node().await;
             let report = json!({"InstanceId": node.id, "AgentVersion": version, "ComputerName": "web"});
             house
-                .ask_as(house.as_node(&node), "UpdateInstanceInformation", report)
+                .ask_as(house.node_role(&node), "UpdateInstanceInformation", report)
                 .await
                 .expect("reported");
         }
@@ -129,7 +129,7 @@ mod tests {
             assert_eq!(versions, expected, "{key} {operator} {value}");
         }
         let plain =
-            json!({"InstancePropertyFilterList": [{"key": "IamRole", "valueSet": ["DrawbridgeNodeRole"]}]});
+            json!({"InstancePropertyFilterList": [{"key": "IamRole", "valueSet": ["NodeRole"]}]});
         let answer = house.ask(NAME, plain).await.expect("listed");
         assert_eq!(answer["InstanceProperties"].as_array().expect("a list").len(), 2);
     }

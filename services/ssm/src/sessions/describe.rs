@@ -423,7 +423,7 @@ mod tests {
         let node = house.node().await;
         let answer = house
             .ask_as(
-                house.as_node(&node),
+                house.node_role(&node),
                 "DescribeSessions",
                 json!({"State": "Active"}),
             )

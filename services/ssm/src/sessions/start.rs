@@ -298,7 +298,7 @@ mod tests {
     async fn nodes_and_roles_without_policies_may_not() {
         let house = House::new().await;
         let node = house.online_node().await;
-        for caller in [house.as_node(&node), house.as_role("bob")] {
+        for caller in [house.node_role(&node), house.as_role("bob")] {
             let arn = caller.principal.arn();
             let error = house
                 .ask_as(caller, "StartSession", json!({"Target": node.id}))

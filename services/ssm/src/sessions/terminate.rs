@@ -127,7 +127,7 @@ mod tests {
         let house = House::new().await;
         let node = house.online_node().await;
         let (id, _) = house.started_on(&node).await;
-        for caller in [house.as_role("bob"), house.as_node(&node)] {
+        for caller in [house.as_role("bob"), house.node_role(&node)] {
             let error = house
                 .ask_as(caller, "TerminateSession", json!({"SessionId": id}))
                 .await

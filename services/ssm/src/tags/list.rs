@@ -54,7 +54,7 @@ mod tests {
             json!({"TagList": [{"Key": "Environment", "Value": "Dev"}]})
         );
         let error = house
-            .ask_as(house.as_node(&node), "ListTagsForResource", input)
+            .ask_as(house.node_role(&node), "ListTagsForResource", input)
             .await
             .expect_err("denied");
         assert_eq!(error.code(), "AccessDeniedException");

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use drawbridge_session::{AuditEvent, Random as _, SystemRandom};
+use drawbridge_session::{AuditEvent, Intent, Random as _, SystemRandom};
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::super::{Durability, begin, undecodable};
-use super::rows;
+use super::rows::{self, Chained};
 use crate::audit::{Head, Mark, Signer};
 use crate::{RootKey, StoreError};
 
@@ -29,8 +29,22 @@ pub(in crate::sqlite) struct Recorder {
 }
 
 enum Order {
-    Append(Box<Entry>, oneshot::Sender<Result<(), StoreError>>),
+    Intend(Uuid, String, Done),
+    Append(Box<Entry>, Done),
     Stop,
+}
+
+/// Tells whoever gave an order what became of it.
+type Done = oneshot::Sender<Result<(), StoreError>>;
+
+/// The orders that came while the task was busy.
+#[derive(Default)]
+struct Batch {
+    intents: Vec<(Uuid, String)>,
+    intending: Vec<Done>,
+    entries: Vec<Entry>,
+    appending: Vec<Done>,
+    stop: bool,
 }
 
 struct Entry {
@@ -77,14 +91,24 @@ impl Recorder {
         Ok(Self { queue, signer })
     }
 
+    /// Stores an intent, without waiting for the disk.
+    pub(super) async fn intend(&self, intent: &Intent) -> Result<(), StoreError> {
+        let (id, text) = (intent.event_id(), intent.to_json());
+        self.order(|done| Order::Intend(id, text, done)).await
+    }
+
     /// Appends an event, and waits until it is on the disk. It is written even if the caller stops waiting.
     pub(super) async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
-        let closed = |_| StoreError::new("append an audit event", "it is closed");
         let text = event.to_json();
+        let entry = Box::new(Entry { event, text });
+        self.order(|done| Order::Append(entry, done)).await
+    }
+
+    async fn order(&self, order: impl FnOnce(Done) -> Order) -> Result<(), StoreError> {
+        let closed = || StoreError::new("write its audit log", "it is closed");
         let (done, outcome) = oneshot::channel();
-        let order = Order::Append(Box::new(Entry { event, text }), done);
-        self.queue.send(order).await.map_err(|_| closed(()))?;
-        outcome.await.map_err(|_| closed(()))?
+        self.queue.send(order(done)).await.map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
     }
 
     /// Writes what was handed over and ends the task.
@@ -99,79 +123,112 @@ impl Recorder {
     }
 }
 
-async fn run(mut chain: Chain, mut orders: mpsc::Receiver<Order>) {
+async fn run(mut chain: Chain, mut queue: mpsc::Receiver<Order>) {
+    let mut orders = Vec::with_capacity(QUEUE);
     let mut stopped = false;
-    let mut batch = Vec::with_capacity(QUEUE);
-    while !stopped && orders.recv_many(&mut batch, QUEUE).await > 0 {
-        let (mut entries, mut waiting) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-        for order in batch.drain(..) {
+    while !stopped && queue.recv_many(&mut orders, QUEUE).await > 0 {
+        let batch: Batch = orders.drain(..).collect();
+        if !batch.intents.is_empty() {
+            // They wait for no disk, and their changes wait for them.
+            answer(batch.intending, chain.intend(&batch.intents).await);
+        }
+        if !batch.entries.is_empty() {
+            answer(batch.appending, chain.append(&batch.entries).await);
+        }
+        stopped = batch.stop;
+    }
+}
+
+fn answer(waiting: Vec<Done>, outcome: Result<(), StoreError>) {
+    let outcome = outcome.map_err(Arc::new);
+    for done in waiting {
+        let outcome = outcome.clone();
+        // Whoever no longer waits does not want to know.
+        let _ = done.send(outcome.map_err(|error| StoreError::new("write its audit log", error)));
+    }
+}
+
+impl FromIterator<Order> for Batch {
+    fn from_iter<I: IntoIterator<Item = Order>>(orders: I) -> Self {
+        let mut batch = Self::default();
+        for order in orders {
             match order {
-                Order::Append(entry, done) => {
-                    entries.push(*entry);
-                    waiting.push(done);
+                Order::Intend(id, text, done) => {
+                    batch.intents.push((id, text));
+                    batch.intending.push(done);
                 }
-                Order::Stop => stopped = true,
+                Order::Append(entry, done) => {
+                    batch.entries.push(*entry);
+                    batch.appending.push(done);
+                }
+                Order::Stop => batch.stop = true,
             }
         }
-        let outcome = match chain.append(&entries).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(Arc::new(error)),
-        };
-        for done in waiting {
-            let outcome = outcome.clone();
-            let outcome = outcome.map_err(|error| StoreError::new("append an audit event", error));
-            // Whoever no longer waits does not want to know.
-            let _ = done.send(outcome);
-        }
+        batch
     }
 }
 
 impl Chain {
+    async fn intend(&self, intents: &[(Uuid, String)]) -> Result<(), StoreError> {
+        let failed = || StoreError::doing("store the intents of audit events");
+        let mut transaction = begin(&self.writer, Durability::Buffered).await?;
+        rows::insert_intents(&mut transaction, intents)
+            .await
+            .map_err(failed())?;
+        transaction.commit().await.map_err(failed())
+    }
+
     /// Appends events in one synced transaction, signs where the chain then ends, and forgets their intents.
     async fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        let failed = || StoreError::doing("append audit events");
         let mut transaction = begin(&self.writer, Durability::Synced).await?;
+        // Taken, so that what a failure leaves is not trusted.
         let end = match self.end.take() {
-            Some(end) => end,
-            None => end_of(&mut transaction, self.signer.writer())
-                .await
-                .map_err(failed())?,
+            Some(end) => Ok(end),
+            None => end_of(&mut transaction, self.signer.writer()).await,
         };
-        let mut head = end.head;
-        for Entry { event, text } in entries {
-            head = head.then(text);
-            rows::insert_event(&mut transaction, &head, event, text)
-                .await
-                .map_err(failed())?;
-            if !event.is_read_only() {
-                sqlx::query("DELETE FROM audit_intents WHERE id = ?")
-                    .bind(event.id().to_string())
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(failed())?;
-            }
-        }
-        if let Some(last) = entries.last() {
-            if end.signed / CHECKPOINT_BLOCK == head.index / CHECKPOINT_BLOCK {
-                sqlx::query("DELETE FROM audit_checkpoints WHERE idx = ? AND kind = ?")
-                    .bind(rows::from_index(end.signed))
-                    .bind(Mark::Head.as_str())
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(failed())?;
-            }
-            let checkpoint = self.signer.sign(Mark::Head, head, last.event.at());
-            rows::insert_checkpoint(&mut transaction, &checkpoint)
-                .await
-                .map_err(failed())?;
-        }
+        let failed = || StoreError::doing("append audit events");
+        let end = extend(&mut transaction, &self.signer, end.map_err(failed())?, entries)
+            .await
+            .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
-        self.end = Some(End {
-            head,
-            signed: head.index,
-        });
+        self.end = Some(end);
         Ok(())
     }
+}
+
+/// Writes events behind the end of the chain, and returns the new end.
+async fn extend(
+    connection: &mut SqliteConnection,
+    signer: &Signer,
+    end: End,
+    entries: &[Entry],
+) -> Result<End, sqlx::Error> {
+    let Some(last) = entries.last() else {
+        return Ok(end);
+    };
+    let mut head = end.head;
+    let mut chained = Vec::with_capacity(entries.len());
+    for Entry { event, text } in entries {
+        head = head.then(text);
+        chained.push(Chained { head, event, text });
+    }
+    rows::insert_events(connection, &chained).await?;
+    let events = entries.iter().map(|entry| &entry.event);
+    let settled: Vec<_> = events
+        .filter(|it| !it.is_read_only())
+        .map(AuditEvent::id)
+        .collect();
+    rows::delete_intents(connection, &settled).await?;
+
+    if end.signed / CHECKPOINT_BLOCK == head.index / CHECKPOINT_BLOCK {
+        rows::delete_head(connection, end.signed).await?;
+    }
+    let checkpoint = signer.sign(Mark::Head, head, last.event.at());
+    rows::insert_checkpoint(connection, &checkpoint).await?;
+    Ok(End {
+        head,
+        signed: head.index,
+    })
 }
 
 /// Finds where the chain ends: at its last event, or at a checkpoint behind it. A tail that somebody removed is not

@@ -2,12 +2,12 @@
 
 use drawbridge_session::AuditEvent;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use uuid::Uuid;
 
 use super::super::{moment, ms, parsed};
 use crate::Checkpoint;
-use crate::audit::{Hash, Head};
+use crate::audit::{Hash, Head, Mark};
 
 /// What an event is found by.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,41 +93,115 @@ impl FoundResource {
     }
 }
 
-pub(super) async fn insert_event(
+/// An event at its place in the chain.
+pub(super) struct Chained<'a> {
+    pub(super) head: Head,
+    pub(super) event: &'a AuditEvent,
+    pub(super) text: &'a str,
+}
+
+pub(super) async fn insert_events(
     connection: &mut SqliteConnection,
-    head: &Head,
-    event: &AuditEvent,
-    text: &str,
+    events: &[Chained<'_>],
 ) -> Result<(), sqlx::Error> {
-    let found = Found::of(event);
-    sqlx::query("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        .bind(from_index(head.index))
-        .bind(head.hash.as_slice())
-        .bind(found.account)
-        .bind(found.region)
-        .bind(found.at)
-        .bind(found.id)
-        .bind(found.name)
-        .bind(found.source)
-        .bind(found.read_only)
-        .bind(found.user_name)
-        .bind(found.access_key)
-        .bind(text)
-        .execute(&mut *connection)
-        .await?;
-    for resource in FoundResource::of(event) {
-        sqlx::query("INSERT INTO audit_resources VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(from_index(head.index))
-            .bind(resource.name)
-            .bind(resource.kind)
-            .bind(resource.account)
-            .bind(resource.region)
-            .bind(resource.at)
-            .execute(&mut *connection)
-            .await?;
+    for some in groups(events) {
+        let sql = format!("INSERT INTO audit_events VALUES {}", marks(some.len(), EVENT));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for Chained { head, event, text } in some {
+            let found = Found::of(event);
+            query = query
+                .bind(from_index(head.index))
+                .bind(head.hash.to_vec())
+                .bind(found.account)
+                .bind(found.region)
+                .bind(found.at)
+                .bind(found.id)
+                .bind(found.name)
+                .bind(found.source)
+                .bind(found.read_only)
+                .bind(found.user_name)
+                .bind(found.access_key)
+                .bind(*text);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    let of = |it: &Chained<'_>| {
+        let index = it.head.index;
+        let resources = FoundResource::of(it.event).into_iter();
+        resources.map(move |resource| (index, resource))
+    };
+    let resources: Vec<_> = events.iter().flat_map(of).collect();
+    for some in groups(&resources) {
+        let sql = format!(
+            "INSERT INTO audit_resources VALUES {}",
+            marks(some.len(), RESOURCE)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (index, resource) in some {
+            query = query
+                .bind(from_index(*index))
+                .bind(resource.name.as_str())
+                .bind(resource.kind.as_str())
+                .bind(resource.account.as_str())
+                .bind(resource.region.as_str())
+                .bind(resource.at);
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
+
+/// Stores intents, each an id and its text.
+pub(super) async fn insert_intents(
+    connection: &mut SqliteConnection,
+    intents: &[(Uuid, String)],
+) -> Result<(), sqlx::Error> {
+    for some in groups(intents) {
+        let sql = format!("INSERT INTO audit_intents VALUES {}", marks(some.len(), "(?, ?)"));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (id, text) in some {
+            query = query.bind(id.to_string()).bind(text);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn delete_intents(
+    connection: &mut SqliteConnection,
+    ids: &[Uuid],
+) -> Result<(), sqlx::Error> {
+    for some in groups(ids) {
+        let sql = format!(
+            "DELETE FROM audit_intents WHERE id IN ({})",
+            marks(some.len(), "?")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for id in some {
+            query = query.bind(id.to_string());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Divides rows into groups of a few sizes: each group is one statement, and each size is one that stays prepared.
+fn groups<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    const SIZES: [usize; 3] = [32, 4, 1];
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|size| *size <= rows.len())?;
+        let (group, rest) = rows.split_at(size);
+        rows = rest;
+        Some(group)
+    })
+}
+
+fn marks(count: usize, row: &str) -> String {
+    vec![row; count].join(", ")
+}
+
+const EVENT: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const RESOURCE: &str = "(?, ?, ?, ?, ?, ?)";
 
 pub(super) async fn insert_checkpoint(
     connection: &mut SqliteConnection,
@@ -139,6 +213,16 @@ pub(super) async fn insert_checkpoint(
         .bind(checkpoint.head.hash.as_slice())
         .bind(ms(checkpoint.at))
         .bind(checkpoint.signature.as_slice())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Removes the checkpoint of an event that was the last one when it was signed.
+pub(super) async fn delete_head(connection: &mut SqliteConnection, index: u64) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM audit_checkpoints WHERE idx = ? AND kind = ?")
+        .bind(from_index(index))
+        .bind(Mark::Head.as_str())
         .execute(connection)
         .await?;
     Ok(())
