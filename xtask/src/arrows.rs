@@ -48,6 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "services/ssm",
             "services/ssmmessages",
             "services/ec2messages",
+            "services/cloudtrail",
             "services/sts",
             "services/iam",
             "services/organizations",

@@ -12,6 +12,7 @@ use drawbridge_relay::journal::{
     DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
 };
 use drawbridge_relay::{RecoveryError, SessionRelay};
+use drawbridge_service_cloudtrail::CloudTrail;
 use drawbridge_service_ec2::Ec2;
 use drawbridge_service_ec2messages::Ec2Messages;
 use drawbridge_service_iam::Iam;
@@ -191,6 +192,7 @@ impl Server {
             )
         };
         let services = Services {
+            cloudtrail: Arc::new(CloudTrail::new(Arc::clone(&store), Arc::clone(&clock))),
             ec2: Arc::new(with(parts(), Ec2::new)),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),

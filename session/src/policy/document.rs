@@ -91,6 +91,7 @@ impl Policy {
     pub(super) fn empty(kind: PolicyKind) -> Self {
         Self {
             kind,
+            variables: true,
             statements: Vec::new(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_aws_dialects::model::{self, Service};
 use drawbridge_relay::SessionRelay;
+use drawbridge_service_cloudtrail::CloudTrail;
 use drawbridge_service_ec2::Ec2;
 use drawbridge_service_ec2messages::Ec2Messages;
 use drawbridge_service_iam::Iam;
@@ -21,6 +22,7 @@ use super::pipeline::{Asked, perform};
 
 /// The services of one server.
 pub(crate) struct Services {
+    pub(crate) cloudtrail: Arc<CloudTrail>,
     pub(crate) ec2: Arc<Ec2>,
     pub(crate) ec2messages: Arc<Ec2Messages>,
     pub(crate) iam: Arc<Iam>,
@@ -98,7 +100,7 @@ impl ServiceName {
     ) -> Result<Value, AwsError> {
         let services = &gateway.services;
         match self {
-            Self::CloudTrail => Err(AwsError::unknown_operation()),
+            Self::CloudTrail => run(gateway, &services.cloudtrail, CloudTrail::operation(name), asked).await,
             // Drawbridge's own operations on sessions live with the sessions.
             Self::Drawbridge => match Ssm::drawbridge_operation(name) {
                 Some(operation) => perform(gateway, &services.ssm, operation, asked).await,
