@@ -3,13 +3,12 @@
 import datetime
 import json
 import threading
-import time
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drawbridge import Dev, eventually
-from principals import ACCOUNT, NODE_ROLE, Principal, administrator, allow, document, refused, trust
+from principals import ACCOUNT, NODE_ROLE, Principal, administrator, allow, refused, trust
 from wire import Door
 
 PASSWORD = "Correct-Horse-Battery-7"
@@ -227,5 +226,5 @@ def test_a_server_that_is_killed_among_writes_has_an_event_of_every_change(tmp_p
         cut_off = [name for name in told if told[name][0].get("errorCode") == "Interrupted"]
         assert all(name not in wrote for name in cut_off)
 
-        verified = dev.cli("audit", "verify")
+        verified = dev.cli("audit", "verify", "--data-dir", dev.data)
         assert verified.returncode == 0, verified.stderr

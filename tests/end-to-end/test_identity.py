@@ -2,7 +2,6 @@
 
 import json
 import re
-import urllib.parse
 
 import pytest
 

@@ -2,7 +2,7 @@
 
 import re
 
-from drawbridge import Node, Proxy, eventually
+from drawbridge import Node, Proxy
 from test_first_session import START, started
 
 COUNT = "for i in $(seq 1 %d); do echo line-$i; done; echo coun''ted"

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from drawbridge import Node, Server, clean_environment, eventually, program
+from principals import NODE_ROLE
 from test_first_session import START
 from test_network import COUNT, lines
 
