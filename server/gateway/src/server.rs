@@ -278,6 +278,10 @@ impl Server {
         if let Some(revocation) = revocation {
             revocation.abort();
         }
+        if let Err(error) = gateway.store.store_key_uses().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "cannot store the uses of access keys");
+        }
         journal.close().await;
         store.close().await;
         drop(folder);
