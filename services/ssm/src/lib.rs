@@ -82,7 +82,8 @@ mod tests {
                 .collect::<BTreeSet<_>>()
         };
         assert_eq!(names(OPERATIONS), modelled(model::ssm()));
-        assert_eq!(names(DRAWBRIDGE_OPERATIONS), modelled(model::drawbridge()));
+        // Others of Drawbridge's own are the operator's.
+        assert!(modelled(model::drawbridge()).is_superset(&names(DRAWBRIDGE_OPERATIONS)));
     }
 
     #[test]
