@@ -1,5 +1,7 @@
 //! The `iam` service: identities of an account: users, groups, roles, policies, profiles and keys.
 
+mod simulate;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use drawbridge_store::{RootKey, Store};
 pub type Operation = drawbridge_session::Operation<Iam, AwsError>;
 
 /// The operations, by their names on the wire.
-pub const OPERATIONS: &[Operation] = &[];
+pub const OPERATIONS: &[Operation] = &[simulate::CUSTOM, simulate::PRINCIPAL];
 
 /// The `iam` service of one server.
 pub struct Iam {
