@@ -22,7 +22,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Arguments, Command, Config as ConfigCommand};
+use crate::cli::{Arguments, Command, Config as ConfigCommand, Policy};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -53,6 +53,14 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Sessions(sessions) => {
             log_to_standard_error("off");
             return single()?.block_on(people::sessions(sessions));
+        }
+        Command::Explain(explain) => {
+            log_to_standard_error("off");
+            return single()?.block_on(people::explain(explain));
+        }
+        Command::Policy(Policy::Lint(lint)) => {
+            log_to_standard_error("off");
+            return single()?.block_on(people::lint(lint));
         }
         Command::Completions { shell } => {
             clap_complete::generate(
