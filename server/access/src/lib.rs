@@ -13,8 +13,6 @@ mod context;
 mod policies;
 mod revocation;
 mod subject;
-#[cfg(test)]
-mod tests;
 
 pub use authority::Access;
 pub use revocation::{Revocation, watch_live_sessions};

@@ -1,35 +1,36 @@
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
-use drawbridge_aws_dialects::{json11, model};
-use drawbridge_session::{AccountId, NodeId, Principal, Random as _, Region, SeededRandom};
+use drawbridge_aws_dialects::model;
+use drawbridge_house::House;
+use drawbridge_session::ManagedNode;
 use tokio::time::Instant;
 
 use super::*;
 
-const NODE: &str = "mi-0a1b2c3d4e5f67890";
+struct Lab {
+    house: House,
+    node: ManagedNode,
+}
 
-async fn ask(name: &str, input: Value) -> Result<Value, AwsError> {
-    let account = AccountId::parse("123456789012").expect("valid");
-    let node = NodeId::parse(NODE).expect("valid");
-    let caller = Caller {
-        principal: Principal::Node {
-            account: account.clone(),
-            role: "Role".into(),
-            node,
-        },
-        signed_with: SignedWith::AccessKey,
-        account,
-        region: Region::parse("us-east-1").expect("valid"),
-        source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        request_id: SeededRandom::new(1).uuid(),
-        host: "bridge.example:8443".into(),
-    };
-    json11::validate(model::ec2messages().operation(name).expect("a model"), &input)?;
-    let service = Arc::new(Ec2Messages::default());
-    service
-        .call(Ec2Messages::operation(name).expect("an operation"), caller, input)
-        .await
+impl Lab {
+    /// Time stands still once the store is open: it would run ahead while the database works.
+    async fn new() -> Self {
+        let house = House::new().await;
+        let node = house.node().await;
+        tokio::time::pause();
+        Self { house, node }
+    }
+
+    async fn ask(&self, name: &str, input: Value) -> Result<Value, AwsError> {
+        let service = Arc::new(Ec2Messages::default());
+        let operation = Ec2Messages::operation(name).expect("an operation");
+        let caller = self.house.node_role(&self.node);
+        let answer = self
+            .house
+            .ask(&service, model::ec2messages(), operation, caller, input);
+        answer.await
+    }
 }
 
 fn poll(destination: &str) -> Value {
@@ -52,28 +53,31 @@ fn every_modelled_operation_has_a_handler_and_an_action_of_its_name() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_poll_is_answered_empty_before_the_agent_gives_up() {
+    let lab = Lab::new().await;
+    let node = lab.node.id.as_str();
     let begun = Instant::now();
-    let answer = ask("GetMessages", poll(NODE)).await.expect("answered");
+    let answer = lab.ask("GetMessages", poll(node)).await.expect("answered");
     assert!(begun.elapsed() >= Duration::from_secs(10) && begun.elapsed() < Duration::from_secs(20));
     assert_eq!(
         answer,
         json!({
-            "Destination": NODE, "Messages": [], "MessagesRequestId": "3f0c1d9e-0000-4000-8000-000000000000",
+            "Destination": node, "Messages": [], "MessagesRequestId": "3f0c1d9e-0000-4000-8000-000000000000",
         })
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_node_polls_its_own_queue_only_and_is_told_so_at_once() {
+    let lab = Lab::new().await;
     let begun = Instant::now();
     for destination in ["mi-0fffffffffffffff0", "0123456789"] {
         for (name, input) in [
             ("GetMessages", poll(destination)),
             ("GetEndpoint", json!({"Destination": destination})),
         ] {
-            let error = ask(name, input).await.expect_err("denied");
+            let error = lab.ask(name, input).await.expect_err("denied");
             assert_eq!(error.code(), "AccessDeniedException", "{name}");
         }
     }
@@ -82,18 +86,20 @@ async fn a_node_polls_its_own_queue_only_and_is_told_so_at_once() {
 
 #[tokio::test]
 async fn the_endpoint_is_the_one_that_was_asked() {
-    let answer = ask("GetEndpoint", json!({"Destination": NODE})).await;
+    let lab = Lab::new().await;
+    let answer = lab.ask("GetEndpoint", json!({"Destination": lab.node.id})).await;
     assert_eq!(answer, Ok(json!({"Endpoint": "bridge.example:8443"})));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn refuses_what_is_wrong() {
+    let lab = Lab::new().await;
     let reply = json!({"MessageId": "m", "Payload": "p", "ReplyId": "r"});
     for (name, input, code) in [
         ("GetMessages", json!({}), "ValidationException"),
         (
             "GetMessages",
-            json!({"Destination": NODE, "MessagesRequestId": "short"}),
+            json!({"Destination": lab.node.id, "MessagesRequestId": "short"}),
             "ValidationException",
         ),
         ("GetMessages", json!({"Destination": 1}), "SerializationException"),
@@ -127,7 +133,7 @@ async fn refuses_what_is_wrong() {
         ("SendReply", json!({"MessageId": "m"}), "ValidationException"),
         ("SendReply", reply, "InvalidMessageIdException"),
     ] {
-        let error = ask(name, input.clone()).await.expect_err(name);
+        let error = lab.ask(name, input.clone()).await.expect_err(name);
         assert_eq!(error.code(), code, "{name} {input}");
     }
 }

@@ -1,19 +1,13 @@
-use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::policy::{Decision, decide};
-use drawbridge_session::principal::NODE_ROLE;
+use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_session::{
-    AccountId, Activation, ActivationId, Caller, Clock as _, Ending, FixedClock, NodeId, Operation,
-    Principal, Random as _, Region, Resource, SeededRandom, Session, SessionId, SessionStart, SessionState,
-    SignedWith,
+    Authority as _, Caller, Clock as _, Decision, Ending, Need, NodeId, Operation, Principal, Resource,
+    Session, SessionId, SessionStart, SessionState,
 };
-use drawbridge_store::{
-    Activations as _, ChannelEnd, Nodes as _, Registration, RootKey, Sessions as _, Sqlite, Token,
-    TokenBinding, TokenGrant, TokenHash, Tokens as _,
-};
+use drawbridge_store::{ChannelEnd, Nodes as _, Sessions as _, Token, TokenBinding, TokenGrant, Tokens as _};
 use serde_json::{Value, json};
 
 use super::{
@@ -25,7 +19,7 @@ async fn a_control_token_opens_its_nodes_channel_once() {
     let house = House::new().await;
     let node = house.node().await;
     let token = house.control_token(&node).await;
-    let signer = principal(&node);
+    let signer = house.principal(&node).await;
     house
         .service
         .open_control_channel(&node, &token, Some(&signer))
@@ -42,7 +36,7 @@ async fn a_control_token_opens_its_nodes_channel_once() {
 async fn a_token_is_worth_nothing_from_its_last_second_on() {
     let house = House::new().await;
     let node = house.node().await;
-    let signer = principal(&node);
+    let signer = house.principal(&node).await;
     let in_time = house.control_token(&node).await;
     house.clock.advance(Duration::from_secs(59));
     house
@@ -63,7 +57,11 @@ async fn a_token_is_worth_nothing_from_its_last_second_on() {
 async fn a_control_token_needs_its_nodes_signature_and_path() {
     let house = House::new().await;
     let (node, other) = (house.node().await, house.node().await);
-    for signer in [None, Some(administrator()), Some(principal(&other))] {
+    for signer in [
+        None,
+        Some(house.admin().principal),
+        Some(house.principal(&other).await),
+    ] {
         let token = house.control_token(&node).await;
         let refused = house
             .service
@@ -74,7 +72,7 @@ async fn a_control_token_needs_its_nodes_signature_and_path() {
     let token = house.control_token(&node).await;
     let refused = house
         .service
-        .open_control_channel(&other, &token, Some(&principal(&other)))
+        .open_control_channel(&other, &token, Some(&house.principal(&other).await))
         .await;
     assert!(matches!(refused, Err(OpenError::InvalidToken)));
 }
@@ -86,7 +84,7 @@ async fn only_nodes_ask_for_channels_and_only_for_their_own() {
     let session = house.session(&node).await;
     let control = json!({ "InstanceId": node.as_str() });
     let data = json!({ "SessionId": session.as_str() });
-    for caller in [administrator(), principal(&other)] {
+    for caller in [house.admin(), house.as_node(&other).await] {
         let refused = house
             .call(&CREATE_CONTROL_CHANNEL, caller.clone(), control.clone())
             .await;
@@ -96,7 +94,11 @@ async fn only_nodes_ask_for_channels_and_only_for_their_own() {
     }
     for id in ["alice-0ffffffffffffffff", "", "../../etc"] {
         let refused = house
-            .call(&CREATE_DATA_CHANNEL, principal(&node), json!({ "SessionId": id }))
+            .call(
+                &CREATE_DATA_CHANNEL,
+                house.as_node(&node).await,
+                json!({ "SessionId": id }),
+            )
             .await;
         assert_eq!(
             refused.expect_err("refused").code(),
@@ -105,7 +107,7 @@ async fn only_nodes_ask_for_channels_and_only_for_their_own() {
         );
     }
     house
-        .call(&CREATE_DATA_CHANNEL, principal(&node), data)
+        .call(&CREATE_DATA_CHANNEL, house.as_node(&node).await, data)
         .await
         .expect("its own");
 }
@@ -133,7 +135,7 @@ async fn a_session_that_is_over_opens_no_more() {
     ));
     let input = json!({ "SessionId": session.as_str() });
     let refused = house
-        .call(&CREATE_DATA_CHANNEL, principal(&node), input)
+        .call(&CREATE_DATA_CHANNEL, house.as_node(&node).await, input)
         .await
         .expect_err("over");
     // AWS's agent stops trying when it reads this.
@@ -152,7 +154,7 @@ async fn each_end_is_told_by_its_token_and_nothing_else() {
         ChannelEnd::Watcher,
     ];
     for end in ends {
-        for signer in [None, Some(administrator())] {
+        for signer in [None, Some(house.admin().principal)] {
             let token = house.token(&session, end).await;
             let opened = house
                 .open(&session, &token, None, signer.as_ref())
@@ -161,7 +163,9 @@ async fn each_end_is_told_by_its_token_and_nothing_else() {
             assert_eq!(opened, OpenedEnd::Client(end));
         }
         let token = house.token(&session, end).await;
-        let refused = house.open(&session, &token, None, Some(&principal(&node))).await;
+        let refused = house
+            .open(&session, &token, None, Some(&house.principal(&node).await))
+            .await;
         assert!(matches!(refused, Err(OpenError::WrongEnd)), "signed by the node");
         let token = house.token(&session, end).await;
         let refused = house.open(&session, &token, Some(node.as_str()), None).await;
@@ -170,7 +174,7 @@ async fn each_end_is_told_by_its_token_and_nothing_else() {
             "calls itself the node"
         );
     }
-    let signer = principal(&node);
+    let signer = house.principal(&node).await;
     let token = house.token(&session, ChannelEnd::Node).await;
     let opened = house
         .open(&session, &token, Some(node.as_str()), Some(&signer))
@@ -205,75 +209,47 @@ async fn a_token_shown_at_the_wrong_session_is_gone() {
 
 struct House {
     service: Arc<SsmMessages>,
-    store: Sqlite,
-    clock: Arc<FixedClock>,
-    random: Arc<SeededRandom>,
-    _folder: tempfile::TempDir,
+    house: drawbridge_house::House,
+}
+
+impl Deref for House {
+    type Target = drawbridge_house::House;
+
+    fn deref(&self) -> &Self::Target {
+        &self.house
+    }
 }
 
 impl House {
     async fn new() -> House {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (clock, random) = (Arc::new(FixedClock::default()), Arc::new(SeededRandom::new(1)));
-        let root = Arc::new(RootKey::ephemeral(random.as_ref()));
-        let store = Sqlite::open(&folder.path().join("store.db"), root)
-            .await
-            .expect("opens");
-        let service = SsmMessages::new(Arc::new(store.clone()), clock.clone(), random.clone());
+        let house = drawbridge_house::House::new().await;
+        let service = SsmMessages::new(house.store.clone(), house.clock.clone(), house.random.clone());
         House {
             service: Arc::new(service),
-            store,
-            clock,
-            random,
-            _folder: folder,
+            house,
         }
     }
 
+    /// Registers a node and returns its id, by which everything here goes.
     async fn node(&self) -> NodeId {
-        let now = self.clock.now();
-        let activation = Activation {
-            id: ActivationId::generate(self.random.as_ref()),
-            account: account(),
-            region: region(),
-            description: None,
-            default_instance_name: None,
-            iam_role: NODE_ROLE.to_owned(),
-            registration_limit: 1,
-            registrations_count: 0,
-            expires_at: now.checked_add(Duration::from_secs(9)).expect("in range"),
-            created_at: now,
-            tags: Vec::new(),
-        };
-        let code = TokenHash::of("a code");
-        self.store
-            .create_activation(&activation, &code)
-            .await
-            .expect("stored");
-        let registration = Registration {
-            activation: activation.id,
-            code,
-            node: NodeId::generate(self.random.as_ref()),
-            public_key: self.random.uuid().as_bytes().to_vec(),
-            fingerprint: "a machine".to_owned(),
-        };
-        self.store
-            .register_node(&registration, now)
-            .await
-            .expect("registered")
-            .id
+        self.house.node().await.id
     }
 
     async fn session(&self, node: &NodeId) -> SessionId {
         let session = SessionId::generate("alice", self.random.as_ref());
-        let resource = Resource::node(&region(), &account(), node.as_str());
-        let Decision::Allow(allowed) = decide(&administrator(), "ssm:StartSession", &[resource]) else {
+        let need = Need::also(
+            "ssm:StartSession",
+            Resource::node(&self.region, &self.account, node.as_str()),
+        );
+        let decided = self.access.decide(&self.admin(), &[need]).await.expect("decided");
+        let Decision::Allow(allowed) = decided else {
             panic!("administrators may")
         };
         let authorized = allowed
             .open_session(session.clone(), node.clone())
             .expect("about this node");
         let start = SessionStart::default_shell();
-        let record = Session::new(&authorized, region(), None, start, self.clock.now());
+        let record = Session::new(&authorized, self.region.clone(), None, start, self.clock.now());
         let (_, grant) = self.draw(&session, ChannelEnd::ClientStart);
         self.store.create_session(&record, &grant).await.expect("stored");
         session
@@ -302,8 +278,9 @@ impl House {
 
     async fn control_token(&self, node: &NodeId) -> String {
         let input = json!({ "InstanceId": node.as_str() });
+        let caller = self.as_node(node).await;
         let output = self
-            .call(&CREATE_CONTROL_CHANNEL, principal(node), input)
+            .call(&CREATE_CONTROL_CHANNEL, caller, input)
             .await
             .expect("granted");
         output["TokenValue"].as_str().expect("a token").to_owned()
@@ -312,21 +289,20 @@ impl House {
     async fn call(
         &self,
         operation: &Operation<SsmMessages, AwsError>,
-        principal: Principal,
+        caller: Caller,
         input: Value,
     ) -> Result<Value, AwsError> {
-        let caller = Caller {
-            principal,
-            signed_with: SignedWith::AccessKey,
-            account: account(),
-            region: region(),
-            source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            request_id: self.random.uuid(),
-            host: "localhost".to_owned(),
-        };
-        let denied = |denied: drawbridge_session::Denied| super::access_denied(denied.to_string());
-        let call = operation.authorize(caller, input).map_err(denied)?;
-        (operation.handler)(Arc::clone(&self.service), call).await
+        self.decided(&self.service, Family::Json, operation, caller, input)
+            .await
+    }
+
+    async fn as_node(&self, node: &NodeId) -> Caller {
+        let node = self.store.node(node).await.expect("read").expect("registered");
+        self.node_role(&node)
+    }
+
+    async fn principal(&self, node: &NodeId) -> Principal {
+        self.as_node(node).await.principal
     }
 
     async fn open(
@@ -342,29 +318,5 @@ impl House {
             signer,
         };
         self.service.open_data_channel(session, claim).await
-    }
-}
-
-fn account() -> AccountId {
-    AccountId::parse("123456789012").expect("valid")
-}
-
-fn region() -> Region {
-    Region::parse("us-east-1").expect("valid")
-}
-
-fn administrator() -> Principal {
-    Principal::User {
-        account: account(),
-        name: "admin".to_owned(),
-        id: "AIDAADMIN".to_owned(),
-    }
-}
-
-fn principal(node: &NodeId) -> Principal {
-    Principal::Node {
-        account: account(),
-        role: NODE_ROLE.to_owned(),
-        node: node.clone(),
     }
 }

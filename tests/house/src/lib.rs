@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use drawbridge_access::Access;
 use drawbridge_aws_dialects::error::{AwsError, Family};
+use drawbridge_aws_dialects::json11;
 use drawbridge_aws_dialects::model::Service;
-use drawbridge_aws_dialects::{json11, model};
 use drawbridge_session::iam::{Directory, IamError, NewRole, NewUser};
 use drawbridge_session::{
     Account, AccountId, Caller, Clock as _, FakeRelay, FixedClock, Operation, OrganizationId, Refusal,
@@ -184,6 +184,6 @@ impl House {
 }
 
 /// Every operation of a model, by name: for the tests that compare it with what is handled.
-pub fn modelled(service: &'static model::Service) -> Vec<String> {
+pub fn modelled(service: &Service) -> Vec<String> {
     service.operations().map(|it| it.name().to_owned()).collect()
 }

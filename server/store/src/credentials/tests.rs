@@ -1,10 +1,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_session::{Activation, ActivationId, Clock as _, FixedClock, SeededRandom};
+use drawbridge_session::iam::{Directory, IamError, KeyOwner, NewAccessKey, NewRole, NewUser};
+use drawbridge_session::{
+    Account, Activation, ActivationId, Clock as _, FixedClock, ManagedNode, SeededRandom, Tag,
+};
 
 use super::*;
-use crate::{AccessKey, AccessKeys as _, Activations as _, Nodes as _, Registration, Sqlite, TokenHash};
+use crate::{
+    Activations as _, Directories as _, Nodes as _, Registration, Sqlite, TokenHash, change_directory,
+};
+
+const TRUST: &str = r#"{"Statement":{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole"}}"#;
 
 struct House {
     store: Sqlite,
@@ -24,13 +31,21 @@ impl House {
         let store = Sqlite::open(&folder.path().join("store.db"), root.clone())
             .await
             .expect("opens");
+        let account = Account {
+            id: AccountId::parse("123456789012").expect("valid"),
+            name: "test".to_owned(),
+            email: "test@example.com".to_owned(),
+            organization: None,
+            created_at: clock.now(),
+        };
+        assert!(store.create_account(&account).await.expect("created"));
         let activation = Activation {
             id: ActivationId::generate(&random),
-            account: AccountId::parse("123456789012").expect("valid"),
+            account: account.id,
             region: Region::parse("us-east-1").expect("valid"),
             description: None,
             default_instance_name: None,
-            iam_role: "DrawbridgeNodeRole".into(),
+            iam_role: "NodeRole".into(),
             registration_limit: 1,
             registrations_count: 0,
             expires_at: clock
@@ -82,7 +97,67 @@ impl House {
             .now()
             .checked_add(Duration::from_secs(3600))
             .expect("in range");
-        TemporaryCredentials::mint(&self.node, expires_at, &self.root, &self.random)
+        let holder = Holder::Node {
+            node: self.node.id.clone(),
+            region: self.node.region.clone(),
+        };
+        TemporaryCredentials::mint(holder, None, expires_at, &self.root, &self.random)
+    }
+
+    fn mint_for(&self, holder: Holder, grant: Option<SessionGrant>) -> TemporaryCredentials {
+        let expires_at = self.clock.now().checked_add(Duration::from_secs(60));
+        let expires_at = expires_at.expect("in range");
+        TemporaryCredentials::mint(holder, grant, expires_at, &self.root, &self.random)
+    }
+
+    async fn change<T: Send>(&self, rule: impl FnOnce(&mut Directory) -> Result<T, IamError> + Send) -> T {
+        let changed = change_directory(&self.store, &self.node.account, rule).await;
+        changed.expect("the rule succeeds")
+    }
+
+    /// Creates a user and returns its unique id.
+    async fn user(&self, name: &str) -> String {
+        let new = NewUser {
+            name,
+            path: Some("/ops/"),
+            ..NewUser::default()
+        };
+        let (now, random) = (self.clock.now(), &self.random);
+        let user = self
+            .change(|directory| directory.create_user(new, now, random))
+            .await;
+        user.id.to_string()
+    }
+
+    /// Creates a role and returns its unique id.
+    async fn role(&self, name: &str) -> String {
+        let new = NewRole {
+            name,
+            trust: TRUST,
+            ..NewRole::default()
+        };
+        let (now, random) = (self.clock.now(), &self.random);
+        let role = self
+            .change(|directory| directory.create_role(new, &|_| true, now, random))
+            .await;
+        role.id.to_string()
+    }
+
+    async fn key(&self, owner: KeyOwner<'_>) -> (AccessKeyId, Secret) {
+        let (id, secret) = (AccessKeyId::generate(&self.random), draw_secret(&self.random));
+        let new = NewAccessKey {
+            id: id.clone(),
+            sealed_secret: seal_secret(&self.root, &id, &secret, &self.random),
+        };
+        let now = self.clock.now();
+        self.change(|directory| directory.create_access_key(owner, new, now))
+            .await;
+        (id, secret)
+    }
+
+    async fn is_unknown(&self, id: &str, token: Option<&str>) -> bool {
+        let asked = self.ask(id, token, "us-east-1").await;
+        matches!(asked, Err(CredentialError::Unknown))
     }
 }
 
@@ -92,7 +167,12 @@ async fn a_nodes_credentials_prove_the_node_until_they_expire() {
     let minted = house.mint();
     let (id, token) = (minted.access_key_id.as_str(), minted.session_token.expose());
     let found = house.ask(id, Some(token), "us-east-1").await.expect("valid");
-    let Credential::Secret { secret, principal } = found else {
+    let Credential::Secret {
+        secret,
+        principal,
+        grant: None,
+    } = found
+    else {
         panic!("not a secret")
     };
     assert_eq!(secret, minted.secret_access_key);
@@ -173,31 +253,173 @@ async fn a_node_id_names_the_nodes_key_in_its_region() {
 }
 
 #[tokio::test]
+async fn a_node_has_the_role_of_its_name_as_it_is_when_it_signs() {
+    let house = House::new().await;
+    let minted = house.mint();
+    let (id, token) = (minted.access_key_id.as_str(), minted.session_token.expose());
+    let role = async || match house.ask(id, Some(token), "us-east-1").await {
+        Ok(Credential::Secret { principal, .. }) => principal.role().expect("a role").clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        role().await,
+        EntityName::new("NodeRole", ""),
+        "one that is not there has no id, and so no rights"
+    );
+    let first = house.role("NodeRole").await;
+    assert_eq!(role().await.id, first);
+    house.change(|directory| directory.delete_role("NodeRole")).await;
+    let second = house.role("NodeRole").await;
+    assert_eq!(role().await.id, second);
+    assert_ne!(first, second);
+}
+
+#[tokio::test]
 async fn a_long_lived_key_signs_while_it_is_active_and_takes_no_token() {
     let house = House::new().await;
-    let mut key = AccessKey {
-        id: AccessKeyId::generate(&house.random),
-        secret: draw_secret(&house.random),
-        principal: Principal::Root {
-            account: house.node.account.clone(),
-        },
-        active: true,
-        created_at: house.clock.now(),
+    let user = house.user("alice").await;
+    let (root, _) = house.key(KeyOwner::Root).await;
+    let (key, secret) = house.key(KeyOwner::User("alice")).await;
+    let Ok(Credential::Secret { principal, .. }) = house.ask(root.as_str(), None, "anywhere").await else {
+        panic!("the root signs")
     };
-    house.store.create_access_key(&key).await.expect("created");
-    assert!(house.ask(key.id.as_str(), None, "anywhere").await.is_ok());
-    let with_token = house.ask(key.id.as_str(), Some("token"), "us-east-1").await;
+    assert_eq!(principal.arn(), "arn:aws:iam::123456789012:root");
+    let Ok(Credential::Secret {
+        secret: found,
+        principal,
+        grant: None,
+    }) = house.ask(key.as_str(), None, "anywhere").await
+    else {
+        panic!("the user signs")
+    };
+    assert!(found.equals(secret.expose()));
+    assert_eq!(principal.arn(), "arn:aws:iam::123456789012:user/ops/alice");
+    assert_eq!(principal.user_id(), user);
+    let with_token = house.ask(key.as_str(), Some("token"), "us-east-1").await;
     assert!(matches!(with_token, Err(CredentialError::InvalidToken)));
 
-    key.id = AccessKeyId::generate(&house.random);
-    key.active = false;
-    house.store.create_access_key(&key).await.expect("created");
-    assert!(matches!(
-        house.ask(key.id.as_str(), None, "us-east-1").await,
-        Err(CredentialError::Unknown)
-    ));
-    assert!(matches!(
-        house.ask("AKIA../../etc", None, "us-east-1").await,
-        Err(CredentialError::Unknown)
-    ));
+    let owner = KeyOwner::User("alice");
+    house
+        .change(|directory| directory.update_access_key(owner, key.as_str(), false))
+        .await;
+    assert!(house.is_unknown(key.as_str(), None).await, "inactive");
+    house
+        .change(|directory| directory.update_access_key(owner, key.as_str(), true))
+        .await;
+    assert!(!house.is_unknown(key.as_str(), None).await, "active again");
+    house
+        .change(|directory| directory.delete_access_key(owner, key.as_str()))
+        .await;
+    assert!(house.is_unknown(key.as_str(), None).await, "deleted");
+    assert!(house.is_unknown("AKIA../../etc", None).await);
+}
+
+#[tokio::test]
+async fn a_secret_that_another_root_key_sealed_is_the_stores_trouble() {
+    let house = House::new().await;
+    let (key, _) = house.key(KeyOwner::Root).await;
+    let other = RootKey::ephemeral(&house.random);
+    let region = Region::parse("us-east-1").expect("valid");
+    let asked = credential(
+        &house.store,
+        &other,
+        key.as_str(),
+        None,
+        &region,
+        house.clock.now(),
+    )
+    .await;
+    assert!(matches!(asked, Err(CredentialError::Store(_))));
+}
+
+#[tokio::test]
+async fn temporary_credentials_prove_whom_they_were_made_for_with_their_grant() {
+    let house = House::new().await;
+    let account = house.node.account.clone();
+    let (user, role) = (house.user("alice").await, house.role("Ops").await);
+    let grant = SessionGrant {
+        issued_at: house.clock.now(),
+        tags: vec![Tag::new("Team", "web")],
+        transitive_tag_keys: vec!["Team".to_owned()],
+        policies: None,
+        source_identity: Some("carol".to_owned()),
+        external_id: None,
+    };
+    for (holder, arn) in [
+        (
+            Holder::User {
+                account: account.clone(),
+                id: user,
+            },
+            "arn:aws:iam::123456789012:user/ops/alice",
+        ),
+        (
+            Holder::Root {
+                account: account.clone(),
+            },
+            "arn:aws:iam::123456789012:root",
+        ),
+        (
+            Holder::Role {
+                account,
+                id: role,
+                session_name: "bob".to_owned(),
+            },
+            "arn:aws:sts::123456789012:assumed-role/Ops/bob",
+        ),
+    ] {
+        let minted = house.mint_for(holder, Some(grant.clone()));
+        let (id, token) = (minted.access_key_id.as_str(), minted.session_token.expose());
+        // Unlike a node's, they are good in every region.
+        let Ok(Credential::Secret {
+            principal,
+            grant: found,
+            ..
+        }) = house.ask(id, Some(token), "anywhere").await
+        else {
+            panic!("{arn} signs")
+        };
+        assert_eq!(principal.arn(), arn);
+        assert_eq!(found.as_ref(), Some(&grant));
+        let mut tampered = token.to_owned();
+        let last = if tampered.ends_with('A') { 'B' } else { 'A' };
+        tampered.pop();
+        tampered.push(last);
+        let asked = house.ask(id, Some(&tampered), "anywhere").await;
+        assert!(matches!(asked, Err(CredentialError::InvalidToken)), "{arn}");
+        house.clock.advance(Duration::from_secs(60));
+        let asked = house.ask(id, Some(token), "anywhere").await;
+        assert!(matches!(asked, Err(CredentialError::Expired)), "{arn}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_end_with_their_user_or_role_whatever_is_made_under_its_name() {
+    let house = House::new().await;
+    let account = house.node.account.clone();
+    let user = Holder::User {
+        account: account.clone(),
+        id: house.user("alice").await,
+    };
+    let role = Holder::Role {
+        account,
+        id: house.role("Ops").await,
+        session_name: "bob".to_owned(),
+    };
+    let minted = [house.mint_for(user, None), house.mint_for(role, None)];
+    let unknown = async |at: usize| {
+        let credentials = &minted[at];
+        let token = Some(credentials.session_token.expose());
+        house.is_unknown(credentials.access_key_id.as_str(), token).await
+    };
+    assert!(!unknown(0).await && !unknown(1).await);
+    house.change(|directory| directory.delete_user("alice")).await;
+    house.change(|directory| directory.delete_role("Ops")).await;
+    assert!(unknown(0).await && unknown(1).await);
+    house.user("alice").await;
+    house.role("Ops").await;
+    assert!(
+        unknown(0).await && unknown(1).await,
+        "they are others of the same name"
+    );
 }

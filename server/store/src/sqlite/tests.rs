@@ -1,21 +1,28 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use drawbridge_session::{
-    AccessKeyId, AccountId, Activation, ActivationId, AgentReport, Clock as _, Ending, FixedClock,
-    ManagedNode, NodeId, Principal, Region, Secret, SeededRandom, Session, SessionId, SessionStart,
-    SessionState, Tag,
+    AccountId, Activation, ActivationId, AgentReport, Caller, Clock as _, Ending, EntityName, FixedClock,
+    Grounds, ManagedNode, Need, NodeId, Principal, Random as _, Region, Resource, SeededRandom, Session,
+    SessionGrant, SessionId, SessionStart, SessionState, SignedWith, Tag,
 };
 
 use super::*;
 use crate::{
-    AccessKey, AccessKeys as _, Activations as _, ChannelEnd, Nodes as _, Registration, RegistrationError,
-    SessionPage, Sessions as _, Settings as _, StateChangeError, TagError, TagTarget, Tags as _, TagsOf,
-    Token, TokenBinding, TokenGrant, TokenHash, Tokens as _,
+    Activations as _, ChannelEnd, Nodes as _, Registration, RegistrationError, SessionPage, Sessions as _,
+    Settings as _, StateChangeError, TagError, TagTarget, Tags as _, TagsOf, Token, TokenBinding, TokenGrant,
+    TokenHash, Tokens as _,
 };
+
+mod directories;
+mod key_uses;
+mod migrations;
 
 struct House {
     store: Sqlite,
+    root: Arc<RootKey>,
     clock: FixedClock,
     random: SeededRandom,
     account: AccountId,
@@ -29,15 +36,24 @@ impl House {
         let random = SeededRandom::new(1);
         let root = Arc::new(RootKey::ephemeral(&random));
         Self {
-            store: Sqlite::open(&folder.path().join("store.db"), root)
+            store: Sqlite::open(&folder.path().join("store.db"), root.clone())
                 .await
                 .expect("opens"),
+            root,
             clock: FixedClock::default(),
             random,
             account: AccountId::parse("123456789012").expect("valid"),
             region: Region::parse("us-east-1").expect("valid"),
             folder,
         }
+    }
+
+    /// Closes the store and opens what it left.
+    async fn reopened(&self) -> Sqlite {
+        self.store.close().await;
+        let file = self.folder.path().join("store.db");
+        let again = Sqlite::open(&file, self.root.clone()).await;
+        again.expect("opens again")
     }
 
     fn activation(&self, limit: u32) -> Activation {
@@ -96,7 +112,39 @@ impl House {
             start: SessionStart::default_shell(),
             state: SessionState::Connecting,
             started_at: self.clock.now(),
+            grounds: Some(self.grounds(node)),
         }
+    }
+
+    fn grounds(&self, node: &ManagedNode) -> Grounds {
+        let grant = SessionGrant {
+            issued_at: self.clock.now(),
+            tags: vec![Tag::new("Team", "web")],
+            transitive_tag_keys: Vec::new(),
+            policies: None,
+            source_identity: None,
+            external_id: None,
+        };
+        let caller = Caller {
+            principal: Principal::User {
+                account: self.account.clone(),
+                user: EntityName::at("/ops/", "alice", "AIDAALICE"),
+            },
+            signed_with: SignedWith::AccessKey,
+            access_key_id: Some("AKIAIOSFODNN7EXAMPLE".parse().expect("valid")),
+            grant: Some(Arc::new(grant)),
+            account: self.account.clone(),
+            region: self.region.clone(),
+            source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            user_agent: "test/1".to_owned(),
+            request_id: self.random.uuid(),
+            host: "bridge.example".to_owned(),
+            received_at: self.clock.now(),
+        };
+        let target = Resource::node(&self.region, &self.account, node.id.as_str());
+        let need = Need::also("ssm:StartSession", target).with("ssm:SessionDocumentAccessCheck", "false");
+        let needs = vec![need];
+        Grounds { caller, needs }
     }
 
     fn grant(&self, binding: TokenBinding) -> (Token, TokenGrant) {
@@ -156,12 +204,8 @@ async fn keeps_what_it_is_given_across_a_restart() {
     let (session, _) = house.started(&node).await;
     house.store.set_setting("tier", "standard").await.expect("stored");
     house.store.set_setting("tier", "advanced").await.expect("stored");
-    house.store.close().await;
 
-    let root = Arc::new(RootKey::ephemeral(&house.random));
-    let again = Sqlite::open(&house.folder.path().join("store.db"), root)
-        .await
-        .expect("opens again");
+    let again = house.reopened().await;
     assert_eq!(again.node(&node.id).await.expect("read"), Some(node));
     assert_eq!(
         again.session(&session.id).await.expect("read"),
@@ -200,49 +244,11 @@ async fn refuses_a_file_of_a_later_program() {
         .await
         .expect_err("too new");
     let source = std::error::Error::source(&error).expect("a cause");
+    let known = MIGRATIONS.len();
     assert_eq!(
         source.to_string(),
-        "its schema has version 99, and this program knows 1 at most"
+        format!("its schema has version 99, and this program knows {known} at most")
     );
-}
-
-#[tokio::test]
-async fn seals_the_secret_of_an_access_key() {
-    let house = House::new().await;
-    let key = AccessKey {
-        id: AccessKeyId::generate(&house.random),
-        secret: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
-        principal: Principal::User {
-            account: house.account.clone(),
-            name: "admin".into(),
-            id: "AIDA1".into(),
-        },
-        active: true,
-        created_at: house.clock.now(),
-    };
-    house.store.create_access_key(&key).await.expect("created");
-    assert_eq!(
-        house.store.access_key(&key.id).await.expect("read"),
-        Some(key.clone())
-    );
-    assert!(
-        house.store.create_access_key(&key).await.is_err(),
-        "an id is taken once"
-    );
-    assert_eq!(
-        house
-            .store
-            .access_key(&AccessKeyId::generate(&house.random))
-            .await
-            .expect("read"),
-        None
-    );
-    house.store.close().await;
-    for entry in std::fs::read_dir(house.folder.path()).expect("listed") {
-        let bytes = std::fs::read(entry.expect("an entry").path()).expect("read");
-        let found = bytes.windows(12).any(|part| part == b"wJalrXUtnFEM");
-        assert!(!found, "the secret is on the disk in the clear");
-    }
 }
 
 #[tokio::test]

@@ -1,0 +1,170 @@
+//! Live sessions when what allowed them changes.
+
+use std::time::Duration;
+
+use drawbridge_access::Revocation;
+use drawbridge_session::iam::{Holder, KeyOwner, NewAccessKey};
+use drawbridge_session::{AccessKeyId, Caller, Clock as _, SessionId, Tag};
+use drawbridge_store::{Tags as _, TagsOf, credentials};
+use serde_json::json;
+
+use crate::{Lab, allow_all};
+
+impl Lab {
+    /// Looks at every live session; returns those that were ended, with the reason.
+    async fn swept(&self) -> Vec<(SessionId, String)> {
+        let before = self.house.relay.terminated().len();
+        let revocation = Revocation::new(self.house.access.clone(), self.house.relay.clone());
+        let ended = revocation.sweep().await.expect("swept");
+        let terminated = self.house.relay.terminated().split_off(before);
+        assert_eq!(ended, terminated.len());
+        terminated
+    }
+
+    /// Gives a user an access key, with which they sign from now on.
+    async fn with_key(&self, name: &str) -> Caller {
+        let house = &self.house;
+        let id = AccessKeyId::generate(house.random.as_ref());
+        let secret = credentials::draw_secret(house.random.as_ref());
+        let new = NewAccessKey {
+            id: id.clone(),
+            sealed_secret: credentials::seal_secret(&house.root, &id, &secret, house.random.as_ref()),
+        };
+        let now = house.clock.now();
+        house
+            .change(|directory| directory.create_access_key(KeyOwner::User(name), new, now))
+            .await;
+        Caller {
+            access_key_id: Some(id),
+            ..house.user(name)
+        }
+    }
+
+    async fn set_key_active(&self, caller: &Caller, name: &str, active: bool) {
+        let id = caller.access_key_id.as_ref().expect("a key");
+        self.house
+            .change(|directory| directory.update_access_key(KeyOwner::User(name), id.as_str(), active))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_is_detached_ends_its_users_sessions_and_no_others() {
+    let lab = Lab::new().await;
+    let node = lab.house.node().await;
+    let alice = lab.user("alice", allow_all()).await;
+    let bob = lab.user("bob", allow_all()).await;
+    let (hers, his) = (lab.session(&alice, &node).await, lab.session(&bob, &node).await);
+    assert_eq!(lab.swept().await, vec![]);
+    lab.house
+        .change(|directory| directory.delete_inline_policy(Holder::User("alice"), "own"))
+        .await;
+    let ended = lab.swept().await;
+    let [(session, reason)] = ended.as_slice() else {
+        panic!("{ended:?}")
+    };
+    assert_eq!(*session, hers);
+    assert!(
+        reason.starts_with("no longer allowed: User: arn:aws:iam::123456789012:user/alice is not authorized"),
+        "{reason}"
+    );
+    assert_eq!(lab.swept().await, vec![], "once");
+    lab.house
+        .change(|directory| directory.delete_inline_policy(Holder::User("bob"), "own"))
+        .await;
+    assert_eq!(lab.swept().await[0].0, his);
+}
+
+#[tokio::test]
+async fn a_tag_that_denies_ends_the_sessions_on_its_node() {
+    let lab = Lab::new().await;
+    let (node, other) = (lab.house.node().await, lab.house.node().await);
+    let statements = json!([
+        {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"},
+        {
+            "Effect": "Deny", "Action": "ssm:StartSession", "Resource": "*",
+            "Condition": {"StringEquals": {"ssm:resourceTag/Environment": "Prod"}},
+        },
+    ]);
+    let alice = lab.user("alice", statements).await;
+    let (on_node, _) = (
+        lab.session(&alice, &node).await,
+        lab.session(&alice, &other).await,
+    );
+    let by_admin = lab.session(&lab.house.admin(), &node).await;
+    let prod = [Tag::new("Environment", "Prod")];
+    lab.house
+        .store
+        .add_tags(TagsOf::node(&node), &prod)
+        .await
+        .expect("tagged");
+    let ended: Vec<_> = lab
+        .swept()
+        .await
+        .into_iter()
+        .map(|(session, _)| session)
+        .collect();
+    assert_eq!(ended, [on_node]);
+    assert_ne!(ended[0], by_admin);
+}
+
+#[tokio::test]
+async fn a_key_that_signs_no_more_ends_what_it_started() {
+    let lab = Lab::new().await;
+    let node = lab.house.node().await;
+    lab.user("alice", allow_all()).await;
+    let (first, second) = (lab.with_key("alice").await, lab.with_key("alice").await);
+    let by_first = lab.session(&first, &node).await;
+    let by_second = lab.session(&second, &node).await;
+    assert_eq!(lab.swept().await, vec![]);
+    lab.set_key_active(&first, "alice", false).await;
+    let reason = "the access key that started it is not active any more";
+    assert_eq!(lab.swept().await, vec![(by_first, reason.to_owned())]);
+    let id = second.access_key_id.expect("a key");
+    lab.house
+        .change(|directory| directory.delete_access_key(KeyOwner::User("alice"), id.as_str()))
+        .await;
+    assert_eq!(lab.swept().await, vec![(by_second, reason.to_owned())]);
+}
+
+#[tokio::test]
+async fn a_role_that_is_deleted_ends_the_sessions_of_those_who_hold_it() {
+    let lab = Lab::new().await;
+    let node = lab.house.node().await;
+    let (ops, audit) = (
+        lab.role("Ops", allow_all()).await,
+        lab.role("Audit", allow_all()).await,
+    );
+    let by_ops = lab.session(&ops, &node).await;
+    lab.session(&audit, &node).await;
+    lab.house
+        .change(|directory| {
+            directory.delete_inline_policy(Holder::Role("Ops"), "own")?;
+            directory.delete_role("Ops")
+        })
+        .await;
+    // Another role of the name is another role.
+    lab.role("Ops", allow_all()).await;
+    let ended: Vec<_> = lab
+        .swept()
+        .await
+        .into_iter()
+        .map(|(session, _)| session)
+        .collect();
+    assert_eq!(ended, [by_ops]);
+}
+
+#[tokio::test]
+async fn time_and_temporary_credentials_that_ran_out_end_nothing() {
+    let lab = Lab::new().await;
+    let node = lab.house.node().await;
+    let until = json!({"DateLessThan": {"aws:CurrentTime": "2026-01-02T04:00:00Z"}});
+    let early = lab.role("Early", crate::allow_if(&json!("*"), &until)).await;
+    let temporary = Caller {
+        access_key_id: Some(AccessKeyId::generate_temporary(lab.house.random.as_ref())),
+        ..early
+    };
+    lab.session(&temporary, &node).await;
+    lab.house.clock.advance(Duration::from_secs(48 * 3600));
+    assert_eq!(lab.swept().await, vec![]);
+}
