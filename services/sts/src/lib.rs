@@ -78,16 +78,3 @@ impl fmt::Debug for Sts {
         f.debug_struct("Sts").finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use drawbridge_aws_dialects::model;
-
-    use super::*;
-
-    #[test]
-    fn every_modelled_operation_has_a_handler() {
-        let handled: Vec<_> = OPERATIONS.iter().map(|it| it.name.to_owned()).collect();
-        assert_eq!(handled, drawbridge_house::modelled(model::sts()));
-    }
-}
