@@ -63,7 +63,7 @@ def explain(dev, principal, resource, *arguments, action="ssm:StartSession"):
 def test_a_denial_is_explained_statement_by_statement(dev, policy):
     node = f"arn:aws:ec2:us-east-1:{account(policy)}:instance/i-0123456789abcdef0"
     done = explain(dev, f"user/{USER}", node, "--context", "ssm:resourceTag/Environment=Prod")
-    assert done.returncode == 9, done.stderr
+    assert done.returncode == 10, done.stderr
     verdict, reason, _, layer, *steps = done.stdout.splitlines()
     assert verdict == f"denied: arn:aws:iam::{account(policy)}:user/{USER} may not ssm:StartSession on {node}"
     assert reason == f"  denied by {policy}/DenySMtoProd, with an explicit deny in an identity-based policy"
@@ -78,13 +78,13 @@ def test_real_tags_decide_unless_others_are_given(dev, policy):
     assert done.returncode == 0 and done.stdout.startswith("allowed: "), done
     assert "does not apply: " in done.stdout and "managed-instance" in done.stdout
     assert explain(dev, f"role/{ROLE}", dev.node).returncode == 0
-    assert explain(dev, f"role/{ROLE}", dev.node, "--context", "aws:ResourceTag/Team=red").returncode == 9
-    assert explain(dev, f"role/{ROLE}/bob", dev.node, "--context", "aws:PrincipalTag/Team=red").returncode == 9
+    assert explain(dev, f"role/{ROLE}", dev.node, "--context", "aws:ResourceTag/Team=red").returncode == 10
+    assert explain(dev, f"role/{ROLE}/bob", dev.node, "--context", "aws:PrincipalTag/Team=red").returncode == 10
 
 
 def test_an_explanation_is_json_for_scripts(dev, policy):
     done = explain(dev, f"arn:aws:iam::{account(policy)}:user/{USER}", "*", "--json", action="iam:CreateUser")
-    assert done.returncode == 9
+    assert done.returncode == 10
     assert json.loads(done.stdout) == {
         "Principal": f"arn:aws:iam::{account(policy)}:user/{USER}", "Action": "iam:CreateUser", "Resource": "*",
         "Decision": "implicitDeny", "Reason": "denied because no identity-based policy allows it", "Steps": []}
@@ -162,7 +162,7 @@ def test_lint_finds_the_nodes_that_a_deny_forgot(tmp_path, dev):
     file = tmp_path / "SSMDevAccess.json"
     file.write_text(json.dumps(DEV_ACCESS, indent=4))
     done = dev.cli("policy", "lint", str(file))
-    assert done.returncode == 10, done.stderr
+    assert done.returncode == 11, done.stderr
     assert done.stdout.startswith(f"danger: `{file}/DenySMtoProd` ")
     assert "(tag-deny-misses-managed-instances)" in done.stdout
     assert "arn:aws:ssm:*:*:managed-instance/*" in done.stdout.splitlines()[1], "the resource to add"
@@ -188,7 +188,7 @@ def test_lint_names_file_place_and_reason_of_a_mistake(tmp_path, dev):
 
 def test_lint_judges_the_policies_of_a_principal_and_of_everyone(dev, policy):
     done = dev.cli("policy", "lint", "--principal", f"user/{USER}")
-    assert done.returncode == 10, done.stderr
+    assert done.returncode == 11, done.stderr
     assert f"danger: `{policy}/DenySMtoProd` " in done.stdout and f"of: user/{USER}" in done.stdout
     everyone = json.loads(dev.cli("policy", "lint", "--all", "--json").stdout)
     assert any(finding["Sid"] == "DenySMtoProd" and finding["Of"] == [f"user/{USER}"] for finding in everyone

@@ -58,11 +58,11 @@ pub(crate) const FOLDER_UNUSABLE: u8 = 4;
 pub(crate) const FOLDER_IN_USE: u8 = 5;
 /// The managed node of `drawbridge dev` could not be started.
 pub(crate) const NODE_FAILED: u8 = 6;
-/// The decision that was asked about is a denial.
-pub(crate) const DENIED: u8 = 9;
-/// Policies do not do what they look like.
-pub(crate) const FINDINGS: u8 = 10;
 /// A session was refused, or ended by a failure.
 pub(crate) const SESSION_FAILED: u8 = 7;
 /// The server could not be reached, or refused the caller.
 pub(crate) const SERVER_REFUSED: u8 = 8;
+/// The decision that was asked about is a denial.
+pub(crate) const DENIED: u8 = 10;
+/// Policies do not do what they look like.
+pub(crate) const FINDINGS: u8 = 11;
