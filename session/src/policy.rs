@@ -5,7 +5,8 @@
 //! [`explain`] says why each statement did or did not apply. Both are pure: the facts come in as a [`Context`].
 //!
 //! [`decide`] is what the server's authority asks once it has gathered, for each need of a request, the policies and
-//! the facts; only it makes an [`Allowed`].
+//! the facts; only it makes an [`Allowed`]. [`managed_policy`] finds the documents that people attach by ARN, and
+//! [`lint`] the statements that do not do what they look like.
 
 mod arn;
 mod authorized;
@@ -22,6 +23,7 @@ mod glob;
 mod grantee;
 mod identity;
 mod json;
+mod lint;
 mod managed;
 mod network;
 mod operand;
@@ -34,7 +36,7 @@ mod template;
 mod verdict;
 
 pub use authorized::AuthorizedSession;
-pub use builtin::{add_nodes, administrator, anonymous, node_guard, node_key};
+pub use builtin::{add_nodes, administrator, anonymous, node_guard, node_key, session_token};
 pub use context::Context;
 pub use denied::Denied;
 pub use document::{MAX_DOCUMENT_BYTES, Policy, PolicyKind};
@@ -42,6 +44,7 @@ pub use error::PolicyError;
 pub use evaluate::evaluate;
 pub use explain::{Explanation, Step, explain};
 pub use identity::Identity;
+pub use lint::{AttachedTo, Finding, Severity, lint};
 pub use managed::{ManagedPolicy, managed_policies, managed_policy};
 pub use request::Request;
 pub use resource::{Resource, Subject};
@@ -101,7 +104,11 @@ pub fn decide(principal: &Principal, questions: Vec<Question<'_>>) -> Decision {
         let request = Request::new(&identity, need.action(), arn, &context);
         let verdict = evaluate(&request, &policies);
         if let Some(denied) = Denied::by(&verdict, &principal.arn(), need.action(), arn) {
-            return Decision::Deny(denied);
+            return Decision::Deny(if request.crosses_accounts() {
+                denied.without_reason()
+            } else {
+                denied
+            });
         }
         if statement.is_none() {
             statement = verdict.statement().cloned();

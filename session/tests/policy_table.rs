@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use drawbridge_session::AccountId;
 use drawbridge_session::policy::{
     Context, Identity, NamedPolicy, Policy, PolicyKind, PolicySet, Request, ResourcePolicy, Verdict,
-    evaluate, explain,
+    evaluate, explain, managed_policies,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ const MALFORMED: &str = include_str!("policy/malformed.json");
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Those that AWS manages are known by their names as well.
     policies: BTreeMap<String, Value>,
     groups: Vec<Group>,
 }
@@ -58,6 +59,8 @@ struct Case {
     /// The resource's policy, without which nobody is allowed.
     required: Option<String>,
     trust: Option<String>,
+    /// The trust policy, where it must allow besides an identity policy.
+    shared: Option<String>,
     controls: Option<Vec<Vec<String>>>,
     /// Elements that replace those of `probe`, a policy of one statement that allows everything.
     probe: Option<BTreeMap<String, Value>>,
@@ -79,6 +82,7 @@ impl Case {
         self.resource = self.resource.or(common.resource);
         self.required = self.required.or(common.required);
         self.trust = self.trust.or(common.trust);
+        self.shared = self.shared.or(common.shared);
         self.controls = self.controls.or(common.controls);
         self.probe = self.probe.or(common.probe);
         self.version = self.version.or(common.version);
@@ -136,23 +140,32 @@ impl Case {
     }
 
     fn policies(&self, documents: &BTreeMap<String, Value>) -> PolicySet {
-        let named = |name: &String, kind| {
-            let document = documents.get(name).unwrap_or_else(|| panic!("no policy {name}"));
-            let policy = Policy::parse(&document.to_string(), kind)
-                .unwrap_or_else(|error| panic!("policy {name}: {error}"));
-            NamedPolicy::new(name, policy)
+        let named = |name: &String, kind| match documents.get(name) {
+            Some(document) => {
+                let policy = Policy::parse(&document.to_string(), kind)
+                    .unwrap_or_else(|error| panic!("policy {name}: {error}"));
+                NamedPolicy::new(name, policy)
+            }
+            None => {
+                let managed = managed_policies()
+                    .find(|managed| managed.name == name)
+                    .unwrap_or_else(|| panic!("no policy {name}"));
+                NamedPolicy::shared(name, managed.policy())
+            }
         };
         let identity = |name: &String| named(name, PolicyKind::Identity);
         let list = |names: &Vec<String>| names.iter().map(identity).collect::<Vec<_>>();
         let resource = |name: &String| named(name, PolicyKind::Resource);
+        let trust = |name: &String| named(name, PolicyKind::Trust);
         PolicySet {
             identity: self.identity.iter().flat_map(list).chain(self.probe()).collect(),
             boundary: self.boundary.as_ref().map(identity),
             session: self.session.as_ref().map(list),
-            resource: match (&self.resource, &self.required, &self.trust) {
+            resource: match (&self.resource, &self.required, &self.trust, &self.shared) {
                 (Some(name), ..) => Some(ResourcePolicy::sufficient(resource(name))),
-                (_, Some(name), _) => Some(ResourcePolicy::required(resource(name))),
-                (_, _, Some(name)) => Some(ResourcePolicy::required(named(name, PolicyKind::Trust))),
+                (_, Some(name), ..) => Some(ResourcePolicy::required(resource(name))),
+                (_, _, Some(name), _) => Some(ResourcePolicy::required(trust(name))),
+                (.., Some(name)) => Some(ResourcePolicy::shared(trust(name))),
                 _ => None,
             },
             service_control: self.controls.iter().flatten().map(list).collect(),
@@ -234,7 +247,7 @@ fn every_case_is_decided_as_written() {
                     .chain(&case.boundary)
                     .chain(case.session.iter().flatten())
                     .chain(
-                        [&case.resource, &case.required, &case.trust]
+                        [&case.resource, &case.required, &case.trust, &case.shared]
                             .into_iter()
                             .flatten(),
                     )

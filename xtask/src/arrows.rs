@@ -33,6 +33,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("services/ec2", &["aws/dialects", "session", "server/store"]),
     ("services/operator", &["aws/dialects", "session", "server/store"]),
     (
+        "services/cloudtrail",
+        &["aws/dialects", "session", "server/store"],
+    ),
+    (
         "server/gateway",
         &[
             "aws/dialects",
@@ -44,11 +48,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "services/ssm",
             "services/ssmmessages",
             "services/ec2messages",
+            "services/cloudtrail",
             "services/sts",
             "services/iam",
             "services/organizations",
             "services/ec2",
             "services/operator",
+            "services/cloudtrail",
         ],
     ),
     ("agent", &["protocol", "session", "aws/dialects", "aws/client"]),
@@ -72,6 +78,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("tests/simulation", &["protocol"]),
     ("benches/idle", &["protocol", "session", "aws/client"]),
+    ("benches/access", &["session", "aws/client"]),
     ("xtask", &[]),
 ];
 

@@ -20,6 +20,13 @@ ARN = "arn:aws:iam::123456789012:"
 # service, operation, parameters
 REQUESTS = [
     ("sts", "GetCallerIdentity", {}),
+    ("sts", "AssumeRole", {
+        "RoleArn": ARN + "role/ConsoleSSMSessionTester", "RoleSessionName": "me@example.com", "DurationSeconds": 900,
+        "PolicyArns": [{"arn": "arn:aws:iam::aws:policy/AmazonSSMReadOnlyAccess"}], "Policy": POLICY,
+        "Tags": [{"Key": "Team", "Value": "ops"}, {"Key": "Empty", "Value": ""}], "TransitiveTagKeys": ["Team"],
+        "ExternalId": "a:b/c",
+    }),
+    ("sts", "GetSessionToken", {"DurationSeconds": 3600}),
     ("iam", "CreateUser", {"UserName": "user+1=a@b", "Path": "/a/b/",
                            "Tags": [{"Key": "Team:co", "Value": "ops=1 +2"}, {"Key": "Empty", "Value": ""}]}),
     ("iam", "CreateUser", {"UserName": "plain", "Tags": []}),

@@ -67,7 +67,7 @@ async fn main() -> Result<()> {
 }
 
 async fn activate(client: &Client, administrator: &Credentials, limit: usize) -> Result<Value> {
-    let input = json!({ "IamRole": "Idle", "RegistrationLimit": limit });
+    let input = json!({ "IamRole": "DrawbridgeNodeRole", "RegistrationLimit": limit });
     Ok(client
         .call_json(
             Service::SSM,

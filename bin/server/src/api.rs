@@ -28,9 +28,13 @@ impl Administrator {
             connector,
             crate::clock::now(),
         );
+        let key = environment
+            .administrator
+            .as_ref()
+            .context("the administrator has no access key")?;
         let credentials = Credentials {
-            access_key_id: environment.access_key_id.clone(),
-            secret_access_key: environment.secret_access_key.expose().into(),
+            access_key_id: key.id.to_string(),
+            secret_access_key: key.secret.expose().into(),
             session_token: None,
         };
         Ok(Self { client, credentials })

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use drawbridge_store::Checkpoint;
 
 /// A self-hosted Session Manager: shells, commands and tunnels on machines that listen on nothing.
 #[derive(Parser)]
@@ -26,6 +27,9 @@ pub(crate) enum Command {
     /// List, end, watch and take over sessions
     #[command(subcommand)]
     Sessions(Sessions),
+    /// Work with the audit log of this machine's server
+    #[command(subcommand)]
+    Audit(Audit),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete in
@@ -117,6 +121,19 @@ pub(crate) enum Sessions {
         session: String,
         #[command(flatten)]
         server: ServerArguments,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Audit {
+    /// Check that no event was changed, removed or added; a server may be running
+    Verify {
+        /// Folder of the server's state
+        #[arg(long, value_name = "DIR", env = "DRAWBRIDGE_DATA_DIR")]
+        data_dir: PathBuf,
+        /// A checkpoint that was kept elsewhere, which the log must lead to; shows that it was not rolled back
+        #[arg(long, value_name = "LINE")]
+        checkpoint: Option<Checkpoint>,
     },
 }
 

@@ -32,6 +32,9 @@ pub(crate) struct Config {
     /// Answer for AWS's own host names too (see the README's table of clients).
     #[serde(default)]
     pub(crate) private_names: bool,
+    /// End live sessions that a change of policies, tags or keys no longer allows, within 5 s.
+    #[serde(default = "default_end_disallowed_sessions")]
+    pub(crate) end_disallowed_sessions: bool,
 }
 
 impl Config {
@@ -89,6 +92,7 @@ impl Default for Config {
             public_host: None,
             certificate_hosts: Vec::new(),
             private_names: false,
+            end_disallowed_sessions: default_end_disallowed_sessions(),
         }
     }
 }
@@ -112,6 +116,10 @@ fn default_account() -> String {
 
 fn default_region() -> String {
     "us-east-1".to_owned()
+}
+
+fn default_end_disallowed_sessions() -> bool {
+    true
 }
 
 #[cfg(test)]

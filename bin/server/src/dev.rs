@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use drawbridge_gateway::{OpenError, Server};
+use drawbridge_gateway::{OpenError, Server, ServerConfig};
 use serde_json::json;
 
 use crate::api::Administrator;
@@ -33,7 +33,11 @@ pub(crate) async fn run(arguments: Dev) -> Result<()> {
         private_names: arguments.private_names,
         ..Config::default()
     };
-    let server = match Server::open(serve::server_config(&config)?).await {
+    let server_config = ServerConfig {
+        renew_administrator_key: true,
+        ..serve::server_config(&config)?
+    };
+    let server = match Server::open(server_config).await {
         Err(OpenError::Folder(drawbridge_store::FolderError::InUse { .. })) if arguments.print_env => {
             return print_environment_of_running(&folder.join("env"));
         }

@@ -6,16 +6,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use drawbridge_session::secret::Secret;
+use drawbridge_gateway::AdministratorKey;
 
 /// What a shell needs to use this server.
 pub(crate) struct Environment {
     /// `https://HOST:PORT`.
     pub(crate) endpoint: String,
-    /// The administrator's access key id.
-    pub(crate) access_key_id: String,
-    /// The administrator's secret key.
-    pub(crate) secret_access_key: Secret,
+    /// The administrator's access key, unless somebody deleted it.
+    pub(crate) administrator: Option<AdministratorKey>,
     /// The region to sign for.
     pub(crate) region: String,
     /// PEM bundle of the system's roots and ours.
@@ -30,18 +28,17 @@ impl Environment {
     /// `export NAME=value` lines for a POSIX shell.
     pub(crate) fn export_lines(&self) -> String {
         let bundle = self.certificate_bundle.display().to_string();
-        let mut pairs = vec![
-            ("AWS_ENDPOINT_URL", self.endpoint.clone()),
-            ("AWS_ACCESS_KEY_ID", self.access_key_id.clone()),
-            (
-                "AWS_SECRET_ACCESS_KEY",
-                self.secret_access_key.expose().to_owned(),
-            ),
+        let mut pairs = vec![("AWS_ENDPOINT_URL", self.endpoint.clone())];
+        if let Some(key) = &self.administrator {
+            pairs.push(("AWS_ACCESS_KEY_ID", key.id.to_string()));
+            pairs.push(("AWS_SECRET_ACCESS_KEY", key.secret.expose().to_owned()));
+        }
+        pairs.extend([
             ("AWS_DEFAULT_REGION", self.region.clone()),
             ("AWS_REGION", self.region.clone()),
             ("AWS_CA_BUNDLE", bundle.clone()),
             ("SSL_CERT_FILE", bundle),
-        ];
+        ]);
         if let Some(node) = &self.node {
             pairs.push(("DRAWBRIDGE_NODE_ID", node.clone()));
         }
@@ -93,6 +90,8 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use drawbridge_session::Secret;
+
     use super::*;
 
     #[test]
@@ -109,8 +108,10 @@ mod tests {
         let path = folder.path().join("env file");
         let environment = Environment {
             endpoint: "https://127.0.0.1:1".to_owned(),
-            access_key_id: "AKIA".to_owned(),
-            secret_access_key: Secret::new("se'cret $HOME".to_owned()),
+            administrator: Some(AdministratorKey {
+                id: "AKIAABCDEFGHIJKLMNOP".parse().unwrap(),
+                secret: Secret::new("se'cret $HOME".to_owned()),
+            }),
             region: "us-east-1".to_owned(),
             certificate_bundle: folder.path().join("ca bundle.pem"),
             programs: folder.path().to_owned(),

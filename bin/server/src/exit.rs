@@ -62,3 +62,5 @@ pub(crate) const NODE_FAILED: u8 = 6;
 pub(crate) const SESSION_FAILED: u8 = 7;
 /// The server could not be reached, or refused the caller.
 pub(crate) const SERVER_REFUSED: u8 = 8;
+/// The audit log is not as it was recorded.
+pub(crate) const AUDIT_LOG_BROKEN: u8 = 9;

@@ -3,6 +3,7 @@
 //! Thin: arguments, configuration, logging, signals and exit codes. See `docs/reference/exit-codes.md`.
 
 mod api;
+mod audit;
 mod bundle;
 mod cli;
 mod clock;
@@ -22,7 +23,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Arguments, Command, Config as ConfigCommand};
+use crate::cli::{Arguments, Audit as AuditCommand, Command, Config as ConfigCommand};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -53,6 +54,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Sessions(sessions) => {
             log_to_standard_error("off");
             return single()?.block_on(people::sessions(sessions));
+        }
+        Command::Audit(AuditCommand::Verify { data_dir, checkpoint }) => {
+            single()?.block_on(audit::verify(&data_dir, checkpoint.as_ref()))?;
         }
         Command::Completions { shell } => {
             clap_complete::generate(

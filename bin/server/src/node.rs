@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use drawbridge_aws_client::{Auth, Client, Credentials, Service};
+use drawbridge_gateway::NODE_ROLE;
 use serde_json::json;
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -55,7 +56,7 @@ impl NodeSetup {
     /// Registers through an activation made for it, and answers the node's id.
     pub(crate) async fn register(&self, client: &Client, administrator: &Credentials) -> Result<String> {
         let input = json!({
-            "IamRole": "DrawbridgeNodeRole",
+            "IamRole": NODE_ROLE,
             "DefaultInstanceName": "this-machine",
             "Description": "the managed node of drawbridge dev",
         });

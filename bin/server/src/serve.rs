@@ -44,6 +44,8 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig> {
         public_host: config.public_host.clone(),
         certificate_hosts: config.certificate_hosts.clone(),
         private_names: config.private_names,
+        renew_administrator_key: false,
+        end_disallowed_sessions: config.end_disallowed_sessions,
     })
 }
 
@@ -53,7 +55,6 @@ pub(crate) fn environment_of(
     config: &Config,
     certificate_bundle: PathBuf,
 ) -> Result<Environment> {
-    let administrator = server.administrator();
     let address = server.address();
     // Nobody can connect to the unspecified address; this machine can to loopback.
     let own_host = match address.ip() {
@@ -62,8 +63,7 @@ pub(crate) fn environment_of(
     };
     Ok(Environment {
         endpoint: format!("https://{}", config.public_host.as_ref().unwrap_or(&own_host)),
-        access_key_id: administrator.id.to_string(),
-        secret_access_key: administrator.secret.clone(),
+        administrator: server.administrator().cloned(),
         region: config.region.clone(),
         certificate_bundle,
         programs: programs()?,

@@ -25,11 +25,10 @@ pub(crate) fn of(store: &dyn Store, caller: &Caller) -> PolicySet {
         }
         Principal::Anonymous { .. } => only(policy::anonymous()),
     };
-    let limits = caller.grant.as_ref().and_then(|grant| grant.policies.as_ref());
     PolicySet {
         identity,
         boundary,
-        session: limits.map(|limits| session_policies(store, caller, limits)),
+        session: limits(store, caller),
         ..PolicySet::default()
     }
 }
@@ -38,6 +37,18 @@ fn only(policy: NamedPolicy) -> PrincipalPolicies {
     PrincipalPolicies {
         identity: vec![policy],
         boundary: None,
+    }
+}
+
+/// What limits the session, `None` for nothing.
+fn limits(store: &dyn Store, caller: &Caller) -> Option<Vec<NamedPolicy>> {
+    let grant = caller.grant.as_ref()?;
+    match &caller.principal {
+        Principal::User { .. } | Principal::Root { .. } => Some(vec![policy::session_token()]),
+        Principal::AssumedRole { .. } | Principal::Node { .. } | Principal::Anonymous { .. } => {
+            let given = grant.policies.as_ref()?;
+            Some(session_policies(store, caller, given))
+        }
     }
 }
 

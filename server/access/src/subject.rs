@@ -30,6 +30,7 @@ pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Resu
         Subject::Session(id) => add_session(&mut found, store, caller, &id).await?,
         // Session documents have no tags yet.
         Subject::Document(_) => {}
+        Subject::Role(name) if found.need.action().starts_with("sts:") => add_trust(&mut found, store, &name),
         Subject::User(_)
         | Subject::Group(_)
         | Subject::Role(_)
@@ -103,15 +104,7 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
             Err(_) => return,
         },
         Subject::Role(name) => match directory.role(name) {
-            Ok(role) => {
-                let arn = role.arn(directory.account());
-                if found.need.action().starts_with("sts:") {
-                    let trust =
-                        NamedPolicy::shared(format!("trust of {arn}"), Arc::clone(role.trust.policy()));
-                    found.resource_policy = Some(ResourcePolicy::required(trust));
-                }
-                (arn, role.tags.as_slice().to_vec())
-            }
+            Ok(role) => (role.arn(directory.account()), role.tags.as_slice().to_vec()),
             Err(_) => return,
         },
         Subject::Policy(arn) => match directory.policy(arn) {
@@ -130,6 +123,33 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
     };
     found.need = found.need.clone().found_at(arn);
     add_tags(&mut found.context, &["iam:ResourceTag", "aws:ResourceTag"], &tags);
+}
+
+/// A role that somebody wants to be, by the ARN that the request gives it.
+///
+/// One that is not there, or has another path, trusts nobody: it is refused in the words in which one that is there is.
+fn add_trust(found: &mut Found, store: &dyn Store, name: &str) {
+    let arn = found.need.resource().arn();
+    let directory = account_of(arn).and_then(|account| store.directory(&account));
+    let role = directory.and_then(|directory| {
+        let role = directory.role(name).ok()?;
+        (role.arn(directory.account()) == arn).then(|| Arc::clone(role))
+    });
+    let Some(role) = role else {
+        found.resource_policy = Some(ResourcePolicy::trusting_nobody());
+        return;
+    };
+    let trust = NamedPolicy::shared(format!("trust of {arn}"), Arc::clone(role.trust.policy()));
+    found.resource_policy = Some(match found.need.action() {
+        "sts:AssumeRole" => ResourcePolicy::required(trust),
+        // What goes into the session is for both sides to allow.
+        _ => ResourcePolicy::shared(trust),
+    });
+    add_tags(
+        &mut found.context,
+        &["iam:ResourceTag", "aws:ResourceTag"],
+        role.tags.as_slice(),
+    );
 }
 
 fn add_tags(context: &mut Context, prefixes: &[&str], tags: &[Tag]) {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::http::Gateway;
 use crate::limits::Limits;
 use crate::listener::{Io, Place};
+use crate::request_ids::RequestIds;
 
 /// HTTP/2 by its name in the TLS handshake.
 pub(crate) const ALPN_H2: &[u8] = b"h2";
@@ -70,7 +71,7 @@ pub(crate) async fn serve<S: Io>(
         _place: place,
         unwrap: unwrap_upgraded::<S>,
     };
-    let limits = gateway.limits.clone();
+    let (limits, random) = (gateway.limits.clone(), Arc::clone(&gateway.random));
     let service = service_fn(move |request: Request<Incoming>| {
         let (gateway, peer) = (Arc::clone(&gateway), peer.clone());
         async move { Ok::<_, Infallible>(gateway.answer(request, peer).await) }
@@ -78,6 +79,7 @@ pub(crate) async fn serve<S: Io>(
     let served = if is_h2 {
         serve_http2(stream, service, &limits, &stop).await
     } else {
+        let stream = RequestIds::new(stream, address, random);
         serve_http1(stream, service, &limits, &stop).await
     };
     if let Err(error) = served {
@@ -86,7 +88,7 @@ pub(crate) async fn serve<S: Io>(
 }
 
 async fn serve_http1<S, F>(
-    stream: TlsStream<S>,
+    stream: RequestIds<TlsStream<S>>,
     service: F,
     limits: &Limits,
     stop: &CancellationToken,
@@ -143,6 +145,6 @@ where
 }
 
 fn unwrap_upgraded<S: Io>(upgraded: Upgraded) -> Option<(BoxedIo, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<TlsStream<S>>>().ok()?;
-    Some((Box::new(parts.io.into_inner()), parts.read_buf))
+    let parts = upgraded.downcast::<TokioIo<RequestIds<TlsStream<S>>>>().ok()?;
+    Some((Box::new(parts.io.into_inner().into_inner()), parts.read_buf))
 }

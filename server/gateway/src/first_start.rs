@@ -3,7 +3,7 @@
 use drawbridge_session::iam::{Holder, KeyOwner, NewAccessKey, NewRole, NewUser};
 use drawbridge_session::{AccessKeyId, Account, AccountId, Clock, OrganizationId, Random, Secret};
 use drawbridge_store::credentials::{draw_secret, open_secret, seal_secret};
-use drawbridge_store::{ChangeError, Directories as _, RootKey, Store, StoreError, change_directory};
+use drawbridge_store::{ChangeError, RootKey, Store, StoreError, change_directory};
 
 /// The setting that holds the administrator's access key id; its secret is sealed in the directory.
 const SETTING: &str = "administrator access key";

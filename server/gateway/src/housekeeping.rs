@@ -1,4 +1,5 @@
-//! What is done once an hour: old journal segments go.
+//! What is done now and then: old journal segments and audit events go, a checkpoint of the audit log is shown, and the
+//! uses of access keys are stored.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,11 +11,17 @@ use drawbridge_store::{Store, StoreError};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
-/// How often.
-const PERIOD: Duration = Duration::from_secs(3600);
+/// How often segments and events are swept.
+const SWEEP_PERIOD: Duration = Duration::from_secs(3600);
+
+/// How often the uses of access keys are stored.
+const KEY_USES_PERIOD: Duration = Duration::from_secs(60);
 
 /// Days that a session's output is kept after its last record.
-const RETENTION_DAYS: u64 = 30;
+const JOURNAL_DAYS: u64 = 30;
+
+/// Days that audit events are kept, as CloudTrail's event history does.
+const AUDIT_DAYS: u64 = 90;
 
 const MS_PER_DAY: u64 = 24 * 3600 * 1000;
 
@@ -29,34 +36,63 @@ enum SweepError {
 /// Starts the task; aborting it at any moment does no harm.
 pub(crate) fn start(journal: Journal, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut hours = interval(PERIOD);
+        let mut sweeps = interval(SWEEP_PERIOD);
+        let mut key_uses = interval(KEY_USES_PERIOD);
         loop {
-            hours.tick().await;
-            match sweep(&journal, store.as_ref(), clock.as_ref()).await {
-                Ok(0) => {}
-                Ok(segments) => tracing::info!(segments, "removed old journal segments"),
-                Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot sweep the journal"
-                    );
+            tokio::select! {
+                _ = sweeps.tick() => {
+                    report("sweep the journal", sweep_journal(&journal, store.as_ref(), clock.as_ref()).await);
+                    report("sweep the audit log", sweep_events(store.as_ref(), clock.as_ref()).await);
+                    report("show a checkpoint", show_checkpoint(store.as_ref()).await);
                 }
+                _ = key_uses.tick() => report("store the uses of access keys", store.store_key_uses().await),
             }
         }
     })
 }
 
-async fn sweep(journal: &Journal, store: &dyn Store, clock: &dyn Clock) -> Result<usize, SweepError> {
+fn report<E: std::error::Error + 'static>(doing: &str, outcome: Result<(), E>) {
+    if let Err(error) = outcome {
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(error, "cannot {doing}");
+    }
+}
+
+async fn sweep_journal(journal: &Journal, store: &dyn Store, clock: &dyn Clock) -> Result<(), SweepError> {
     let live = store.live_sessions().await?;
     let live: HashSet<_> = live
         .iter()
         .map(|session| SessionDigest::of(&session.id))
         .collect();
-    let before_ms = clock.epoch_ms().saturating_sub(RETENTION_DAYS * MS_PER_DAY);
+    let before_ms = clock.epoch_ms().saturating_sub(JOURNAL_DAYS * MS_PER_DAY);
     let journal = journal.clone();
     let swept =
         tokio::task::spawn_blocking(move || journal.sweep(before_ms, |session| live.contains(session)));
-    Ok(swept
+    let segments = swept
         .await
-        .map_err(|_panicked_or_shut_down| JournalError::Closed)??)
+        .map_err(|_panicked_or_shut_down| JournalError::Closed)??;
+    if segments > 0 {
+        tracing::info!(segments, "removed old journal segments");
+    }
+    Ok(())
+}
+
+async fn sweep_events(store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
+    let kept = Duration::from_secs(AUDIT_DAYS * 24 * 3600);
+    let Ok(before) = clock.now().checked_sub(kept) else {
+        return Ok(());
+    };
+    let events = store.sweep_events(before).await?;
+    if events > 0 {
+        tracing::info!(events, "removed old audit events");
+    }
+    Ok(())
+}
+
+/// A checkpoint in the server's own log is one that is kept elsewhere: it binds the audit log from then on.
+async fn show_checkpoint(store: &dyn Store) -> Result<(), StoreError> {
+    if let Some(checkpoint) = store.newest_checkpoint().await? {
+        tracing::info!(%checkpoint, "audit log");
+    }
+    Ok(())
 }

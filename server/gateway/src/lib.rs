@@ -19,6 +19,7 @@ mod housekeeping;
 mod http;
 mod limits;
 mod listener;
+mod request_ids;
 mod server;
 #[cfg(test)]
 mod tests;

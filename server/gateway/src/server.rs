@@ -41,9 +41,6 @@ use crate::{housekeeping, tls};
 /// The folder of the journal, inside the data folder.
 const JOURNAL_FOLDER: &str = "journal";
 
-/// The store's file, inside the data folder.
-const STORE_FILE: &str = "drawbridge.sqlite";
-
 /// How long websockets may take to let go of their sessions once the server stops.
 const CHANNELS_STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -138,7 +135,7 @@ impl Server {
         let (listener, address) = listen(&config.listen).await?;
 
         let root = Arc::new(RootKey::load_or_create(folder.path(), random.as_ref())?);
-        let sqlite = Sqlite::open(&folder.path().join(STORE_FILE), Arc::clone(&root)).await?;
+        let sqlite = Sqlite::open(&folder.path().join(Sqlite::FILE_NAME), Arc::clone(&root)).await?;
         let store: Arc<dyn Store> = Arc::new(sqlite.clone());
         let administrator = first_start(
             store.as_ref(),
@@ -195,7 +192,7 @@ impl Server {
             )
         };
         let services = Services {
-            cloudtrail: Arc::new(with(parts(), CloudTrail::new)),
+            cloudtrail: Arc::new(CloudTrail::new(Arc::clone(&store), Arc::clone(&clock))),
             ec2: Arc::new(with(parts(), Ec2::new)),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),
@@ -280,6 +277,10 @@ impl Server {
         housekeeping.abort();
         if let Some(revocation) = revocation {
             revocation.abort();
+        }
+        if let Err(error) = gateway.store.store_key_uses().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "cannot store the uses of access keys");
         }
         journal.close().await;
         store.close().await;

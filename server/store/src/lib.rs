@@ -5,6 +5,7 @@
 
 pub mod access_keys;
 pub mod activations;
+pub mod audit;
 pub mod credentials;
 pub mod directories;
 mod error;
@@ -19,6 +20,10 @@ pub mod tokens;
 
 pub use access_keys::{KeyUse, KeyUses};
 pub use activations::Activations;
+pub use audit::{
+    AuditLog, Broken, Checkpoint, CheckpointError, EventAttribute, EventPage, EventPosition, StoredEvent,
+    Verified, VerifyError,
+};
 pub use credentials::{Credential, CredentialError, Holder, TemporaryCredentials};
 pub use directories::{ChangeError, Directories, DirectoryEdit, change_directory};
 pub use error::StoreError;
@@ -27,11 +32,17 @@ pub use nodes::{Nodes, Registration, RegistrationError};
 pub use root_key::{RootKey, RootKeyError, SealError};
 pub use sessions::{SessionPage, Sessions, StateChangeError};
 pub use settings::Settings;
-pub use sqlite::Sqlite;
+pub use sqlite::{Sqlite, verify_audit_log};
 pub use tags::{TagError, TagTarget, Tags, TagsOf};
 pub use tokens::{ChannelEnd, Token, TokenBinding, TokenGrant, TokenHash, Tokens};
 
 /// Everything that the server remembers.
-pub trait Store: Activations + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens {}
+pub trait Store:
+    Activations + AuditLog + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens
+{
+}
 
-impl<S: Activations + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens> Store for S {}
+impl<S: Activations + AuditLog + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens> Store
+    for S
+{
+}

@@ -54,10 +54,19 @@ pub struct SealError;
 impl RootKey {
     /// Reads the key of a data folder, or makes one; call it while the folder is locked.
     pub fn load_or_create(folder: &Path, random: &dyn Random) -> Result<Self, RootKeyError> {
+        match Self::load(folder) {
+            Err(RootKeyError::Io { source, path, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Self::create(folder, &path, random)
+            }
+            loaded => loaded,
+        }
+    }
+
+    /// Reads the key of a data folder that has one.
+    pub fn load(folder: &Path) -> Result<Self, RootKeyError> {
         let path = folder.join(FILE_NAME);
         match File::open(&path) {
             Ok(file) => Self::read(file, &path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(folder, &path, random),
             Err(source) => Err(RootKeyError::Io {
                 doing: "open",
                 path,

@@ -14,12 +14,14 @@ use sqlx::sqlite::{
 use sqlx::{Connection as _, Row as _, SqlStr, SqliteConnection, SqlitePool, Transaction};
 
 use access_keys::NotedUses;
+use audit::Recorder;
 use directories::Snapshots;
 
 use crate::{RootKey, StoreError};
 
 mod access_keys;
 mod activations;
+mod audit;
 mod directories;
 mod nodes;
 mod sessions;
@@ -28,6 +30,8 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod tokens;
+
+pub use audit::verify_audit_log;
 
 /// The store in one SQLite file.
 ///
@@ -41,6 +45,7 @@ pub struct Sqlite {
     root: Arc<RootKey>,
     snapshots: Arc<Snapshots>,
     key_uses: Arc<NotedUses>,
+    audit: Recorder,
 }
 
 /// Whether a commit waits for the disk.
@@ -55,10 +60,14 @@ const READERS: u32 = 4;
 /// Each file is one step of the schema; `user_version` counts the steps that were taken.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_sessions.sql"),
+    include_str!("../migrations/0002_audit.sql"),
     include_str!("../migrations/0003_directories.sql"),
 ];
 
 impl Sqlite {
+    /// The name of the file inside the data folder.
+    pub const FILE_NAME: &str = "drawbridge.sqlite";
+
     /// Opens the file, made where it is missing, and brings its schema up to date.
     pub async fn open(file: &Path, root: Arc<RootKey>) -> Result<Self, StoreError> {
         keep_to_ourselves(file).map_err(StoreError::doing("create its database"))?;
@@ -80,12 +89,14 @@ impl Sqlite {
             .max_connections(READERS)
             .max_lifetime(None)
             .connect_lazy_with(options.read_only(true));
+        let audit = Recorder::start(&writer, &root).await?;
         let store = Self {
             writer,
             readers,
             root,
             snapshots: Arc::new(Snapshots::empty()),
             key_uses: Arc::default(),
+            audit,
         };
         store.load_directories().await?;
         Ok(store)
@@ -93,26 +104,34 @@ impl Sqlite {
 
     /// Closes the file; calls that come later fail.
     pub async fn close(&self) {
+        self.audit.stop().await;
         self.readers.close().await;
         self.writer.close().await;
     }
 
     /// Waits for the writer and begins; reads inside the transaction see what the write will find.
     async fn write(&self, durability: Durability) -> Result<Transaction<'static, sqlx::Sqlite>, StoreError> {
-        let failed = || StoreError::doing("begin a transaction");
-        let mut connection: PoolConnection<sqlx::Sqlite> = self.writer.acquire().await.map_err(failed())?;
-        let pragma = match durability {
-            Durability::Synced => "PRAGMA synchronous = FULL",
-            Durability::Buffered => "PRAGMA synchronous = NORMAL",
-        };
-        sqlx::query(pragma)
-            .execute(&mut *connection)
-            .await
-            .map_err(failed())?;
-        Transaction::begin(connection, Some(SqlStr::from_static("BEGIN IMMEDIATE")))
-            .await
-            .map_err(failed())
+        begin(&self.writer, durability).await
     }
+}
+
+async fn begin(
+    writer: &SqlitePool,
+    durability: Durability,
+) -> Result<Transaction<'static, sqlx::Sqlite>, StoreError> {
+    let failed = || StoreError::doing("begin a transaction");
+    let mut connection: PoolConnection<sqlx::Sqlite> = writer.acquire().await.map_err(failed())?;
+    let pragma = match durability {
+        Durability::Synced => "PRAGMA synchronous = FULL",
+        Durability::Buffered => "PRAGMA synchronous = NORMAL",
+    };
+    sqlx::query(pragma)
+        .execute(&mut *connection)
+        .await
+        .map_err(failed())?;
+    Transaction::begin(connection, Some(SqlStr::from_static("BEGIN IMMEDIATE")))
+        .await
+        .map_err(failed())
 }
 
 impl std::fmt::Debug for Sqlite {

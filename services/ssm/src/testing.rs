@@ -124,7 +124,9 @@ impl House {
             details: "exit".into(),
             exit_code: Some(0),
         };
-        let ended = self.store.change_session(session, SessionState::Terminated(ending));
+        let ended = self
+            .store
+            .change_session(session, SessionState::Terminated(ending));
         ended.await.expect("ended");
     }
 

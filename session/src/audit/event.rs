@@ -114,7 +114,7 @@ impl Audited {
 }
 
 impl Intent {
-    /// Notes a request at the moment when it came; its input has passed its model.
+    /// Notes a request at the moment when it came, whether or not its input is what the operation takes.
     ///
     /// The event's id is drawn here. It is a version 7 UUID, so that events near in time are near in an index.
     pub fn of(

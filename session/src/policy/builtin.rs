@@ -22,6 +22,12 @@ static NODE_GUARD: LazyLock<NamedPolicy> =
     LazyLock::new(|| parse("DrawbridgeNodeGuard", include_str!("builtin/node-guard.json")));
 static NODE_KEY: LazyLock<NamedPolicy> =
     LazyLock::new(|| parse("DrawbridgeNodeKey", include_str!("builtin/node-key.json")));
+static SESSION_TOKEN: LazyLock<NamedPolicy> = LazyLock::new(|| {
+    parse(
+        "DrawbridgeSessionToken",
+        include_str!("builtin/session-token.json"),
+    )
+});
 static ANONYMOUS: LazyLock<NamedPolicy> = LazyLock::new(|| {
     parse(
         "DrawbridgeRegistration",
@@ -42,6 +48,12 @@ pub fn node_guard() -> NamedPolicy {
 /// Allows what a node signs with its own key.
 pub fn node_key() -> NamedPolicy {
     NODE_KEY.clone()
+}
+
+/// Allows what a user or root may do with temporary credentials of their own: nothing of IAM without a second factor,
+/// and of STS only to assume roles.
+pub fn session_token() -> NamedPolicy {
+    SESSION_TOKEN.clone()
 }
 
 /// Allows what needs no signature.

@@ -16,6 +16,8 @@ pub(super) struct Condition {
     operator: Operator,
     /// In lower case.
     key: String,
+    /// As the policy writes them.
+    values: Vec<String>,
     operands: Operands,
 }
 
@@ -37,6 +39,7 @@ impl Condition {
             key_name: key.to_owned(),
             operator,
             key: key.to_ascii_lowercase(),
+            values: values.to_vec(),
             operands: Operands::parse(operator.test, values, variables).map_err(|error| error.within(key))?,
         })
     }
@@ -79,6 +82,30 @@ impl Condition {
     /// Returns the first variable that has no value in this request.
     pub(super) fn unresolved(&self, context: &Context) -> Option<&str> {
         self.operands.unresolved(context)
+    }
+
+    /// Returns the operator as the policy writes it.
+    pub(super) fn operator_name(&self) -> &str {
+        &self.operator_name
+    }
+
+    /// Returns the key as the policy writes it.
+    pub(super) fn key_name(&self) -> &str {
+        &self.key_name
+    }
+
+    pub(super) fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    /// Returns the key in lower case.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns the values as the policy writes them.
+    pub(super) fn values(&self) -> &[String] {
+        &self.values
     }
 
     /// Says in words what the condition met in this request.

@@ -20,6 +20,7 @@ pub struct Denied {
 enum Reason {
     Explicit(Layer),
     Implicit(Layer),
+    Untold,
 }
 
 impl Denied {
@@ -50,6 +51,26 @@ impl Denied {
         })
     }
 
+    /// Leaves out why: another account's policies, and whether it has the resource at all, are not the caller's to know.
+    #[must_use]
+    pub fn without_reason(self) -> Self {
+        Self {
+            reason: Reason::Untold,
+            statement: None,
+            ..self
+        }
+    }
+
+    /// Returns the action that was asked for.
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// Returns the ARN of the resource.
+    pub fn resource_arn(&self) -> &str {
+        &self.resource_arn
+    }
+
     /// Returns the statement that denies; an implicit denial has none.
     pub fn statement(&self) -> Option<&StatementName> {
         self.statement.as_ref()
@@ -67,11 +88,12 @@ impl fmt::Display for Denied {
         } = self;
         write!(
             f,
-            "User: {principal_arn} is not authorized to perform: {action} on resource: {resource_arn} "
+            "User: {principal_arn} is not authorized to perform: {action} on resource: {resource_arn}"
         )?;
         match reason {
-            Reason::Explicit(layer) => f.write_str(layer.explicit()),
-            Reason::Implicit(layer) => write!(f, "because no {} allows the {action} action", layer.name()),
+            Reason::Explicit(layer) => write!(f, " {}", layer.explicit()),
+            Reason::Implicit(layer) => write!(f, " because no {} allows the {action} action", layer.name()),
+            Reason::Untold => Ok(()),
         }
     }
 }

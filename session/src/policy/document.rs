@@ -25,6 +25,8 @@ pub enum PolicyKind {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     pub(super) kind: PolicyKind,
+    /// Whether `${…}` is a variable, which depends on the version.
+    pub(super) variables: bool,
     pub(super) statements: Vec<Statement>,
 }
 
@@ -57,6 +59,8 @@ pub(super) struct Elements<T> {
 /// A pattern for actions, which have no case.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ActionPattern {
+    /// As the policy writes it.
+    text: String,
     /// In lower case and with its colon; `None` for every vendor.
     vendor: Option<String>,
     /// In lower case; `None` for every name.
@@ -81,6 +85,15 @@ impl Policy {
     /// Names the first mistake and where it is.
     pub fn parse(text: &str, kind: PolicyKind) -> Result<Self, PolicyError> {
         super::parse::parse(text, kind)
+    }
+
+    /// Says nothing about anything.
+    pub(super) fn empty(kind: PolicyKind) -> Self {
+        Self {
+            kind,
+            variables: true,
+            statements: Vec::new(),
+        }
     }
 
     /// Returns what the document was read as.
@@ -136,7 +149,7 @@ impl Statement {
 }
 
 impl<T> Elements<T> {
-    fn include(&self, matches: impl Fn(&T) -> bool) -> bool {
+    pub(super) fn include(&self, matches: impl Fn(&T) -> bool) -> bool {
         self.entries.iter().any(matches) != self.negated
     }
 }
@@ -160,9 +173,10 @@ impl ActionPattern {
                 "`{text}` is not an action. Actions/Conditions must be prefixed by a vendor, e.g., iam, sdb, ec2, etc."
             )));
         }
-        let text = text.to_ascii_lowercase();
-        let (vendor, name) = text.split_at(text.find(':').map_or(0, |colon| colon + 1));
+        let lower = text.to_ascii_lowercase();
+        let (vendor, name) = lower.split_at(lower.find(':').map_or(0, |colon| colon + 1));
         Ok(Self {
+            text: text.to_owned(),
             vendor: (!matches!(vendor, "" | "*:")).then(|| vendor.to_owned()),
             name: (name != "*").then(|| Glob::wild(name)),
         })
@@ -170,8 +184,27 @@ impl ActionPattern {
 
     fn matches(&self, request: &Request<'_>) -> bool {
         let (vendor, name) = request.vendor_and_name();
+        self.covers(vendor, name)
+    }
+
+    /// Says whether the pattern covers an action, given in lower case with the vendor's colon.
+    pub(super) fn covers(&self, vendor: &str, name: &str) -> bool {
         self.vendor.as_deref().is_none_or(|wanted| wanted == vendor)
             && self.name.as_ref().is_none_or(|wanted| wanted.matches(name))
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the vendor in lower case and with its colon, `None` for every vendor.
+    pub(super) fn vendor(&self) -> Option<&str> {
+        self.vendor.as_deref()
+    }
+
+    /// Says whether the pattern takes in all of a vendor, as `ssm:*` does.
+    pub(super) fn is_general(&self) -> bool {
+        self.name.is_none()
     }
 }
 

@@ -7,12 +7,13 @@
 //!                 … names the role, and the limits allow ────────────▶ allow
 //!                 an identity policy and the limits allow ───────────▶ allow, if the resource's policy need not
 //!                                                                      agree or passes it on to the account
-//! cross account:  an identity policy, the limits and the resource's ─▶ allow
+//! cross account, and where the resource's policy never allows on its own:
+//!                 an identity policy, the limits and the resource's ─▶ allow
 //! otherwise ─────────────────────────────────────────────────────────▶ implicit deny
 //! ```
 //!
 //! The limits are the permissions boundary and the session policies. The root of an account needs no identity
-//! policy and has no limits, but service-control policies and the resource's policy bind it.
+//! policy and has no boundary, but its session's policies, service-control policies and the resource's policy bind it.
 
 use std::slice;
 
@@ -20,7 +21,7 @@ use super::document::Effect;
 use super::grantee::Closeness;
 use super::identity::Kind;
 use super::request::Request;
-use super::set::{NamedPolicy, PolicySet};
+use super::set::{NamedPolicy, PolicySet, Weight};
 use super::verdict::{Layer, StatementName, Verdict};
 
 /// A statement that applies.
@@ -42,8 +43,7 @@ struct Opinion<'a> {
 /// What every layer says.
 struct Opinions<'a> {
     controls: Vec<Opinion<'a>>,
-    /// With the layer's name and whether it must agree even within its own account.
-    resource: Option<(Opinion<'a>, Layer, bool)>,
+    resource: Option<(Opinion<'a>, Layer, Weight)>,
     identity: Opinion<'a>,
     boundary: Option<Opinion<'a>>,
     session: Option<Opinion<'a>>,
@@ -68,20 +68,19 @@ impl<'a> Opinions<'a> {
         let controls = policies.service_control.iter().map(|level| ask(level, request));
         let resource = policies.resource.as_ref().map(|resource| {
             let opinion = ask(slice::from_ref(&resource.policy), request);
-            (opinion, resource.layer(), resource.is_required())
+            (opinion, resource.layer(), resource.weight())
         });
         let mut opinions = Self {
             controls: controls.collect(),
             resource,
             identity: Opinion::default(),
             boundary: None,
-            session: None,
+            session: policies.session.as_ref().map(|list| ask(list, request)),
         };
         if !is_root(request) {
             opinions.identity = ask(&policies.identity, request);
             let boundary = policies.boundary.as_ref();
             opinions.boundary = boundary.map(|policy| ask(slice::from_ref(policy), request));
-            opinions.session = policies.session.as_ref().map(|list| ask(list, request));
         }
         opinions
     }
@@ -116,7 +115,8 @@ impl<'a> Opinions<'a> {
         }
         let limit = self.silent_limit();
         let grant = self.resource.and_then(|(opinion, ..)| opinion.allow);
-        let crossing = request.crosses_accounts();
+        let weight = self.resource.map(|(_, _, weight)| weight);
+        let crossing = request.crosses_accounts() || weight == Some(Weight::Shared);
         if let Some(grant) = grant
             && !crossing
             && (grant.closeness == Closeness::Direct || grant.closeness == Closeness::Role && limit.is_none())
@@ -124,7 +124,7 @@ impl<'a> Opinions<'a> {
             let by = Some(grant.name());
             return Verdict::Allow { by };
         }
-        let required = self.resource.is_some_and(|(_, _, required)| required);
+        let required = weight == Some(Weight::Required);
         let resource_is_missing = grant.is_none() && (crossing || required);
         if !is_root(request) && self.identity.allow.is_none() {
             // Who has no identity policies, or would not be helped by one, is told about the resource's.

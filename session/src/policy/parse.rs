@@ -28,7 +28,11 @@ pub(super) fn parse(text: &str, kind: PolicyKind) -> Result<Policy, PolicyError>
     let variables = has_variables(&document).map_err(|error| error.within("Version"))?;
     let statements =
         parse_statements(&document, kind, variables).map_err(|error| error.within("Statement"))?;
-    Ok(Policy { kind, statements })
+    Ok(Policy {
+        kind,
+        variables,
+        statements,
+    })
 }
 
 fn has_variables(document: &Object) -> Result<bool, PolicyError> {

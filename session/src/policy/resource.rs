@@ -102,6 +102,11 @@ impl Resource {
         Self::new(arn, Subject::Role(name.to_owned()))
     }
 
+    /// Names a role by the ARN that a request gives it, with the name in it: the path may be another.
+    pub fn role_called(arn: &str, name: &str) -> Self {
+        Self::new(arn, Subject::Role(name.to_owned()))
+    }
+
     /// Names a managed policy by its ARN.
     pub fn policy(arn: &str) -> Self {
         Self::new(arn, Subject::Policy(arn.to_owned()))

@@ -169,6 +169,41 @@ fn denies_in_the_words_that_clients_show() {
 }
 
 #[test]
+fn another_accounts_reasons_are_not_told() {
+    let other = AccountId::parse("210987654321").expect("valid");
+    let theirs = [Resource::node(&region(), &other, NODE)];
+    let Decision::Deny(denied) = ask(&user(), "ssm:StartSession", &theirs, &[administrator()]) else {
+        panic!("allowed");
+    };
+    assert_eq!(
+        denied.to_string(),
+        "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: ssm:StartSession on resource: \
+         arn:aws:ssm:us-east-1:210987654321:managed-instance/mi-0a1b2c3d4e5f67890"
+    );
+    assert_eq!(denied.statement(), None);
+}
+
+#[test]
+fn a_session_token_is_not_good_for_iam_and_sts() {
+    let allowed = |action| allows(&user(), action, &[Resource::any()], &[session_token()]);
+    for action in [
+        "ssm:StartSession",
+        "iam:PassRole",
+        "sts:AssumeRole",
+        "sts:TagSession",
+    ] {
+        assert!(allowed(action), "{action}");
+    }
+    for action in [
+        "iam:ListUsers",
+        "iam:CreateAccessKey",
+        "sts:DecodeAuthorizationMessage",
+    ] {
+        assert!(!allowed(action), "{action}");
+    }
+}
+
+#[test]
 fn only_a_decision_about_this_node_opens_a_session() {
     let open = |action, decided: &str, wanted: &str| {
         let Decision::Allow(allowed) = ask(&user(), action, &on_node(decided), &[administrator()]) else {

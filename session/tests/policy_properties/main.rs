@@ -4,7 +4,8 @@ mod generate;
 mod reference;
 
 use drawbridge_session::policy::{
-    Context, Identity, NamedPolicy, Policy, PolicyKind, PolicySet, Request, Verdict, evaluate, explain,
+    AttachedTo, Context, Identity, MAX_DOCUMENT_BYTES, NamedPolicy, Policy, PolicyKind, PolicySet, Request,
+    Verdict, evaluate, explain, lint,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -22,6 +23,9 @@ fn parse_as_every_kind(text: &str) {
             };
             let request = Request::new(&asked, "ssm:StartSession", "*", &context);
             let _ = explain(&request, &policies).to_string();
+            for finding in lint(&policies.identity, AttachedTo::Unknown) {
+                let _ = finding.to_string();
+            }
         }
     }
 }
@@ -97,16 +101,71 @@ proptest! {
     }
 
     #[test]
+    fn lint_has_words_for_every_policy(statements in prop::collection::vec(any_statement(), 1..6)) {
+        for finding in lint(&set(&statements).identity, AttachedTo::Unknown) {
+            let place = finding.statement.as_ref().map(|statement| statement.index);
+            prop_assert!(place.is_some_and(|index| index < statements.len()), "{finding}");
+            prop_assert!(!finding.message.is_empty() && !finding.hint.is_empty(), "{finding}");
+        }
+    }
+
+    #[test]
     fn no_document_brings_the_parser_down(document in document_like(), text in ".{0,60}") {
         parse_as_every_kind(&document.to_string());
         parse_as_every_kind(&json!({"Version": "2012-10-17", "Statement": document}).to_string());
         parse_as_every_kind(&text);
     }
+
+    #[test]
+    fn a_damaged_document_brings_nothing_down(
+        statements in prop::collection::vec(any_statement(), 1..3),
+        (at, length, instead) in (any::<prop::sample::Index>(), 0_usize..4, "[\\PC\"{}\\[\\],:$]{0,3}"),
+    ) {
+        let mut text: Vec<char> = document(&statements).chars().collect();
+        let start = at.index(text.len());
+        let end = text.len().min(start + length);
+        text.splice(start..end, instead.chars());
+        parse_as_every_kind(&text.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn a_document_cut_short_is_no_policy(
+        statements in prop::collection::vec(any_statement(), 1..3),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let whole = document(&statements);
+        prop_assert!(Policy::parse(&whole, PolicyKind::Identity).is_ok(), "{whole}");
+        let cut = whole.get(..at.index(whole.len())).expect("generated documents are ASCII");
+        prop_assert!(Policy::parse(cut, PolicyKind::Identity).is_err(), "{cut}");
+    }
+}
+
+fn document(statements: &[Value]) -> String {
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
 #[test]
-fn a_document_that_is_too_long_is_refused_unread() {
-    let long = " ".repeat(drawbridge_session::policy::MAX_DOCUMENT_BYTES + 1);
-    let error = Policy::parse(&long, PolicyKind::Identity).expect_err("too long");
+fn a_document_may_be_as_long_as_the_limit_and_no_longer() {
+    let text = document(&[json!({"Effect": "Allow", "Action": "ssm:*", "Resource": "*"})]);
+    let padded = |length: usize| format!("{text}{}", " ".repeat(length - text.len()));
+    let longest = padded(MAX_DOCUMENT_BYTES);
+    assert!(Policy::parse(&longest, PolicyKind::Identity).is_ok());
+    let error = Policy::parse(&padded(MAX_DOCUMENT_BYTES + 1), PolicyKind::Identity).expect_err("too long");
     assert_eq!(error.reason(), "the document has 131073 bytes, more than 131072");
+}
+
+#[test]
+fn a_document_nests_as_deep_as_the_grammar() {
+    for depth in [9, 11, 100, 20_000] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let value = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            let text = format!("{{\"Version\": \"2012-10-17\", \"Statement\": {value}}}");
+            let error = Policy::parse(&text, PolicyKind::Identity).expect_err("no statement");
+            assert_eq!(
+                error.reason().contains("too deep"),
+                depth > 9,
+                "{depth} {open} {error}"
+            );
+        }
+    }
 }

@@ -40,7 +40,12 @@ pub(super) const SELECTIONS: [Selection; 6] = [
     },
     Selection {
         service: "sts",
-        operations: &["GetCallerIdentity"],
+        operations: &[
+            "AssumeRole",
+            "DecodeAuthorizationMessage",
+            "GetCallerIdentity",
+            "GetSessionToken",
+        ],
         members: &[],
         open: &[],
     },

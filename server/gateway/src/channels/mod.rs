@@ -14,7 +14,7 @@ use drawbridge_aws_dialects::sigv4::{self, SignatureError};
 use drawbridge_protocol::payload::{OpenControlChannel, OpenDataChannel};
 use drawbridge_relay::{AcceptedClient, ClientRole, SessionOver};
 use drawbridge_service_ssmmessages::{DataChannelClaim, OpenedEnd};
-use drawbridge_session::{NodeId, Principal, SessionId};
+use drawbridge_session::{Authority as _, Caller, Decision, Need, NodeId, Principal, Resource, SessionId};
 use drawbridge_store::ChannelEnd;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -53,24 +53,26 @@ pub(crate) async fn open_control_channel(
     peer: Peer,
     node: &str,
 ) -> Answer {
-    let signer = match signer(gateway, &parts).await {
+    let signer = match signer(gateway, &parts, &peer).await {
         Ok(Some(signer)) => signer,
         Ok(None) => return Answer::rest_error(&SignatureError::Missing.to_error(Family::Rest)),
         Err(error) => return Answer::rest_error(&error.to_error(Family::Rest)),
     };
     let node = path_segment(node).and_then(|node| NodeId::parse(&node).ok());
-    let Some(node) = node.filter(|node| signer.node() == Some(node)) else {
-        let text = format!("{} may open its own control channel only", signer.arn());
-        let error = AwsError::new("AccessDeniedException", text).with_status(StatusCode::FORBIDDEN);
-        return Answer::rest_error(&error);
+    let Some(node) = node.filter(|node| signer.principal.node() == Some(node)) else {
+        let text = format!("{} may open its own control channel only", signer.principal.arn());
+        return Answer::rest_error(&Family::Rest.access_denied(&text));
     };
+    if let Err(refusal) = may_open(gateway, &signer, "ssmmessages:OpenControlChannel").await {
+        return Answer::rest_error(&refusal);
+    }
     upgrade(
         gateway,
         &mut parts,
         peer,
         Buffers::Control,
         move |gateway, socket| async move {
-            serve_control(&gateway, socket, &node, &signer).await;
+            serve_control(&gateway, socket, &node, &signer.principal).await;
         },
     )
 }
@@ -82,7 +84,16 @@ pub(crate) async fn open_data_channel(
     peer: Peer,
     session: &str,
 ) -> Answer {
-    let signer = signer(gateway, &parts).await;
+    let signer = match signer(gateway, &parts, &peer).await {
+        Ok(Some(node)) if node.principal.node().is_some() => {
+            if let Err(refusal) = may_open(gateway, &node, "ssmmessages:OpenDataChannel").await {
+                return Answer::rest_error(&refusal);
+            }
+            Ok(Some(node.principal))
+        }
+        Ok(signer) => Ok(signer.map(|caller| caller.principal)),
+        Err(error) => Err(error),
+    };
     let session = path_segment(session).and_then(|session| SessionId::parse(&session).ok());
     upgrade(
         gateway,
@@ -97,13 +108,16 @@ pub(crate) async fn open_data_channel(
 
 /// Who signed the upgrade. A key that nobody here has, or credentials that ran out while their session goes on,
 /// count as no signature; a signature that is wrong does not.
-async fn signer(gateway: &Gateway, parts: &Parts) -> Result<Option<Principal>, SignatureError> {
+async fn signer(gateway: &Gateway, parts: &Parts, peer: &Peer) -> Result<Option<Caller>, SignatureError> {
     use crate::http::AuthenticationError::{Signature, Store};
     if !sigv4::is_signed(parts) {
         return Ok(None);
     }
     match authenticate(gateway, parts, b"", "ssmmessages").await {
-        Ok(identity) => Ok(Some(identity.principal)),
+        Ok(identity) => {
+            let request_id = gateway.random.uuid();
+            Ok(Some(gateway.caller(identity, parts, peer, request_id)))
+        }
         Err(Signature(SignatureError::UnknownAccessKey | SignatureError::ExpiredSessionToken)) => Ok(None),
         Err(Signature(error)) => Err(error),
         Err(Store(error)) => {
@@ -112,6 +126,28 @@ async fn signer(gateway: &Gateway, parts: &Parts) -> Result<Option<Principal>, S
                 "cannot check a signature"
             );
             Ok(None)
+        }
+    }
+}
+
+/// Asks whether a node's role lets it open its channels. What the token inside opens is another question: a client's
+/// token is its whole right, as AWS has it.
+async fn may_open(gateway: &Gateway, node: &Caller, action: &str) -> Result<(), AwsError> {
+    let id = node.principal.node().map_or("", NodeId::as_str);
+    let channel = Resource::message_channel(&node.region, &node.account, id);
+    let needs = [Need::also(action, channel)];
+    match gateway.access.decide(node, &needs).await {
+        Ok(Decision::Allow(_)) => Ok(()),
+        Ok(Decision::Deny(denied)) => {
+            tracing::info!(node.id = id, %denied, "refused a channel");
+            Err(Family::Rest.access_denied(&denied.to_string()))
+        }
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "cannot decide on a channel"
+            );
+            Err(Family::Rest.internal())
         }
     }
 }

@@ -58,7 +58,7 @@ async fn dispatch(
     let input = read_json(&body)?;
     let asked = Asked {
         caller: gateway.caller(identity, parts, peer, id),
-        valid: json11::validate(model, &input),
+        valid: json11::validate(model, &input).map_err(AwsError::from),
         input,
         family: Family::Json,
     };

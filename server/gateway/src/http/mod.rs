@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, REQUEST_ID};
 pub(crate) use authenticate::{AuthenticationError, Identity, authenticate};
 pub(crate) use rest::path_segment;
 pub(crate) use services::Services;
@@ -126,7 +126,7 @@ impl Gateway {
     }
 
     /// What an operation is told of its caller.
-    fn caller(&self, identity: Identity, parts: &Parts, peer: &Peer, request_id: Uuid) -> Caller {
+    pub(crate) fn caller(&self, identity: Identity, parts: &Parts, peer: &Peer, request_id: Uuid) -> Caller {
         let account = identity.principal.account().clone();
         Caller {
             principal: identity.principal,

@@ -7,13 +7,13 @@ use drawbridge_aws_client::{
     Auth, Client, Connector, Credentials, Endpoint, Proxies, Service, Tls, WebSocket,
 };
 use drawbridge_relay::SessionRelay;
-use drawbridge_session::policy::{Decision, decide};
+use drawbridge_session::policy::{self, Context, Decision, PolicySet, Question};
 use drawbridge_session::{
-    AccountId, Activation, ActivationId, AuthorizedSession, ManagedNode, NodeId, Principal, Random, Region,
-    Relay, Resource, Session, SessionId, SessionStart, SystemRandom,
+    AccountId, Activation, ActivationId, AuthorizedSession, EntityName, ManagedNode, Need, NodeId, Principal,
+    Random, Region, Relay, Resource, Session, SessionId, SessionStart, SystemRandom,
 };
 use drawbridge_store::{
-    AccessKey, ChannelEnd, Registration, TemporaryCredentials, Token, TokenBinding, TokenGrant, TokenHash,
+    ChannelEnd, Holder, Registration, TemporaryCredentials, Token, TokenBinding, TokenGrant, TokenHash,
 };
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::http::Gateway;
-use crate::{Server, ServerConfig};
+use crate::{AdministratorKey, NODE_ROLE, Server, ServerConfig};
 
 /// Nothing here takes longer, on however slow a machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Lab {
     pub(super) gateway: Arc<Gateway>,
     pub(super) address: std::net::SocketAddr,
-    pub(super) administrator: AccessKey,
+    pub(super) administrator: AdministratorKey,
     pub(super) authority: std::path::PathBuf,
     pub(super) home: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
@@ -45,7 +45,10 @@ impl Lab {
     pub(super) async fn open_in(home: tempfile::TempDir) -> Lab {
         let server = Server::open(config(home.path())).await.expect("opens");
         let (address, authority) = (server.address(), server.authority_file());
-        let (gateway, administrator) = (Arc::clone(&server.gateway), server.administrator().clone());
+        let (gateway, administrator) = (
+            Arc::clone(&server.gateway),
+            server.administrator().expect("a key").clone(),
+        );
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.serve(async {
             let _ = stopped.await;
@@ -104,7 +107,7 @@ impl Lab {
             region: region(),
             description: None,
             default_instance_name: None,
-            iam_role: "DrawbridgeNodeRole".to_owned(),
+            iam_role: NODE_ROLE.to_owned(),
             registration_limit: 1,
             registrations_count: 0,
             expires_at: later,
@@ -126,7 +129,11 @@ impl Lab {
     }
 
     fn role_credentials(&self, node: &ManagedNode, expires_at: jiff::Timestamp) -> Credentials {
-        let minted = TemporaryCredentials::mint(node, expires_at, &self.gateway.root, &SystemRandom);
+        let holder = Holder::Node {
+            node: node.id.clone(),
+            region: node.region.clone(),
+        };
+        let minted = TemporaryCredentials::mint(holder, None, expires_at, &self.gateway.root, &SystemRandom);
         Credentials {
             access_key_id: minted.access_key_id.to_string(),
             secret_access_key: minted.secret_access_key.expose().to_owned().into(),
@@ -232,6 +239,8 @@ pub(super) fn config(home: &std::path::Path) -> ServerConfig {
         public_host: None,
         certificate_hosts: Vec::new(),
         private_names: false,
+        renew_administrator_key: false,
+        end_disallowed_sessions: true,
     }
 }
 
@@ -247,11 +256,19 @@ fn authorize(session: &SessionId, node: &NodeId) -> AuthorizedSession {
     let id = format!("AIDA{}", SystemRandom.uuid().simple());
     let alice = Principal::User {
         account: account(),
-        name: "alice".into(),
-        id,
+        user: EntityName::new("alice", id),
     };
     let resource = Resource::node(&region(), &account(), node.as_str());
-    let Decision::Allow(allowed) = decide(&alice, "ssm:StartSession", &[resource]) else {
+    let need = Need::on(resource).or_action("ssm:StartSession");
+    let question = Question {
+        need: &need,
+        context: Context::new(),
+        policies: PolicySet {
+            identity: vec![policy::administrator()],
+            ..PolicySet::default()
+        },
+    };
+    let Decision::Allow(allowed) = policy::decide(&alice, vec![question]) else {
         panic!("allowed")
     };
     allowed

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::{SignedDuration, Timestamp};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -315,6 +316,78 @@ async fn bodies_and_headers_are_bounded() {
     wide.headers.push(("x-wide", "x".repeat(20_000)));
     let told = wide.send(&lab, &administrator, |_| {}).await;
     assert_eq!(told.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_as_a_request_is_refused_with_an_id_too() {
+    let lab = Lab::open().await;
+    let long = "x".repeat(20_000);
+    let many = (0..200)
+        .map(|number| format!("x-{number}: 1\r\n"))
+        .collect::<String>();
+    let after_another = "GET /health HTTP/1.1\r\nHost: h\r\n\r\nrubbish\r\n\r\n";
+    for (asked, status) in [
+        ("rubbish\r\n\r\n".to_owned(), " 400 "),
+        ("GET / HTTP/9.9\r\n\r\n".to_owned(), " 400 "),
+        (
+            "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n".to_owned(),
+            " 400 ",
+        ),
+        (
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(),
+            " 400 ",
+        ),
+        (
+            "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n".to_owned(),
+            " 400 ",
+        ),
+        (format!("GET / HTTP/1.1\r\nx-long: {long}\r\n\r\n"), " 431 "),
+        (format!("GET / HTTP/1.1\r\n{many}\r\n"), " 431 "),
+        (after_another.to_owned(), " 400 "),
+    ] {
+        let mut stream = connect_tls(&lab, &[b"http/1.1"], "127.0.0.1").await;
+        stream.write_all(asked.as_bytes()).await.expect("written");
+        let mut told = String::new();
+        // Without a farewell of TLS the end is an error; either way it is the end.
+        let _ = stream.read_to_string(&mut told).await;
+        let answers = told.split("HTTP/1.1 ").skip(1).collect::<Vec<_>>();
+        assert_eq!(
+            answers.len(),
+            asked.matches("/health").count() + 1,
+            "{asked:.40}: {told}"
+        );
+        for answer in &answers {
+            let id = answer
+                .split_once("x-amzn-requestid: ")
+                .and_then(|(_, rest)| rest.get(..36));
+            assert!(
+                id.is_some_and(|id| id.parse::<uuid::Uuid>().is_ok()),
+                "{asked:.40}: {told}"
+            );
+        }
+        assert!(told.contains(&format!("HTTP/1.1{status}")), "{asked:.40}: {told}");
+    }
+    lab.close().await;
+}
+
+/// HTTP/2 has no text to misread: its rules are broken with a reset or a `GOAWAY`, which are not answers.
+/// The one answer that h2 gives by itself is this.
+#[tokio::test]
+async fn http_2_refuses_headers_past_the_limit_it_announced_without_an_id() {
+    let lab = Lab::open().await;
+    let stream = connect_tls(&lab, &[b"h2"], "127.0.0.1").await;
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .expect("HTTP/2");
+    tokio::spawn(connection);
+    let request = Request::get("https://localhost/health").header("x-long", "x".repeat(20_000));
+    let response = sender
+        .send_request(request.body(Full::new(Bytes::new())).expect("a request"))
+        .await;
+    let told = told(response.expect("an answer")).await;
+    assert_eq!(told.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    assert_eq!(told.request_id, None);
     lab.close().await;
 }
 

@@ -74,7 +74,10 @@ mod tests {
         let house = House::new().await;
         let (node, other) = (house.node().await, house.node().await);
         for (name, input) in inputs(node.id.as_str()) {
-            house.ask_as(house.node_role(&node), name, input).await.expect(name);
+            house
+                .ask_as(house.node_role(&node), name, input)
+                .await
+                .expect(name);
         }
         for (name, input) in inputs(other.id.as_str()) {
             let error = house

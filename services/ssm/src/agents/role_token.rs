@@ -103,7 +103,10 @@ mod tests {
         )
         .await
         .expect("known");
-        let Credential::Secret { secret, principal, .. } = found else {
+        let Credential::Secret {
+            secret, principal, ..
+        } = found
+        else {
             panic!("not a secret")
         };
         assert!(secret.equals(text("SecretAccessKey")));

@@ -128,8 +128,7 @@ mod tests {
                 .collect();
             assert_eq!(versions, expected, "{key} {operator} {value}");
         }
-        let plain =
-            json!({"InstancePropertyFilterList": [{"key": "IamRole", "valueSet": ["NodeRole"]}]});
+        let plain = json!({"InstancePropertyFilterList": [{"key": "IamRole", "valueSet": ["NodeRole"]}]});
         let answer = house.ask(NAME, plain).await.expect("listed");
         assert_eq!(answer["InstanceProperties"].as_array().expect("a list").len(), 2);
     }

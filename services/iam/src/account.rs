@@ -1,0 +1,29 @@
+//! What is asked of the account as a whole.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::operation::read;
+use crate::page::Paging;
+use crate::{Operation, needs};
+
+pub(crate) const SUMMARY: Operation = read("iam:GetAccountSummary", needs::any, |iam, call| {
+    iam.look(call, |directory, _: Nothing, _| {
+        let counts = directory.summary().into_iter();
+        let map: Map<_, _> = counts
+            .map(|(name, count)| (name.to_owned(), Value::from(count)))
+            .collect();
+        Ok(json!({"SummaryMap": map}))
+    })
+});
+
+/// Accounts have no aliases here.
+pub(crate) const LIST_ALIASES: Operation = read("iam:ListAccountAliases", needs::any, |iam, call| {
+    iam.look(call, |_, paging: Paging, at| {
+        let nothing = std::iter::empty::<()>();
+        Ok(paging.cut(at)?.by_place(nothing)?.under("AccountAliases"))
+    })
+});
+
+#[derive(Deserialize)]
+struct Nothing {}
