@@ -25,7 +25,7 @@ pub mod relay;
 pub mod secret;
 pub mod tag;
 
-pub use account::Account;
+pub use account::{Account, Organization};
 pub use activation::Activation;
 pub use audit::{AuditEvent, Audited, Intent, Touched};
 pub use authority::{Authority, AuthorityError};

@@ -103,7 +103,8 @@ pub fn decide(principal: &Principal, questions: Vec<Question<'_>>) -> Decision {
         let arn = need.resource().arn();
         let request = Request::new(&identity, need.action(), arn, &context);
         let verdict = evaluate(&request, &policies);
-        if let Some(denied) = Denied::by(&verdict, &principal.arn(), need.action(), arn) {
+        let named = need.resource().named();
+        if let Some(denied) = Denied::by(&verdict, &principal.arn(), need.action(), named) {
             return Decision::Deny(if request.crosses_accounts() {
                 denied.without_reason()
             } else {

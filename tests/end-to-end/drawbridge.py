@@ -16,6 +16,8 @@ import time
 import pexpect
 import pyte
 
+from principals import NODE_ROLE
+
 PATIENCE = 60  # seconds any single step may take before the test fails
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -142,10 +144,11 @@ class Server(Dev):
 class Node(contextlib.AbstractContextManager):
     """A node of its own: `drawbridge-agent run`, registered through `endpoint`."""
 
-    def __init__(self, dev, folder, endpoint, name="second"):
+    def __init__(self, dev, folder, endpoint, name="second", activation=None):
         self.dev, self.folder = dev, pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        made = dev.aws("ssm", "create-activation", "--iam-role", "Role", "--default-instance-name", name)
+        made = activation or dev.aws("ssm", "create-activation", "--iam-role", NODE_ROLE,
+                                     "--default-instance-name", name)
         env = clean_environment() | {"DRAWBRIDGE_ACTIVATION_CODE": made["ActivationCode"]}
         self.state = self.folder / "state"
         self.bundle = dev.env["AWS_CA_BUNDLE"]
@@ -155,8 +158,9 @@ class Node(contextlib.AbstractContextManager):
             env=env, capture_output=True, text=True, timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stderr
+        self.node = done.stdout.strip()
         self.start()
-        self.node = eventually(self._online, what="node online")
+        self.wait_connected()
 
     def start(self):
         log = open(self.folder / "agent.log", "ab")
@@ -166,14 +170,17 @@ class Node(contextlib.AbstractContextManager):
         )
         log.close()
 
-    def _online(self):
-        nodes = self.dev.aws("ssm", "describe-instance-information")["InstanceInformationList"]
-        for node in nodes:
-            if node["InstanceId"] != self.dev.node and node["PingStatus"] == "Online":
-                status = self.dev.aws("ssm", "get-connection-status", "--target", node["InstanceId"])
-                if status["Status"] == "connected":
-                    return node["InstanceId"]
-        return None
+    def wait_connected(self):
+        eventually(self.connected, what="node online")
+
+    def connected(self):
+        return self.dev.aws("ssm", "get-connection-status", "--target", self.node)["Status"] == "connected"
+
+    def stop(self):
+        """Stops the agent until the server knows that it is gone."""
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        eventually(lambda: not self.connected(), what="node offline")
 
     def __exit__(self, *_):
         self.process.terminate()

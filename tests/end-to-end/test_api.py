@@ -8,21 +8,9 @@ import boto3
 import botocore
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from drawbridge import eventually
-
-NODE_ROLE = "SSMServiceRole"
-
-
-def client(dev, service, key=None, secret=None, token=None, validate=True):
-    return boto3.client(
-        service, endpoint_url=dev.env["AWS_ENDPOINT_URL"], region_name="us-east-1", verify=dev.env["AWS_CA_BUNDLE"],
-        aws_access_key_id=key or dev.env["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=secret or dev.env["AWS_SECRET_ACCESS_KEY"], aws_session_token=token,
-        config=Config(retries={"max_attempts": 0}, parameter_validation=validate),
-    )
-
+from principals import NODE_ROLE, client, refused
 
 @pytest.fixture
 def ssm(dev):
@@ -33,15 +21,6 @@ def ssm(dev):
 def raw(dev):
     """Without the SDK's own validation, so that the server's is seen."""
     return client(dev, "ssm", validate=False)
-
-
-def refused(call, code, text="", **arguments):
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    error = caught.value.response["Error"]
-    assert error["Code"] == code, error
-    assert text in error["Message"], error
-    assert re.fullmatch("[0-9a-f-]{36}", caught.value.response["ResponseMetadata"]["RequestId"])
 
 
 def test_caller_identity(dev):
@@ -169,9 +148,9 @@ WRONG = [
     ("describe_instance_properties", {"MaxResults": 1001}, "ValidationException", "less than or equal to 1000"),
     ("create_activation", {}, "ValidationException", "'iamRole'"),
     ("create_activation", {"IamRole": "service-role/x"}, "ValidationException", "regular expression pattern"),
-    ("create_activation", {"IamRole": "R", "RegistrationLimit": 1001}, "ValidationException", "less than or equal to 1000"),
-    ("create_activation", {"IamRole": "R", "ExpirationDate": datetime.datetime(2001, 1, 1)}, "InvalidParameters", ""),
-    ("create_activation", {"IamRole": "R", "ExpirationDate": datetime.datetime(2101, 1, 1)}, "InvalidParameters", ""),
+    ("create_activation", {"IamRole": NODE_ROLE, "RegistrationLimit": 1001}, "ValidationException", "less than or equal to 1000"),
+    ("create_activation", {"IamRole": NODE_ROLE, "ExpirationDate": datetime.datetime(2001, 1, 1)}, "InvalidParameters", ""),
+    ("create_activation", {"IamRole": NODE_ROLE, "ExpirationDate": datetime.datetime(2101, 1, 1)}, "InvalidParameters", ""),
     ("describe_activations", {"Filters": [{"FilterKey": "Colour", "FilterValues": ["x"]}]}, "ValidationException", "enum value set"),
     ("delete_activation", {"ActivationId": "not-a-uuid"}, "ValidationException", "'activationId'"),
     ("deregister_managed_instance", {"InstanceId": "i-0123456789abcdef0"}, "ValidationException", "'instanceId'"),

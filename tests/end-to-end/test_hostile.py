@@ -20,6 +20,7 @@ import pytest
 import websocket
 
 from drawbridge import Dev, Terminal, eventually
+from principals import NODE_ROLE, administrator, allow, document, refused, trust
 from test_first_session import started
 from wire import (
     BINARY, CLOSE, FLAG, OUTPUT, PING, SIZE, TEXT, Client, Door, Node, NodeEnd, Session, activate, at_once, encode,
@@ -319,10 +320,10 @@ NOT_A_NODES = {
     "StartSession": {"Target": "OTHER"}, "ResumeSession": {"SessionId": "SESSION"},
     "TerminateSession": {"SessionId": "SESSION"}, "DescribeSessions": {"State": "Active"},
     "DescribeInstanceInformation": {}, "DescribeInstanceProperties": {}, "GetConnectionStatus": {"Target": "OTHER"},
-    "CreateActivation": {"IamRole": "R"}, "DescribeActivations": {},
+    "CreateActivation": {"IamRole": NODE_ROLE}, "DescribeActivations": {},
     "DeleteActivation": {"ActivationId": "a1b2c3d4-0000-4000-8000-000000000000"},
     "DeregisterManagedInstance": {"InstanceId": "OTHER"},
-    "UpdateManagedInstanceRole": {"InstanceId": "OTHER", "IamRole": "R"},
+    "UpdateManagedInstanceRole": {"InstanceId": "OTHER", "IamRole": NODE_ROLE},
     "UpdateInstanceInformation": {"InstanceId": "OTHER", "AgentVersion": "3.3.0.0", "AgentStatus": "Active"},
     "AddTagsToResource": {"ResourceType": "ManagedInstance", "ResourceId": "OTHER", "Tags": [{"Key": "k", "Value": "v"}]},
     "RemoveTagsFromResource": {"ResourceType": "ManagedInstance", "ResourceId": "OTHER", "TagKeys": ["k"]},
@@ -1055,7 +1056,7 @@ def test_nothing_that_is_said_writes_a_line_or_a_colour_of_its_own(dev, door, no
     watched = door.call("StartSession", {"Target": node.id, "Reason": forged})
     for operation, input in (
         ("ResumeSession", {"SessionId": forged}), ("StartSession", {"Target": forged}),
-        ("CreateActivation", {"IamRole": "R", "Description": forged, "DefaultInstanceName": forged}),
+        ("CreateActivation", {"IamRole": NODE_ROLE, "Description": forged, "DefaultInstanceName": forged}),
         ("StartSession", {"Target": node.id, "DocumentName": forged}), ("TerminateSession", {"SessionId": forged}),
         ("AddTagsToResource", {"ResourceType": "ManagedInstance", "ResourceId": other.id,
                                "Tags": [{"Key": "Name", "Value": forged}]}),
@@ -1081,6 +1082,109 @@ def test_nothing_that_is_said_writes_a_line_or_a_colour_of_its_own(dev, door, no
     assert not re.search(rb"^2026-01-01", log, re.MULTILINE)
     if watched.status == 200:
         door.call("TerminateSession", {"SessionId": watched.json["SessionId"]})
+
+
+#: Each with a piece of what IAM says about it.
+BAD_POLICIES = {
+    "no JSON": ("{", "Syntax errors in policy"),
+    "nothing": (" ", "Syntax errors in policy"),
+    "a comment": ('{"Version": "2012-10-17", /* all */ "Statement": []}', "Syntax errors in policy"),
+    "two documents": (document(allow("*")) * 2, "Syntax errors in policy"),
+    "a list": ("[]", "Syntax errors in policy"),
+    "a number": ("7", "Syntax errors in policy"),
+    "a surrogate": ('{"Statement": {"Effect": "Allow", "Action": "\\ud800", "Resource": "*"}}', "Syntax errors in policy"),
+    "an effect that is there twice": (
+        '{"Statement": {"Effect": "Deny", "Effect": "Allow", "Action": "*", "Resource": "*"}}', "duplicate key `Effect`"),
+    "a depth of 5000": ('{"Statement":' * 5000 + "{}" + "}" * 5000, "nested too deeply"),
+    "no statement": ('{"Version": "2012-10-17"}', "Missing required field Statement"),
+    "no statements": (document(), "at least one statement"),
+    "another year": (document(allow("*")).replace("2012", "2013"), "Version"),
+    "an unknown element": (document(allow("*") | {"Note": "x"}), "Note"),
+    "no effect": (document({"Action": "*", "Resource": "*"}), "Missing required field Effect"),
+    "an unknown effect": (document(allow("*") | {"Effect": "allow"}), "Effect"),
+    "no action": (document({"Effect": "Allow", "Resource": "*"}), "Policy statement must contain actions."),
+    "no resource": (document({"Effect": "Allow", "Action": "*"}), "Policy statement must contain resources."),
+    "both actions": (document(allow("*") | {"NotAction": "iam:*"}), "NotAction"),
+    "a principal": (document(allow("*") | {"Principal": "*"}), "Policy document should not specify a principal."),
+    "an unknown operator": (document(allow("*", "*", StringEqual={"aws:username": "a"})), "StringEqual"),
+    "an operator of nothing": (document(allow("*", "*", Kaboom={})), "Kaboom"),
+    "a date that is none": (document(allow("*", "*", DateLessThan={"aws:CurrentTime": "tomorrow"})), "DateLessThan"),
+    "an address that is none": (document(allow("*", "*", IpAddress={"aws:SourceIp": "300.0.0.0/8"})), "IpAddress"),
+    "a resource that is no ARN": (document(allow("*", "web-1")), "Resource"),
+    "an action without a service": (document(allow("StartSession")), "Action"),
+    "a variable without an end": (document(allow("*", "arn:aws:iam::*:user/${aws:username")), "Resource"),
+    "one id twice": (document(allow("*") | {"Sid": "A"}, allow("*") | {"Sid": "A"}),
+                     "Statement IDs (SID) in a single policy must be unique."),
+}
+
+
+@pytest.fixture(scope="module")
+def keeper(dev):
+    """The administrator, with a role, a user and a policy whose documents must stay as they are."""
+    admin = administrator(dev)
+    admin.iam.create_user(UserName="kept")
+    admin.iam.put_user_policy(UserName="kept", PolicyName="own", PolicyDocument=document(allow("ssm:DescribeSessions")))
+    admin.new_role("kept", {"Service": "ssm.amazonaws.com"})
+    admin.policy = admin.new_policy("kept", allow("ssm:DescribeSessions"))
+    return admin
+
+
+def kept(admin):
+    iam = admin.iam
+    return (
+        iam.get_user_policy(UserName="kept", PolicyName="own")["PolicyDocument"], iam.list_user_policies(UserName="kept")["PolicyNames"],
+        iam.get_role(RoleName="kept")["Role"]["AssumeRolePolicyDocument"], iam.list_role_policies(RoleName="kept")["PolicyNames"],
+        iam.list_policy_versions(PolicyArn=admin.policy)["Versions"], [one["Arn"] for one in iam.list_policies(Scope="Local")["Policies"]],
+        [one["RoleName"] for one in iam.list_roles()["Roles"]],
+    )
+
+
+@pytest.mark.parametrize("how", BAD_POLICIES)
+def test_a_policy_that_means_nothing_is_refused_and_not_kept(keeper, how):
+    text, reason = BAD_POLICIES[how]
+    iam, before = keeper.iam, kept(keeper)
+    for call, arguments in (
+        (iam.create_policy, {"PolicyName": "bad"}), (iam.create_policy_version, {"PolicyArn": keeper.policy}),
+        (iam.put_user_policy, {"UserName": "kept", "PolicyName": "own"}), (iam.put_role_policy, {"RoleName": "kept", "PolicyName": "bad"}),
+    ):
+        message = refused(call, "MalformedPolicyDocument", reason, PolicyDocument=text, **arguments)
+        assert len(message) < 1024, "an answer is not longer than it needs to be"
+    assert kept(keeper) == before
+
+
+#: What a role may not be entrusted to.
+BAD_TRUST = {
+    "no JSON": ("{", "Syntax errors in policy"),
+    "nobody": (document({"Effect": "Allow", "Action": "sts:AssumeRole"}), "Missing required field Principal"),
+    "a resource": (document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*", "Resource": "*"}),
+                   "Has prohibited field Resource"),
+    "all but one": (document({"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": {"AWS": "123456789012"}}),
+                    "Has prohibited field NotPrincipal"),
+    "someone who is not there": (trust({"AWS": "arn:aws:iam::123456789012:user/nobody"}), "Invalid principal in policy"),
+    "a word": (trust({"AWS": "everyone"}), "principal"),
+    "another kind": (trust({"Azure": "*"}), "Azure"),
+}
+
+
+@pytest.mark.parametrize("how", BAD_TRUST)
+def test_a_trust_that_means_nothing_is_refused_and_not_kept(keeper, how):
+    text, reason = BAD_TRUST[how]
+    before = kept(keeper)
+    refused(keeper.iam.create_role, "MalformedPolicyDocument", reason, RoleName="bad", AssumeRolePolicyDocument=text)
+    refused(keeper.iam.update_assume_role_policy, "MalformedPolicyDocument", reason, RoleName="kept", PolicyDocument=text)
+    assert kept(keeper) == before
+
+
+def test_a_policy_has_a_size(keeper):
+    before = kept(keeper)
+    longer = document(allow("*", [f"arn:aws:iam::123456789012:user/{number:0200}" for number in range(40)]))
+    refused(keeper.iam.create_policy, "LimitExceeded", "6144", PolicyName="bad", PolicyDocument=longer)
+    refused(keeper.iam.put_user_policy, "LimitExceeded", "2048", UserName="kept", PolicyName="bad", PolicyDocument=longer)
+    refused(keeper.iam.create_role, "LimitExceeded", "2048", RoleName="bad", AssumeRolePolicyDocument=trust(
+        {"AWS": "123456789012"}, StringEquals={"aws:username": ["x" * 200] * 20}))
+    refused(keeper.client("iam", validate=False).create_policy, "ValidationError", "131072", PolicyName="bad",
+            PolicyDocument=document(allow("*", ["*"])) + " " * 131072)
+    assert kept(keeper) == before
 
 
 BAD_JSON = [

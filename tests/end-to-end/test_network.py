@@ -2,7 +2,7 @@
 
 import re
 
-from drawbridge import Node, Proxy, eventually
+from drawbridge import Node, Proxy
 from test_first_session import START, started
 
 COUNT = "for i in $(seq 1 %d); do echo line-$i; done; echo coun''ted"
@@ -72,7 +72,7 @@ def test_a_restarted_agent_keeps_its_sessions(dev, terminal, tmp_path):
         shell.line("echo still-$before")
         shell.wait_for(b"still-kept\r\n")
         node.start()
-        eventually(lambda: dev.aws("ssm", "get-connection-status", "--target", node.node)["Status"] == "connected")
+        node.wait_connected()
         dev.aws("ssm", "terminate-session", "--session-id", session_id)
         shell.end()
         assert b"terminated by " in shell.raw
@@ -88,4 +88,4 @@ def test_a_node_that_is_not_connected_is_refused_before_anything_starts(dev, tmp
         assert "TargetNotConnected" in done.stderr
         assert f"{node.node} is not connected" in done.stderr
         node.start()
-        eventually(lambda: dev.aws("ssm", "get-connection-status", "--target", node.node)["Status"] == "connected")
+        node.wait_connected()

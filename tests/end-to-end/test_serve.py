@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from drawbridge import Node, Server, clean_environment, eventually, program
+from principals import NODE_ROLE
 from test_first_session import START
 from test_network import COUNT, lines
 
@@ -34,7 +35,7 @@ def test_a_deploy_does_not_end_sessions(tmp_path, terminal):
 
 
 def register(server, state, *more, code=None, activation=None):
-    made = activation or server.aws("ssm", "create-activation", "--iam-role", "Role")
+    made = activation or server.aws("ssm", "create-activation", "--iam-role", NODE_ROLE)
     env = clean_environment() | {"DRAWBRIDGE_ACTIVATION_CODE": code or made["ActivationCode"]}
     return subprocess.run(
         [program("drawbridge-agent"), "register", "--endpoint", server.env["AWS_ENDPOINT_URL"], "--activation-id",
@@ -49,7 +50,7 @@ def test_registration_is_refused_in_a_sentence(server, tmp_path):
     untrusted = register(server, tmp_path / "b", "--ca", str(other_authority(tmp_path)))
     assert untrusted.returncode != 0 and "certificate" in untrusted.stderr
 
-    made = server.aws("ssm", "create-activation", "--iam-role", "Role")
+    made = server.aws("ssm", "create-activation", "--iam-role", NODE_ROLE)
     assert register(server, tmp_path / "c", *ca, activation=made).returncode == 0
     used_up = register(server, tmp_path / "d", *ca, activation=made)
     assert used_up.returncode != 0 and "InvalidActivation" in used_up.stderr
@@ -67,7 +68,7 @@ def other_authority(folder):
 
 
 def test_tags_of_the_activation_become_tags_of_the_node(server, tmp_path):
-    made = server.aws("ssm", "create-activation", "--iam-role", "Role", "--default-instance-name", "db-1",
+    made = server.aws("ssm", "create-activation", "--iam-role", NODE_ROLE, "--default-instance-name", "db-1",
                       "--tags", "Key=Environment,Value=Prod")
     done = register(server, tmp_path / "state", "--ca", server.env["AWS_CA_BUNDLE"], activation=made)
     node = re.search(r"mi-[0-9a-f]{17}", done.stdout).group()

@@ -22,6 +22,8 @@ from botocore.credentials import Credentials
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from principals import NODE_ROLE
+
 PATIENCE = 30  # seconds any single answer may take
 REGION = "us-east-1"
 SECRET_MEMBERS = {"TokenValue", "ActivationCode", "SecretAccessKey", "SessionToken"}
@@ -440,7 +442,7 @@ def new_key():
 
 
 def activate(door, **input):
-    answer = door.call("CreateActivation", {"IamRole": "SSMServiceRole", **input})
+    answer = door.call("CreateActivation", {"IamRole": NODE_ROLE, **input})
     assert answer.status == 200, answer
     return answer.json
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use drawbridge_session::iam::Directory;
 use drawbridge_session::policy::{Context, NamedPolicy, ResourcePolicy, Subject};
 use drawbridge_session::{AccountId, Caller, Need, NodeId, SessionId, Tag};
 use drawbridge_store::{Store, StoreError, TagsOf};
@@ -121,8 +122,39 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
         | Subject::Session(_)
         | Subject::Document(_) => return,
     };
+    let boundary = boundary_of(&directory, resource.subject());
+    if let Some(boundary) = boundary.filter(|_| asks_for_boundary(found.need.action())) {
+        found.context.add("iam:PermissionsBoundary", boundary);
+    }
     found.need = found.need.clone().found_at(arn);
     add_tags(&mut found.context, &["iam:ResourceTag", "aws:ResourceTag"], &tags);
+}
+
+fn boundary_of(directory: &Directory, subject: &Subject) -> Option<String> {
+    let boundary = match subject {
+        Subject::User(name) => directory.user(name).ok()?.boundary.clone(),
+        Subject::Role(name) => directory.role(name).ok()?.boundary.clone(),
+        _ => None,
+    };
+    boundary.map(|arn| arn.to_string())
+}
+
+/// Whether `iam:PermissionsBoundary` stands for the boundary that the user or role has, so that who hands out policies
+/// can be kept to those who are within one. Where a boundary is being set, it stands for the new one.
+fn asks_for_boundary(action: &str) -> bool {
+    const ACTIONS: [&str; 10] = [
+        "iam:AttachRolePolicy",
+        "iam:AttachUserPolicy",
+        "iam:DeleteRolePermissionsBoundary",
+        "iam:DeleteRolePolicy",
+        "iam:DeleteUserPermissionsBoundary",
+        "iam:DeleteUserPolicy",
+        "iam:DetachRolePolicy",
+        "iam:DetachUserPolicy",
+        "iam:PutRolePolicy",
+        "iam:PutUserPolicy",
+    ];
+    ACTIONS.contains(&action)
 }
 
 /// A role that somebody wants to be, by the ARN that the request gives it.

@@ -1,6 +1,6 @@
 //! What a server has from its first start on: its account, an administrator with an access key, a role for nodes.
 
-use drawbridge_session::iam::{Holder, KeyOwner, NewAccessKey, NewRole, NewUser};
+use drawbridge_session::iam::{Directory, NewAccessKey};
 use drawbridge_session::{AccessKeyId, Account, AccountId, Clock, OrganizationId, Random, Secret};
 use drawbridge_store::credentials::{draw_secret, open_secret, seal_secret};
 use drawbridge_store::{ChangeError, RootKey, Store, StoreError, change_directory};
@@ -8,13 +8,7 @@ use drawbridge_store::{ChangeError, RootKey, Store, StoreError, change_directory
 /// The setting that holds the administrator's access key id; its secret is sealed in the directory.
 const SETTING: &str = "administrator access key";
 
-/// The user behind it.
-const ADMINISTRATOR: &str = "admin";
-
-/// The role that activations name where nobody made one.
-pub const NODE_ROLE: &str = "DrawbridgeNodeRole";
-
-const SSM_MAY_ASSUME: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole"}}"#;
+pub use drawbridge_session::iam::NODE_ROLE;
 
 /// The administrator's access key.
 #[derive(Debug, Clone)]
@@ -73,21 +67,10 @@ async fn found_account(
         organization: Some(OrganizationId::generate(random)),
         created_at: clock.now(),
     };
-    store.create_account(&account).await?;
-    let made = change_directory(store, id, |directory| {
-        let role = NewRole {
-            name: NODE_ROLE,
-            trust: SSM_MAY_ASSUME,
-            description: Some("What managed nodes may do"),
-            ..NewRole::default()
-        };
-        directory.create_role(role, &|_| true, clock.now(), random)?;
-        directory.attach_policy(
-            Holder::Role(NODE_ROLE),
-            "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
-        )
-    });
-    made.await.map_err(unexpected)
+    let mut directory = Directory::new(id.clone());
+    let furnished = directory.add_node_role(account.created_at, random);
+    furnished.map_err(|error| StoreError::new(SETTING_UP, error))?;
+    store.create_account_with(&account, directory).await.map(drop)
 }
 
 /// The key of the setting, if it may still sign.
@@ -121,29 +104,16 @@ async fn give_key(
     random: &dyn Random,
 ) -> Result<(), StoreError> {
     let given = change_directory(store, account, |directory| {
-        if directory.user(ADMINISTRATOR).is_err() {
-            let user = NewUser {
-                name: ADMINISTRATOR,
-                ..NewUser::default()
-            };
-            directory.create_user(user, clock.now(), random)?;
-            directory.attach_policy(
-                Holder::User(ADMINISTRATOR),
-                "arn:aws:iam::aws:policy/AdministratorAccess",
-            )?;
-        }
         let new = NewAccessKey {
             id: key.id.clone(),
             sealed_secret: seal_secret(root, &key.id, &key.secret, random),
         };
-        directory.create_access_key(KeyOwner::User(ADMINISTRATOR), new, clock.now())
+        directory.give_administrator_key(new, clock.now(), random)
     });
-    given.await.map(drop).map_err(unexpected)
+    given.await.map_err(|error| match error {
+        ChangeError::Store(error) => error,
+        error => StoreError::new(SETTING_UP, error),
+    })
 }
 
-fn unexpected(error: ChangeError) -> StoreError {
-    match error {
-        ChangeError::Store(error) => error,
-        error => StoreError::new("set up the account", error),
-    }
-}
+const SETTING_UP: &str = "set up the account";

@@ -200,7 +200,7 @@ impl Server {
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),
             operator: Arc::new(with(parts(), Operator::new)),
-            organizations: Arc::new(with(parts(), Organizations::new)),
+            organizations: Arc::new(Organizations::new(Arc::clone(&store))),
             ssm: Arc::new(ssm),
             ssmmessages: Arc::new(ssmmessages),
             sts: Arc::new(with(parts(), Sts::new)),

@@ -41,7 +41,8 @@ CREATE INDEX audit_resources_by_kind ON audit_resources (account, region, kind, 
 -- The requests whose outcome is not known yet.
 CREATE TABLE audit_intents (
     id     TEXT PRIMARY KEY,
-    intent TEXT NOT NULL                    -- JSON
+    intent TEXT NOT NULL,                   -- JSON
+    tag    BLOB NOT NULL                    -- HMAC-SHA-256 of it
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit_checkpoints (

@@ -27,8 +27,14 @@ pub trait Directories: Send + Sync {
     /// Returns the organization that an account belongs to.
     fn organization_of(&self, account: &AccountId) -> Option<OrganizationId>;
 
+    /// Stores a new account with what it has from the beginning; returns whether there was none of this id.
+    async fn create_account_with(&self, account: &Account, directory: Directory) -> Result<bool, StoreError>;
+
     /// Stores a new account with an empty directory; returns whether there was none of this id.
-    async fn create_account(&self, account: &Account) -> Result<bool, StoreError>;
+    async fn create_account(&self, account: &Account) -> Result<bool, StoreError> {
+        self.create_account_with(account, Directory::new(account.id.clone()))
+            .await
+    }
 
     /// Begins a change of an account's directory; others wait until it is stored or dropped.
     async fn edit_directory(&self, account: &AccountId)

@@ -82,3 +82,46 @@ impl OfUser {
 fn none(member: &'static str, paging: &Paging, at: &Occasion<'_>) -> Result<Page<Value>, IamError> {
     Ok(paging.cut(at)?.by_place(std::iter::empty())?.under(member))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::Desk;
+
+    #[tokio::test]
+    async fn nobody_has_any_but_who_is_asked_about_must_exist() {
+        let desk = Desk::new().await;
+        for (operation, member) in [
+            ("ListMFADevices", "MFADevices"),
+            ("ListSigningCertificates", "Certificates"),
+            ("ListSSHPublicKeys", "SSHPublicKeys"),
+            ("ListServiceSpecificCredentials", "ServiceSpecificCredentials"),
+        ] {
+            let none = json!({member: [], "IsTruncated": false});
+            assert_eq!(desk.ask(operation, json!({})).await, none);
+            assert_eq!(
+                desk.ask(operation, json!({"UserName": "admin", "MaxItems": 5}))
+                    .await,
+                none
+            );
+            assert_eq!(
+                desk.ask_as(desk.house.root_user(), operation, json!({})).await,
+                Ok(none)
+            );
+            let (status, code, _) = desk.refused(operation, json!({"UserName": "no"})).await;
+            assert_eq!((status, code.as_str()), (404, "NoSuchEntity"));
+        }
+        let devices = desk
+            .ask("ListVirtualMFADevices", json!({"AssignmentStatus": "Any"}))
+            .await;
+        assert_eq!(devices, json!({"VirtualMFADevices": [], "IsTruncated": false}));
+        let all = desk
+            .ask("ListServiceSpecificCredentials", json!({"AllUsers": true}))
+            .await;
+        assert_eq!(
+            all,
+            json!({"ServiceSpecificCredentials": [], "IsTruncated": false})
+        );
+    }
+}

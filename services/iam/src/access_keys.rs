@@ -183,3 +183,137 @@ impl Usage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::iam::KeyOwner;
+    use drawbridge_session::{AccessKeyId, AccountId, Clock as _};
+    use drawbridge_store::credentials::open_secret;
+    use drawbridge_store::{Directories as _, KeyUse, KeyUses as _};
+    use serde_json::{Value, json};
+
+    use crate::testing::{Desk, NOW};
+
+    fn id_of(created: &Value) -> AccessKeyId {
+        let id = created["AccessKey"]["AccessKeyId"].as_str().expect("a text");
+        AccessKeyId::parse(id).expect("an id")
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_shown_once_and_kept_sealed() {
+        let desk = Desk::new().await;
+        let created = desk.ask("CreateAccessKey", json!({"UserName": "ADMIN"})).await;
+        let id = id_of(&created);
+        let secret = created["AccessKey"]["SecretAccessKey"].as_str().expect("a text");
+        assert_eq!(secret.len(), 40);
+        let listed = json!({
+            "UserName": "admin",
+            "AccessKeyId": id,
+            "Status": "Active",
+            "CreateDate": NOW,
+        });
+        let mut shown = listed.clone();
+        shown["SecretAccessKey"] = json!(secret);
+        assert_eq!(created, json!({"AccessKey": shown}));
+        assert_eq!(
+            desk.ask("ListAccessKeys", json!({})).await,
+            json!({"AccessKeyMetadata": [listed], "IsTruncated": false})
+        );
+
+        let directory = desk
+            .house
+            .store
+            .directory(&desk.house.account)
+            .expect("an account");
+        let key = directory.find_access_key(&id).expect("a key").key;
+        let opened = open_secret(&desk.house.root, &id, &key.sealed_secret).expect("opens");
+        assert!(opened.equals(secret));
+        assert!(super::CREATE.audit.hides.contains(&"SecretAccessKey"));
+    }
+
+    #[tokio::test]
+    async fn a_key_is_switched_off_and_deleted_by_its_owner() {
+        let desk = Desk::new().await;
+        let id = id_of(&desk.ask("CreateAccessKey", json!({})).await);
+        desk.tell(
+            "UpdateAccessKey",
+            json!({"AccessKeyId": id, "Status": "Inactive"}),
+        )
+        .await;
+        let listed = desk.ask("ListAccessKeys", json!({})).await;
+        assert_eq!(listed["AccessKeyMetadata"][0]["Status"], "Inactive");
+        desk.tell("DeleteAccessKey", json!({"AccessKeyId": id})).await;
+        let none = json!({"AccessKeyMetadata": [], "IsTruncated": false});
+        assert_eq!(desk.ask("ListAccessKeys", json!({})).await, none);
+    }
+
+    #[tokio::test]
+    async fn the_root_has_keys_of_its_own() {
+        let desk = Desk::new().await;
+        let root = || desk.house.root_user();
+        let created = desk
+            .ask_as(root(), "CreateAccessKey", json!({}))
+            .await
+            .expect("created");
+        assert_eq!(created["AccessKey"].get("UserName"), None);
+        let directory = desk
+            .house
+            .store
+            .directory(&desk.house.account)
+            .expect("an account");
+        assert_eq!(directory.access_keys(KeyOwner::Root).map(<[_]>::len), Ok(1));
+        let named = json!({"AccessKeyId": id_of(&created)});
+        let used = desk.ask_as(root(), "GetAccessKeyLastUsed", named.clone()).await;
+        assert_eq!(used.expect("answered").get("UserName"), None);
+        let deleted = desk.ask_as(root(), "DeleteAccessKey", named).await;
+        assert_eq!(deleted, Ok(json!({})));
+    }
+
+    #[tokio::test]
+    async fn tells_when_and_for_what_a_key_was_used() {
+        let desk = Desk::new().await;
+        let id = id_of(&desk.ask("CreateAccessKey", json!({})).await);
+        let named = || json!({"AccessKeyId": id});
+        assert_eq!(
+            desk.ask("GetAccessKeyLastUsed", named()).await,
+            json!({"UserName": "admin", "AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}})
+        );
+        let usage = KeyUse {
+            at: desk.house.clock.now(),
+            service: "ssm".to_owned(),
+            region: desk.house.region.clone(),
+        };
+        desk.house.store.access_key_used(&id, usage);
+        assert_eq!(
+            desk.ask("GetAccessKeyLastUsed", named()).await,
+            json!({
+                "UserName": "admin",
+                "AccessKeyLastUsed": {"LastUsedDate": NOW, "ServiceName": "ssm", "Region": "us-east-1"},
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn the_key_of_another_account_looks_like_none() {
+        let desk = Desk::new().await;
+        let other = AccountId::parse("210987654321").expect("valid");
+        desk.house.found(&other, "o-exampleorgid").await;
+        let theirs = desk.house.user_of(&other, "admin");
+        let id = id_of(
+            &desk
+                .ask_as(theirs, "CreateAccessKey", json!({}))
+                .await
+                .expect("created"),
+        );
+        for id in [id.as_str(), "AKIAAAAAAAAAAAAAAAAA", "not_an_access_key"] {
+            let refused = desk
+                .refused("GetAccessKeyLastUsed", json!({"AccessKeyId": id}))
+                .await;
+            let message = format!(
+                "User: arn:aws:iam::123456789012:user/admin is not authorized to perform: iam:GetAccessKeyLastUsed on \
+                 resource: access key {id}"
+            );
+            assert_eq!(refused, (403, "AccessDenied".to_owned(), message));
+        }
+    }
+}

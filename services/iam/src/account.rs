@@ -27,3 +27,25 @@ pub(crate) const LIST_ALIASES: Operation = read("iam:ListAccountAliases", needs:
 
 #[derive(Deserialize)]
 struct Nothing {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::Desk;
+
+    #[tokio::test]
+    async fn counts_what_the_account_has() {
+        let desk = Desk::new().await;
+        let answer = desk.ask("GetAccountSummary", json!({})).await;
+        let map = &answer["SummaryMap"];
+        assert_eq!(
+            (&map["Users"], &map["Roles"], &map["UsersQuota"]),
+            (&json!(1), &json!(1), &json!(5000))
+        );
+        assert_eq!(
+            desk.ask("ListAccountAliases", json!({})).await,
+            json!({"AccountAliases": [], "IsTruncated": false})
+        );
+    }
+}

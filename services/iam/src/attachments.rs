@@ -3,7 +3,7 @@
 use drawbridge_session::iam::PolicyArn;
 use serde::{Deserialize, Serialize};
 
-use crate::kind::HoldsPolicies;
+use crate::kind::{HoldsPolicies, Named};
 use crate::operation::{read, write};
 use crate::page::Paging;
 use crate::{Operation, needs};
@@ -12,7 +12,7 @@ use crate::{Operation, needs};
 pub(crate) const fn attach<K: HoldsPolicies>(action: &'static str) -> Operation {
     write(action, needs::with_policy::<K>, |iam, call| {
         iam.change(call, |directory, input: Attachment, _| {
-            directory.attach_policy(K::holder(&input.name), &input.policy_arn)
+            directory.attach_policy(K::holder(&input.of.name), &input.policy_arn)
         })
     })
 }
@@ -21,7 +21,7 @@ pub(crate) const fn attach<K: HoldsPolicies>(action: &'static str) -> Operation 
 pub(crate) const fn detach<K: HoldsPolicies>(action: &'static str) -> Operation {
     write(action, needs::with_policy::<K>, |iam, call| {
         iam.change(call, |directory, input: Attachment, _| {
-            directory.detach_policy(K::holder(&input.name), &input.policy_arn)
+            directory.detach_policy(K::holder(&input.of.name), &input.policy_arn)
         })
     })
 }
@@ -30,7 +30,7 @@ pub(crate) const fn detach<K: HoldsPolicies>(action: &'static str) -> Operation 
 pub(crate) const fn list<K: HoldsPolicies>(action: &'static str) -> Operation {
     read(action, needs::named::<K>, |iam, call| {
         iam.look(call, |directory, input: List, at| {
-            let held = directory.held_policies(K::holder(&input.name))?;
+            let held = directory.held_policies(K::holder(&input.of.name))?;
             let prefix = input.path_prefix.as_deref().unwrap_or("/");
             let below = held.attached.iter().filter(|arn| arn.path().starts_with(prefix));
             let part = input.paging.cut(at)?.by_place(below)?;
@@ -40,18 +40,18 @@ pub(crate) const fn list<K: HoldsPolicies>(action: &'static str) -> Operation {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Attachment {
-    #[serde(alias = "UserName", alias = "GroupName", alias = "RoleName")]
-    name: String,
-    #[serde(rename = "PolicyArn")]
+    #[serde(flatten)]
+    of: Named,
     policy_arn: String,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct List {
-    #[serde(alias = "UserName", alias = "GroupName", alias = "RoleName")]
-    name: String,
-    #[serde(rename = "PathPrefix")]
+    #[serde(flatten)]
+    of: Named,
     path_prefix: Option<String>,
     #[serde(flatten)]
     paging: Paging,
@@ -70,5 +70,43 @@ impl AttachedPolicy {
             policy_name: arn.name().to_owned(),
             policy_arn: arn.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{AWS_POLICY, Desk};
+
+    #[tokio::test]
+    async fn what_is_attached_is_listed_by_path() {
+        let desk = Desk::new().await;
+        let ec2 = "arn:aws:iam::aws:policy/service-role/AmazonEC2RoleforSSM";
+        let role = || json!({"RoleName": "NodeRole"});
+        desk.tell(
+            "AttachRolePolicy",
+            json!({"RoleName": "NodeRole", "PolicyArn": ec2}),
+        )
+        .await;
+        let shown = |arn: &str| json!({"PolicyName": arn.rsplit('/').next(), "PolicyArn": arn});
+        assert_eq!(
+            desk.ask("ListAttachedRolePolicies", role()).await,
+            json!({"AttachedPolicies": [shown(AWS_POLICY), shown(ec2)], "IsTruncated": false})
+        );
+        let below = json!({"RoleName": "NodeRole", "PathPrefix": "/service-role/"});
+        assert_eq!(
+            desk.ask("ListAttachedRolePolicies", below).await,
+            json!({"AttachedPolicies": [shown(ec2)], "IsTruncated": false})
+        );
+        desk.tell(
+            "DetachRolePolicy",
+            json!({"RoleName": "NodeRole", "PolicyArn": AWS_POLICY}),
+        )
+        .await;
+        assert_eq!(
+            desk.ask("ListAttachedRolePolicies", role()).await,
+            json!({"AttachedPolicies": [shown(ec2)], "IsTruncated": false})
+        );
     }
 }

@@ -117,3 +117,52 @@ impl Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{Desk, NOW};
+
+    #[tokio::test]
+    async fn a_group_is_shown_with_who_is_in_it() {
+        let desk = Desk::new().await;
+        let created = desk
+            .ask("CreateGroup", json!({"GroupName": "Dev", "Path": "/a/"}))
+            .await;
+        let id = &created["Group"]["GroupId"];
+        assert!(id.as_str().is_some_and(|id| id.starts_with("AGPA")), "{id}");
+        let group = json!({
+            "Path": "/a/",
+            "GroupName": "Dev",
+            "GroupId": id,
+            "Arn": "arn:aws:iam::123456789012:group/a/Dev",
+            "CreateDate": NOW,
+        });
+        assert_eq!(created, json!({"Group": group}));
+        let groups = json!({"Groups": [group], "IsTruncated": false});
+        assert_eq!(desk.ask("ListGroups", json!({"PathPrefix": "/a/"})).await, groups);
+
+        let membership = json!({"GroupName": "dev", "UserName": "admin"});
+        desk.tell("AddUserToGroup", membership.clone()).await;
+        let found = desk.ask("GetGroup", json!({"GroupName": "dev"})).await;
+        let admin = desk.ask("GetUser", json!({})).await["User"].clone();
+        assert_eq!(
+            found,
+            json!({"Group": group, "Users": [admin], "IsTruncated": false})
+        );
+        let user = || json!({"UserName": "admin"});
+        assert_eq!(desk.ask("ListGroupsForUser", user()).await, groups);
+        desk.tell("RemoveUserFromGroup", membership).await;
+        let none = json!({"Groups": [], "IsTruncated": false});
+        assert_eq!(desk.ask("ListGroupsForUser", user()).await, none);
+
+        desk.tell(
+            "UpdateGroup",
+            json!({"GroupName": "dev", "NewGroupName": "ops", "NewPath": "/"}),
+        )
+        .await;
+        let found = desk.ask("GetGroup", json!({"GroupName": "ops"})).await;
+        assert_eq!(found["Group"]["Arn"], "arn:aws:iam::123456789012:group/ops");
+    }
+}

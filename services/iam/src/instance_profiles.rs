@@ -162,3 +162,55 @@ impl InstanceProfile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{Desk, NOW};
+
+    #[tokio::test]
+    async fn a_profile_is_shown_with_its_role() {
+        let desk = Desk::new().await;
+        let input = json!({
+            "InstanceProfileName": "web", "Path": "/a/", "Tags": [{"Key": "Team", "Value": "blue"}],
+        });
+        let created = desk.ask("CreateInstanceProfile", input).await["InstanceProfile"].clone();
+        let id = &created["InstanceProfileId"];
+        assert!(id.as_str().is_some_and(|id| id.starts_with("AIPA")), "{id}");
+        let mut listed = json!({
+            "Path": "/a/",
+            "InstanceProfileName": "web",
+            "InstanceProfileId": id,
+            "Arn": "arn:aws:iam::123456789012:instance-profile/a/web",
+            "CreateDate": NOW,
+            "Roles": [],
+        });
+        let mut whole = listed.clone();
+        whole["Tags"] = json!([{"Key": "Team", "Value": "blue"}]);
+        assert_eq!(created, whole);
+
+        let pair = json!({"InstanceProfileName": "web", "RoleName": "NodeRole"});
+        desk.tell("AddRoleToInstanceProfile", pair.clone()).await;
+        let roles = desk.ask("ListRoles", json!({})).await["Roles"].clone();
+        whole["Roles"].clone_from(&roles);
+        listed["Roles"].clone_from(&roles);
+        let profile = || json!({"InstanceProfileName": "web"});
+        let found = desk.ask("GetInstanceProfile", profile()).await;
+        assert_eq!(found, json!({"InstanceProfile": whole}));
+        let list = json!({"InstanceProfiles": [listed], "IsTruncated": false});
+        assert_eq!(
+            desk.ask("ListInstanceProfiles", json!({"PathPrefix": "/a/"}))
+                .await,
+            list
+        );
+        let role = || json!({"RoleName": "NodeRole"});
+        assert_eq!(desk.ask("ListInstanceProfilesForRole", role()).await, list);
+
+        desk.tell("RemoveRoleFromInstanceProfile", pair).await;
+        let none = json!({"InstanceProfiles": [], "IsTruncated": false});
+        assert_eq!(desk.ask("ListInstanceProfilesForRole", role()).await, none);
+        desk.tell("DeleteInstanceProfile", profile()).await;
+        assert_eq!(desk.ask("ListInstanceProfiles", json!({})).await, none);
+    }
+}

@@ -29,6 +29,8 @@ mod policy_entities;
 mod roles;
 mod shape;
 mod tags;
+#[cfg(test)]
+mod testing;
 mod users;
 mod versions;
 mod whom;

@@ -126,3 +126,66 @@ struct Update {
     password: Option<Secret>,
     password_reset_required: Option<bool>,
 }
+
+#[cfg(test)]
+mod tests {
+    use argon2::Argon2;
+    use argon2::password_hash::PasswordVerifier as _;
+    use argon2::password_hash::phc::PasswordHash;
+    use drawbridge_store::Directories as _;
+    use serde_json::json;
+
+    use crate::testing::{Desk, NOW};
+
+    /// Says whether a password is the user's.
+    fn proves(desk: &Desk, user: &str, password: &str) -> bool {
+        let directory = desk
+            .house
+            .store
+            .directory(&desk.house.account)
+            .expect("an account");
+        let profile = directory.login_profile(user).expect("a password");
+        let hash = PasswordHash::new(profile.password_hash.expose()).expect("a PHC string");
+        Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_password_is_kept_as_its_hash() {
+        let desk = Desk::new().await;
+        let input =
+            json!({"UserName": "ADMIN", "Password": "Correct-Horse-7", "PasswordResetRequired": true});
+        let created = desk.ask("CreateLoginProfile", input).await;
+        let shown = |reset: bool| json!({"LoginProfile": {"UserName": "admin", "CreateDate": NOW, "PasswordResetRequired": reset}});
+        assert_eq!(created, shown(true));
+        assert_eq!(desk.ask("GetLoginProfile", json!({})).await, created);
+        assert!(proves(&desk, "admin", "Correct-Horse-7") && !proves(&desk, "admin", "correct-horse-7"));
+
+        desk.tell(
+            "UpdateLoginProfile",
+            json!({"UserName": "admin", "PasswordResetRequired": false}),
+        )
+        .await;
+        assert_eq!(desk.ask("GetLoginProfile", json!({})).await, shown(false));
+        assert!(proves(&desk, "admin", "Correct-Horse-7"));
+        desk.tell(
+            "UpdateLoginProfile",
+            json!({"UserName": "admin", "Password": "Battery-Staple-8"}),
+        )
+        .await;
+        assert!(proves(&desk, "admin", "Battery-Staple-8") && !proves(&desk, "admin", "Correct-Horse-7"));
+        assert_eq!(desk.ask("GetLoginProfile", json!({})).await, shown(false));
+
+        desk.tell("DeleteLoginProfile", json!({})).await;
+        let (status, code, _) = desk.refused("GetLoginProfile", json!({})).await;
+        assert_eq!((status, code.as_str()), (404, "NoSuchEntity"));
+    }
+
+    #[test]
+    fn no_audit_event_has_a_password() {
+        for operation in [super::CREATE, super::UPDATE] {
+            assert!(operation.audit.hides.contains(&"Password"), "{}", operation.name);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Passwords as they are kept: hashes that are slow to make.
 
+use std::sync::Arc;
+
 use argon2::password_hash::PasswordHasher as _;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -19,22 +21,27 @@ const LANES: u32 = 1;
 
 /// Makes hashes, a few at a time.
 pub(crate) struct Passwords {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Passwords {
     pub(crate) fn new() -> Self {
         Self {
-            turns: Semaphore::new(AT_ONCE),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
     /// Hashes a password; the answer is a PHC string.
     pub(crate) async fn hash(&self, password: Secret, random: &dyn Random) -> Result<Secret, AwsError> {
         let salt = random.array::<16>();
-        let _turn = self.turns.acquire().await.map_err(error::internal)?;
-        let hashed = tokio::task::spawn_blocking(move || hash(&password, &salt)).await;
-        hashed.map_err(error::internal)?.map_err(error::internal)
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(error::internal)?;
+        let hashed = tokio::task::spawn_blocking(move || {
+            // The turn ends with the work: whoever waits for it may go away before.
+            let _turn = turn;
+            hash(&password, &salt)
+        });
+        hashed.await.map_err(error::internal)?.map_err(error::internal)
     }
 }
 

@@ -188,3 +188,108 @@ impl Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::policy::managed_policies;
+    use serde_json::{Value, json};
+
+    use crate::testing::{ALLOW, AWS_POLICY, Desk, NOW, policy_arn};
+
+    #[tokio::test]
+    async fn a_policy_is_shown_with_its_uses() {
+        let desk = Desk::new().await;
+        let input = json!({
+            "PolicyName": "own", "Path": "/a/", "PolicyDocument": ALLOW, "Description": "for a",
+            "Tags": [{"Key": "Team", "Value": "blue"}],
+        });
+        let created = desk.ask("CreatePolicy", input).await["Policy"].clone();
+        assert_eq!(created["Tags"], json!([{"Key": "Team", "Value": "blue"}]));
+        assert_eq!(created["Description"], Value::Null);
+        let arn = policy_arn("a/own");
+        let admin = || json!({"UserName": "admin", "PolicyArn": arn});
+        desk.tell("AttachUserPolicy", admin()).await;
+        let bounded = json!({"RoleName": "NodeRole", "PermissionsBoundary": arn});
+        desk.tell("PutRolePermissionsBoundary", bounded).await;
+        desk.house.clock.advance(std::time::Duration::from_secs(60));
+        let version = json!({"PolicyArn": arn, "PolicyDocument": ALLOW, "SetAsDefault": true});
+        desk.ask("CreatePolicyVersion", version).await;
+        let expected = json!({"Policy": {
+            "PolicyName": "own",
+            "PolicyId": created["PolicyId"],
+            "Arn": arn,
+            "Path": "/a/",
+            "DefaultVersionId": "v2",
+            "AttachmentCount": 1,
+            "PermissionsBoundaryUsageCount": 1,
+            "IsAttachable": true,
+            "Description": "for a",
+            "CreateDate": NOW,
+            "UpdateDate": NOW + 60,
+            "Tags": [{"Key": "Team", "Value": "blue"}],
+        }});
+        assert_eq!(desk.ask("GetPolicy", json!({"PolicyArn": arn})).await, expected);
+    }
+
+    #[tokio::test]
+    async fn awss_policies_are_read_as_ones_own() {
+        let desk = Desk::new().await;
+        let policy = desk.ask("GetPolicy", json!({"PolicyArn": AWS_POLICY})).await["Policy"].clone();
+        assert_eq!(policy["PolicyName"], "AmazonSSMManagedInstanceCore");
+        assert_eq!(
+            (&policy["DefaultVersionId"], &policy["AttachmentCount"]),
+            (&json!("v2"), &json!(1))
+        );
+        let version = json!({"PolicyArn": AWS_POLICY, "VersionId": "v2"});
+        let version = desk.ask("GetPolicyVersion", version).await;
+        let document = version["PolicyVersion"]["Document"].as_str().expect("a text");
+        assert!(document.starts_with("%7B"), "{document}");
+    }
+
+    #[tokio::test]
+    async fn lists_what_was_asked_for() {
+        let desk = Desk::new().await;
+        for (name, path) in [("used", "/"), ("bounds", "/a/"), ("Apart", "/a/")] {
+            let policy = json!({"PolicyName": name, "Path": path, "PolicyDocument": ALLOW});
+            desk.ask("CreatePolicy", policy).await;
+        }
+        let attach = json!({"RoleName": "NodeRole", "PolicyArn": policy_arn("used")});
+        desk.tell("AttachRolePolicy", attach).await;
+        let bound = json!({"RoleName": "NodeRole", "PermissionsBoundary": policy_arn("a/bounds")});
+        desk.tell("PutRolePermissionsBoundary", bound).await;
+
+        let all = managed_policies().len() + 3;
+        let names = async |input: Value| -> Vec<String> {
+            let answer = desk.ask("ListPolicies", input).await;
+            let policies = answer["Policies"].as_array().expect("a list").iter();
+            policies
+                .map(|policy| policy["PolicyName"].as_str().expect("a name").to_owned())
+                .collect()
+        };
+        let everything = names(json!({})).await;
+        assert_eq!(everything.len(), all);
+        assert_eq!(
+            everything[..4],
+            ["Apart", "bounds", "used", "AdministratorAccess"]
+        );
+        assert_eq!(names(json!({"Scope": "Local"})).await, everything[..3]);
+        assert_eq!(names(json!({"Scope": "AWS"})).await, everything[3..]);
+        assert_eq!(
+            names(json!({"OnlyAttached": true})).await,
+            ["used", "AdministratorAccess", "AmazonSSMManagedInstanceCore"]
+        );
+        assert_eq!(names(json!({"PathPrefix": "/a/"})).await, ["Apart", "bounds"]);
+        assert_eq!(
+            names(json!({"PathPrefix": "/service-role/"})).await,
+            ["AmazonEC2RoleforSSM"]
+        );
+        assert_eq!(
+            names(json!({"PolicyUsageFilter": "PermissionsBoundary"})).await,
+            ["bounds"]
+        );
+        assert_eq!(
+            names(json!({"PolicyUsageFilter": "PermissionsPolicy", "Scope": "Local"})).await,
+            ["used"]
+        );
+    }
+}

@@ -116,3 +116,66 @@ impl Answer {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::testing::{ALLOW, Desk, TRUST, policy_arn};
+
+    #[tokio::test]
+    async fn tells_who_uses_a_policy_and_how() {
+        let desk = Desk::new().await;
+        let arn = policy_arn("own");
+        let group = desk.ask("CreateGroup", json!({"GroupName": "dev"})).await["Group"].clone();
+        let role = json!({"RoleName": "web", "Path": "/a/", "AssumeRolePolicyDocument": TRUST});
+        let role = desk.ask("CreateRole", role).await["Role"].clone();
+        let user = desk.ask("GetUser", json!({})).await["User"].clone();
+        desk.ask(
+            "CreatePolicy",
+            json!({"PolicyName": "own", "PolicyDocument": ALLOW}),
+        )
+        .await;
+        desk.tell("AttachGroupPolicy", json!({"GroupName": "dev", "PolicyArn": arn}))
+            .await;
+        desk.tell("AttachUserPolicy", json!({"UserName": "admin", "PolicyArn": arn}))
+            .await;
+        let bound = json!({"RoleName": "web", "PermissionsBoundary": arn});
+        desk.tell("PutRolePermissionsBoundary", bound).await;
+
+        let groups = json!([{"GroupName": "dev", "GroupId": group["GroupId"]}]);
+        let roles = json!([{"RoleName": "web", "RoleId": role["RoleId"]}]);
+        let users = json!([{"UserName": "admin", "UserId": user["UserId"]}]);
+        let list = async |mut input: Value| {
+            input["PolicyArn"] = json!(arn);
+            desk.ask("ListEntitiesForPolicy", input).await
+        };
+        let answer = |groups: &Value, roles: &Value, users: &Value| json!({"PolicyGroups": groups, "PolicyRoles": roles, "PolicyUsers": users, "IsTruncated": false});
+        let none = json!([]);
+        assert_eq!(list(json!({})).await, answer(&groups, &roles, &users));
+        assert_eq!(
+            list(json!({"EntityFilter": "User"})).await,
+            answer(&none, &none, &users)
+        );
+        assert_eq!(
+            list(json!({"EntityFilter": "AWSManagedPolicy"})).await,
+            answer(&none, &none, &none)
+        );
+        assert_eq!(
+            list(json!({"PathPrefix": "/a/"})).await,
+            answer(&none, &roles, &none)
+        );
+        assert_eq!(
+            list(json!({"PolicyUsageFilter": "PermissionsBoundary"})).await,
+            answer(&none, &roles, &none)
+        );
+        assert_eq!(
+            list(json!({"PolicyUsageFilter": "PermissionsPolicy"})).await,
+            answer(&groups, &none, &users)
+        );
+        let first = list(json!({"MaxItems": 2})).await;
+        assert_eq!((&first["PolicyRoles"], &first["PolicyUsers"]), (&roles, &none));
+        let second = list(json!({"Marker": first["Marker"]})).await;
+        assert_eq!(second, answer(&none, &none, &users));
+    }
+}

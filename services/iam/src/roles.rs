@@ -190,3 +190,124 @@ fn principal_exists(store: &dyn Store, name: &str) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::AccountId;
+    use serde_json::{Value, json};
+
+    use crate::testing::{AWS_POLICY, Desk, NOW, TRUST, policy_arn};
+
+    #[tokio::test]
+    async fn a_role_is_shown_with_its_trust_policy_encoded() {
+        let desk = Desk::new().await;
+        let input = json!({
+            "RoleName": "web", "Path": "/a/", "AssumeRolePolicyDocument": TRUST, "Description": "serves",
+            "MaxSessionDuration": 7200, "PermissionsBoundary": AWS_POLICY,
+            "Tags": [{"Key": "Team", "Value": "blue"}],
+        });
+        let created = desk.ask("CreateRole", input).await;
+        let id = &created["Role"]["RoleId"];
+        assert!(id.as_str().is_some_and(|id| id.starts_with("AROA")), "{id}");
+        let listed = json!({
+            "Path": "/a/",
+            "RoleName": "web",
+            "RoleId": id,
+            "Arn": "arn:aws:iam::123456789012:role/a/web",
+            "CreateDate": NOW,
+            "AssumeRolePolicyDocument": "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B\
+                %22Service%22%3A%22ec2.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%7D",
+            "Description": "serves",
+            "MaxSessionDuration": 7200,
+        });
+        let mut whole = listed.clone();
+        whole["PermissionsBoundary"] =
+            json!({"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": AWS_POLICY});
+        whole["Tags"] = json!([{"Key": "Team", "Value": "blue"}]);
+        assert_eq!(created, json!({"Role": whole}));
+        assert_eq!(
+            desk.ask("ListRoles", json!({"PathPrefix": "/a/"})).await,
+            json!({"Roles": [listed], "IsTruncated": false})
+        );
+        let describe = json!({"RoleName": "web", "Description": "waits"});
+        whole["Description"] = json!("waits");
+        assert_eq!(
+            desk.ask("UpdateRoleDescription", describe).await,
+            json!({"Role": whole})
+        );
+        whole["RoleLastUsed"] = json!({});
+        assert_eq!(
+            desk.ask("GetRole", json!({"RoleName": "WEB"})).await,
+            json!({"Role": whole})
+        );
+
+        desk.tell(
+            "UpdateRole",
+            json!({"RoleName": "web", "Description": "", "MaxSessionDuration": 3600}),
+        )
+        .await;
+        let trust = TRUST.replace("ec2", "ssm");
+        desk.tell(
+            "UpdateAssumeRolePolicy",
+            json!({"RoleName": "web", "PolicyDocument": trust}),
+        )
+        .await;
+        let role = desk.ask("GetRole", json!({"RoleName": "web"})).await["Role"].clone();
+        assert_eq!(
+            (&role["Description"], &role["MaxSessionDuration"]),
+            (&Value::Null, &json!(3600))
+        );
+        let trust = role["AssumeRolePolicyDocument"].as_str().expect("a text");
+        assert!(trust.contains("ssm.amazonaws.com"), "{trust}");
+    }
+
+    #[tokio::test]
+    async fn a_trust_policy_names_who_exists_as_far_as_this_server_knows() {
+        let desk = Desk::new().await;
+        let other = AccountId::parse("210987654321").expect("valid");
+        desk.house.found(&other, "o-exampleorgid").await;
+        let admin = desk.ask("GetUser", json!({})).await["User"]["UserId"].clone();
+        let trusting = |principal: &str| {
+            let trust = TRUST.replace(
+                r#"{"Service":"ec2.amazonaws.com"}"#,
+                &json!({"AWS": principal}).to_string(),
+            );
+            json!({"RoleName": "r", "AssumeRolePolicyDocument": trust})
+        };
+        for known in [
+            "arn:aws:iam::123456789012:user/admin",
+            "arn:aws:iam::210987654321:role/NodeRole",
+            "arn:aws:sts::210987654321:assumed-role/NodeRole/someone",
+            "arn:aws:iam::999999999999:user/of-another-server",
+            "arn:aws:iam::123456789012:root",
+            "999999999999",
+            admin.as_str().expect("a text"),
+        ] {
+            desk.ask("CreateRole", trusting(known)).await;
+            desk.tell("DeleteRole", json!({"RoleName": "r"})).await;
+        }
+        for unknown in [
+            "arn:aws:iam::123456789012:user/people/admin",
+            "arn:aws:iam::210987654321:user/nobody",
+            "arn:aws:sts::210987654321:assumed-role/none/someone",
+            "AIDAAAAAAAAAAAAAAAAAA",
+        ] {
+            let (_, code, message) = desk.refused("CreateRole", trusting(unknown)).await;
+            assert_eq!(code, "MalformedPolicyDocument");
+            assert_eq!(
+                message,
+                format!("Invalid principal in policy: \"AWS\":\"{unknown}\"")
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_role_needs_a_boundary_that_is_there() {
+        let desk = Desk::new().await;
+        let input = json!({
+            "RoleName": "web", "AssumeRolePolicyDocument": TRUST, "PermissionsBoundary": policy_arn("none"),
+        });
+        let (status, code, _) = desk.refused("CreateRole", input).await;
+        assert_eq!((status, code.as_str()), (404, "NoSuchEntity"));
+    }
+}

@@ -1,1 +1,37 @@
+//! The tests of the service as a whole.
 
+use std::collections::BTreeSet;
+
+use drawbridge_aws_dialects::model;
+use drawbridge_house::modelled;
+
+use crate::OPERATIONS;
+
+mod decisions;
+mod pages;
+mod permissions;
+mod refusals;
+mod seed;
+mod terraform;
+
+/// What the model has and the service does not.
+const LEFT_OUT: &[&str] = &["SimulateCustomPolicy", "SimulatePrincipalPolicy"];
+
+#[test]
+fn every_modelled_operation_has_a_handler_and_every_handler_a_model() {
+    let handled = OPERATIONS.iter().map(|operation| operation.name.to_owned());
+    let expected = handled.chain(LEFT_OUT.iter().map(|name| (*name).to_owned()));
+    assert_eq!(
+        expected.collect::<BTreeSet<_>>(),
+        modelled(model::iam()).into_iter().collect::<BTreeSet<_>>()
+    );
+    let names: BTreeSet<_> = OPERATIONS.iter().map(|operation| operation.name).collect();
+    assert_eq!(names.len(), OPERATIONS.len(), "each is there once");
+}
+
+#[test]
+fn every_action_is_named_after_its_operation() {
+    for operation in OPERATIONS {
+        assert_eq!(operation.action, format!("iam:{}", operation.name));
+    }
+}

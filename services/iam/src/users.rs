@@ -143,3 +143,85 @@ impl User {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_house::NODE_ROLE;
+    use serde_json::json;
+
+    use crate::testing::{AWS_POLICY, Desk, NOW};
+
+    #[tokio::test]
+    async fn a_user_is_shown_whole_and_in_lists_without_boundary_and_tags() {
+        let desk = Desk::new().await;
+        let input = json!({
+            "UserName": "Alice", "Path": "/people/", "PermissionsBoundary": AWS_POLICY,
+            "Tags": [{"Key": "Team", "Value": "blue"}],
+        });
+        let created = desk.ask("CreateUser", input).await;
+        let id = &created["User"]["UserId"];
+        assert!(id.as_str().is_some_and(|id| id.starts_with("AIDA")), "{id}");
+        let listed = json!({
+            "Path": "/people/",
+            "UserName": "Alice",
+            "UserId": id,
+            "Arn": "arn:aws:iam::123456789012:user/people/Alice",
+            "CreateDate": NOW,
+        });
+        let mut whole = listed.clone();
+        whole["PermissionsBoundary"] =
+            json!({"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": AWS_POLICY});
+        whole["Tags"] = json!([{"Key": "Team", "Value": "blue"}]);
+        assert_eq!(created, json!({"User": whole}));
+        assert_eq!(desk.ask("GetUser", json!({"UserName": "ALICE"})).await, created);
+        assert_eq!(
+            desk.ask("ListUsers", json!({"PathPrefix": "/people"})).await,
+            json!({"Users": [listed], "IsTruncated": false})
+        );
+    }
+
+    #[tokio::test]
+    async fn another_name_takes_everything_along() {
+        let desk = Desk::new().await;
+        let before = desk.ask("CreateUser", json!({"UserName": "alice"})).await;
+        let update = json!({"UserName": "alice", "NewUserName": "carol", "NewPath": "/a/"});
+        desk.tell("UpdateUser", update).await;
+        let after = desk.ask("GetUser", json!({"UserName": "carol"})).await;
+        assert_eq!(after["User"]["UserId"], before["User"]["UserId"]);
+        assert_eq!(after["User"]["Arn"], "arn:aws:iam::123456789012:user/a/carol");
+    }
+
+    #[tokio::test]
+    async fn without_a_name_the_caller_is_meant() {
+        let desk = Desk::new().await;
+        let own = desk.ask("GetUser", json!({})).await;
+        assert_eq!(own["User"]["UserName"], "admin");
+
+        let root = desk.ask_as(desk.house.root_user(), "GetUser", json!({})).await;
+        let expected = json!({"User": {
+            "UserId": "123456789012", "Arn": "arn:aws:iam::123456789012:root", "CreateDate": NOW,
+        }});
+        assert_eq!(root, Ok(expected));
+
+        let allow = r#"{"Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*"}}"#;
+        let input = json!({"RoleName": NODE_ROLE, "PolicyName": "p", "PolicyDocument": allow});
+        desk.tell("PutRolePolicy", input).await;
+        for operation in [
+            "GetUser",
+            "CreateAccessKey",
+            "ListAccessKeys",
+            "GetLoginProfile",
+            "ListMFADevices",
+        ] {
+            let role = desk.house.role(NODE_ROLE, "someone");
+            let error = desk
+                .ask_as(role, operation, json!({}))
+                .await
+                .expect_err(operation);
+            assert_eq!(
+                error.to_string(),
+                "ValidationError: Must specify userName when calling with non-User credentials"
+            );
+        }
+    }
+}

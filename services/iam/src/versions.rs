@@ -117,3 +117,43 @@ impl Version {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{ALLOW, Desk, NOW, policy_arn};
+
+    #[tokio::test]
+    async fn one_version_is_in_force_and_only_one_of_them_is_shown_with_its_document() {
+        let desk = Desk::new().await;
+        let arn = policy_arn("own");
+        desk.ask(
+            "CreatePolicy",
+            json!({"PolicyName": "own", "PolicyDocument": ALLOW}),
+        )
+        .await;
+        let deny = ALLOW.replace("Allow", "Deny");
+        let created = desk
+            .ask(
+                "CreatePolicyVersion",
+                json!({"PolicyArn": arn, "PolicyDocument": deny}),
+            )
+            .await;
+        let shown = |id: &str, is_default: bool| json!({"VersionId": id, "IsDefaultVersion": is_default, "CreateDate": NOW});
+        assert_eq!(created, json!({"PolicyVersion": shown("v2", false)}));
+        let version = |id: &str| json!({"PolicyArn": arn, "VersionId": id});
+        desk.tell("SetDefaultPolicyVersion", version("v2")).await;
+        assert_eq!(
+            desk.ask("ListPolicyVersions", json!({"PolicyArn": arn})).await,
+            json!({"Versions": [shown("v2", true), shown("v1", false)], "IsTruncated": false})
+        );
+        let whole = desk.ask("GetPolicyVersion", version("v1")).await;
+        let mut expected = shown("v1", false);
+        expected["Document"] = json!(
+            "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22ssm%3A%2A%22%2C\
+             %22Resource%22%3A%22%2A%22%7D%7D"
+        );
+        assert_eq!(whole, json!({"PolicyVersion": expected}));
+    }
+}

@@ -1,17 +1,25 @@
 //! The `operator` service: Drawbridge's own operations for whoever runs the server.
+//!
+//! They are for the oldest account, the one that the server started with: an administrator of any other account may do
+//! everything there, and nothing here.
 
 use std::fmt;
 use std::sync::Arc;
 
-use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Clock, Random};
+use drawbridge_aws_dialects::error::{AwsError, Family};
+use drawbridge_session::{Account, Caller, Clock, Random};
 use drawbridge_store::{RootKey, Store};
+
+mod create_account;
+mod list_accounts;
+#[cfg(test)]
+mod tests;
 
 /// An operation of this service.
 pub type Operation = drawbridge_session::Operation<Operator, AwsError>;
 
 /// The operations, by their names on the wire.
-pub const OPERATIONS: &[Operation] = &[];
+pub const OPERATIONS: &[Operation] = &[create_account::OPERATION, list_accounts::OPERATION];
 
 /// The `operator` service of one server.
 pub struct Operator {
@@ -40,6 +48,19 @@ impl Operator {
     /// Finds an operation.
     pub fn operation(name: &str) -> Option<&'static Operation> {
         OPERATIONS.iter().find(|operation| operation.name == name)
+    }
+
+    /// Returns every account, and the oldest of them, if that is the caller's.
+    fn accounts(&self, caller: &Caller) -> Result<(Vec<Account>, Account), AwsError> {
+        let accounts = self.store.accounts();
+        let management = Account::oldest(&accounts)
+            .filter(|oldest| oldest.id == *caller.principal.account())
+            .cloned();
+        match management {
+            Some(management) => Ok((accounts, management)),
+            None => Err(Family::Json
+                .access_denied("Accounts are looked after from the account that the server started with.")),
+        }
     }
 }
 

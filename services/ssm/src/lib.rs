@@ -88,7 +88,8 @@ mod tests {
                 .collect::<BTreeSet<_>>()
         };
         assert_eq!(names(OPERATIONS), modelled(model::ssm()));
-        assert_eq!(names(DRAWBRIDGE_OPERATIONS), modelled(model::drawbridge()));
+        // Those on accounts live in the service of whoever runs the server.
+        assert!(names(DRAWBRIDGE_OPERATIONS).is_subset(&modelled(model::drawbridge())));
     }
 
     #[test]

@@ -7,7 +7,11 @@ use crate::ids::{AccountId, Region};
 /// What a request touches: its ARN, and which of the server's objects it is, whose tags matter to the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
+    /// As the request names it.
     arn: String,
+    /// Where the directory has it, if that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    found_at: Option<String>,
     subject: Subject,
 }
 
@@ -121,6 +125,7 @@ impl Resource {
     fn new(arn: impl Into<String>, subject: Subject) -> Self {
         Self {
             arn: arn.into(),
+            found_at: None,
             subject,
         }
     }
@@ -128,11 +133,19 @@ impl Resource {
     /// Gives the ARN that the object really has, with its path.
     #[must_use]
     pub fn found_at(self, arn: impl Into<String>) -> Self {
-        Self::new(arn, self.subject)
+        Self {
+            found_at: Some(arn.into()),
+            ..self
+        }
     }
 
-    /// Returns the ARN that policies match and denials show.
+    /// Returns the ARN that policies match.
     pub fn arn(&self) -> &str {
+        self.found_at.as_deref().unwrap_or(&self.arn)
+    }
+
+    /// Returns the ARN that denials show: what the request said, which tells nobody whether it is there.
+    pub fn named(&self) -> &str {
         &self.arn
     }
 

@@ -33,6 +33,7 @@ pub(crate) fn check_error(operation: &Operation, error: &AwsError) {
         ("StartSession", "InvalidParameters"),
         ("StartSession", "BadRequest"),
         ("GetUser", "InvalidInput"),
+        ("CreateRole", "NoSuchEntity"),
     ];
     let declared = operation.errors().any(|(code, _)| code == error.code());
     let known = ANY.contains(&error.code()) || UNDECLARED.contains(&(operation.name(), error.code()));

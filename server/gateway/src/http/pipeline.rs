@@ -12,9 +12,10 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::{AwsError, Family};
+use drawbridge_service_sts::authorization_message;
 use drawbridge_session::audit::Intent;
 use drawbridge_session::policy::StatementName;
-use drawbridge_session::{Call, Caller, Need, Operation, Refusal};
+use drawbridge_session::{Call, Caller, Denied, Need, Operation, Principal, Refusal};
 use drawbridge_store::StoreError;
 use serde_json::Value;
 
@@ -99,15 +100,16 @@ impl<S: Send + Sync> Run<S> {
 
     async fn authorized(&self, asked: Asked) -> Result<Call, TurnedAway> {
         asked.valid.map_err(|error| (error, None))?;
+        let principal = asked.caller.principal.clone();
         let authorized = self
             .operation
             .authorize(asked.caller, asked.input, &self.gateway.access)
             .await;
         authorized.map_err(|refusal| match refusal {
-            Refusal::Denied(denied) => (
-                self.family.access_denied(&denied.to_string()),
-                denied.statement().cloned(),
-            ),
+            Refusal::Denied(denied) => {
+                let statement = denied.statement().cloned();
+                (self.denied(&denied, &principal), statement)
+            }
             Refusal::Undecided(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(
@@ -118,6 +120,18 @@ impl<S: Send + Sync> Run<S> {
                 (self.family.internal(), None)
             }
         })
+    }
+
+    fn denied(&self, denied: &Denied, principal: &Principal) -> AwsError {
+        let mut reason = denied.to_string();
+        // EC2 also says it sealed, for those whom the plain words are not enough.
+        if self.family == Family::Ec2 {
+            let (root, random) = (&self.gateway.root, self.gateway.random.as_ref());
+            let sealed = authorization_message::encode(denied, principal, root, random);
+            reason.push_str(". Encoded authorization failure message: ");
+            reason.push_str(&sealed);
+        }
+        self.family.access_denied(&reason)
     }
 
     async fn handled(&self, call: Call) -> Result<Value, AwsError> {

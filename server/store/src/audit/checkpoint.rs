@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -38,16 +39,18 @@ pub(crate) enum Mark {
 #[error("not a checkpoint: expected a line that begins with `drawbridge-audit-1:`")]
 pub struct CheckpointError;
 
-/// Signs and recognizes the checkpoints of one writer.
+/// Signs and recognizes the checkpoints of one writer, and its intents.
 pub(crate) struct Signer {
     writer: Uuid,
     keys: Ed25519KeyPair,
+    intents: hmac::Key,
 }
 
 const PREFIX: &str = "drawbridge-audit-1";
 
 /// The purpose of the key, for [`RootKey::derive`].
 const PURPOSE: &str = "audit checkpoints";
+const INTENTS_PURPOSE: &str = "audit intents";
 
 const SIGNATURE_LENGTH: usize = 64;
 
@@ -87,7 +90,12 @@ impl Signer {
     pub(crate) fn new(writer: Uuid, root: &RootKey) -> Self {
         let keys = Ed25519KeyPair::from_seed_unchecked(&*root.derive(PURPOSE))
             .expect("any 32 bytes are the seed of an Ed25519 key");
-        Self { writer, keys }
+        let intents = hmac::Key::new(hmac::HMAC_SHA256, &*root.derive(INTENTS_PURPOSE));
+        Self {
+            writer,
+            keys,
+            intents,
+        }
     }
 
     pub(crate) fn writer(&self) -> Uuid {
@@ -103,6 +111,15 @@ impl Signer {
             at,
             signature: self.keys.sign(message.as_bytes()).as_ref().to_vec(),
         }
+    }
+
+    /// Tags an intent, so that the event that it may become is not anybody's to write.
+    pub(crate) fn tag(&self, intent: &str) -> Vec<u8> {
+        hmac::sign(&self.intents, intent.as_bytes()).as_ref().to_vec()
+    }
+
+    pub(crate) fn tagged(&self, intent: &str, tag: &[u8]) -> bool {
+        hmac::verify(&self.intents, intent.as_bytes(), tag).is_ok()
     }
 
     pub(crate) fn signed(&self, checkpoint: &Checkpoint) -> bool {

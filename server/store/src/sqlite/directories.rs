@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use async_trait::async_trait;
 use drawbridge_session::iam::{Change, Directory, Entity};
 use drawbridge_session::{AccessKeyId, Account, AccountId, OrganizationId};
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use super::{Durability, Sqlite, moment, ms, parsed, to_json};
@@ -115,7 +115,12 @@ impl Directories for Sqlite {
         accounts.get(account)?.account.organization.clone()
     }
 
-    async fn create_account(&self, account: &Account) -> Result<bool, StoreError> {
+    async fn create_account_with(
+        &self,
+        account: &Account,
+        mut directory: Directory,
+    ) -> Result<bool, StoreError> {
+        debug_assert_eq!(*directory.account(), account.id, "a directory is of one account");
         let failed = || StoreError::doing("create an account");
         let mut transaction = self.write(Durability::Synced).await?;
         let created = sqlx::query("INSERT INTO accounts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
@@ -128,12 +133,16 @@ impl Directories for Sqlite {
             .await
             .map_err(failed())?
             .rows_affected();
-        transaction.commit().await.map_err(failed())?;
-        if created == 1 {
-            self.snapshots
-                .hold(account.clone(), Directory::new(account.id.clone()));
+        if created == 0 {
+            return Ok(false);
         }
-        Ok(created == 1)
+        let changes = directory.take_changes();
+        write_changes(&mut transaction, &account.id, &changes)
+            .await
+            .map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        self.snapshots.hold(account.clone(), directory);
+        Ok(true)
     }
 
     async fn edit_directory(
@@ -190,27 +199,38 @@ impl Edit {
         }
         let account = self.directory.account().clone();
         let mut transaction = self.store.write(Durability::Synced).await?;
-        for Change { key, entity } in &changes {
-            let query = match entity {
-                Some(entity) => sqlx::query(
-                    "INSERT INTO iam_entities VALUES (?, ?, ?, ?) \
-                     ON CONFLICT (account, kind, name) DO UPDATE SET body = excluded.body",
-                )
-                .bind(account.as_str())
-                .bind(key.kind.as_str())
-                .bind(key.name.as_str())
-                .bind(to_json(entity)),
-                None => sqlx::query("DELETE FROM iam_entities WHERE account = ? AND kind = ? AND name = ?")
-                    .bind(account.as_str())
-                    .bind(key.kind.as_str())
-                    .bind(key.name.as_str()),
-            };
-            query.execute(&mut *transaction).await.map_err(failed())?;
-        }
+        write_changes(&mut transaction, &account, &changes)
+            .await
+            .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
         self.store.snapshots.replace(self.directory);
         Ok(())
     }
+}
+
+async fn write_changes(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+    changes: &[Change],
+) -> Result<(), sqlx::Error> {
+    for Change { key, entity } in changes {
+        let query = match entity {
+            Some(entity) => sqlx::query(
+                "INSERT INTO iam_entities VALUES (?, ?, ?, ?) \
+                 ON CONFLICT (account, kind, name) DO UPDATE SET body = excluded.body",
+            )
+            .bind(account.as_str())
+            .bind(key.kind.as_str())
+            .bind(key.name.as_str())
+            .bind(to_json(entity)),
+            None => sqlx::query("DELETE FROM iam_entities WHERE account = ? AND kind = ? AND name = ?")
+                .bind(account.as_str())
+                .bind(key.kind.as_str())
+                .bind(key.name.as_str()),
+        };
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 fn read_account(row: &SqliteRow) -> Result<Account, sqlx::Error> {

@@ -80,12 +80,16 @@ impl Recorder {
             signer: Arc::clone(&signer),
             end: None,
         };
-        let left = left_intents(writer)
+        let left = left_intents(writer, &signer)
             .await
             .map_err(StoreError::doing("read the intents of its last run"))?;
         if !left.is_empty() {
             chain.append(&left).await?;
         }
+        sqlx::query("DELETE FROM audit_intents")
+            .execute(writer)
+            .await
+            .map_err(StoreError::doing("forget the intents of its last run"))?;
         let (queue, orders) = mpsc::channel(QUEUE);
         tokio::spawn(run(chain, orders));
         Ok(Self { queue, signer })
@@ -172,7 +176,7 @@ impl Chain {
     async fn intend(&self, intents: &[(Uuid, String)]) -> Result<(), StoreError> {
         let failed = || StoreError::doing("store the intents of audit events");
         let mut transaction = begin(&self.writer, Durability::Buffered).await?;
-        rows::insert_intents(&mut transaction, intents)
+        rows::insert_intents(&mut transaction, &self.signer, intents)
             .await
             .map_err(failed())?;
         transaction.commit().await.map_err(failed())
@@ -283,16 +287,27 @@ pub(super) async fn known_writer_id(connection: &mut SqliteConnection) -> Result
     id.map(parse).transpose()
 }
 
-async fn left_intents(writer: &SqlitePool) -> Result<Vec<Entry>, sqlx::Error> {
+/// Reads the intents that an earlier run left as events, but for those that are not ours or have their event.
+async fn left_intents(writer: &SqlitePool, signer: &Signer) -> Result<Vec<Entry>, sqlx::Error> {
     // Their ids begin with the time.
-    let rows = sqlx::query("SELECT intent FROM audit_intents ORDER BY id")
+    let rows = sqlx::query("SELECT intent, tag FROM audit_intents ORDER BY id")
         .fetch_all(writer)
         .await?;
-    let read = |row: &sqlx::sqlite::SqliteRow| {
-        let intent: &str = row.try_get("intent")?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (intent, tag): (&str, &[u8]) = (row.try_get("intent")?, row.try_get("tag")?);
+        if !signer.tagged(intent, tag) {
+            continue;
+        }
         let event = AuditEvent::interrupted(intent).map_err(|error| undecodable("intent", error))?;
-        let text = event.to_json();
-        Ok(Entry { event, text })
-    };
-    rows.iter().map(read).collect()
+        let known = sqlx::query("SELECT 1 FROM audit_events WHERE id = ?")
+            .bind(event.id().to_string())
+            .fetch_optional(writer)
+            .await?;
+        if known.is_none() {
+            let text = event.to_json();
+            entries.push(Entry { event, text });
+        }
+    }
+    Ok(entries)
 }

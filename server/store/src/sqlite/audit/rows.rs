@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::{moment, ms, parsed};
 use crate::Checkpoint;
-use crate::audit::{Hash, Head, Mark};
+use crate::audit::{Hash, Head, Mark, Signer};
 
 /// What an event is found by.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,13 +154,17 @@ pub(super) async fn insert_events(
 /// Stores intents, each an id and its text.
 pub(super) async fn insert_intents(
     connection: &mut SqliteConnection,
+    signer: &Signer,
     intents: &[(Uuid, String)],
 ) -> Result<(), sqlx::Error> {
     for some in groups(intents) {
-        let sql = format!("INSERT INTO audit_intents VALUES {}", marks(some.len(), "(?, ?)"));
+        let sql = format!(
+            "INSERT INTO audit_intents VALUES {}",
+            marks(some.len(), "(?, ?, ?)")
+        );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (id, text) in some {
-            query = query.bind(id.to_string()).bind(text);
+            query = query.bind(id.to_string()).bind(text).bind(signer.tag(text));
         }
         query.execute(&mut *connection).await?;
     }

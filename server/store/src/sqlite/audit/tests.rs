@@ -303,6 +303,28 @@ async fn an_intent_without_an_outcome_becomes_an_event() {
 }
 
 #[tokio::test]
+async fn makes_no_event_of_an_intent_that_somebody_else_wrote() {
+    let mut house = House::new().await;
+    let intent = house.intent("alice", "StartSession", Audit::WRITE);
+    house.store.intend(&intent).await.expect("intended");
+    house
+        .sql("CREATE TABLE copies AS SELECT * FROM audit_intents")
+        .await;
+    house
+        .store
+        .record(intent.answered(&Value::Null, None))
+        .await
+        .expect("recorded");
+    let again = "INSERT INTO audit_intents SELECT 'w', intent, tag FROM copies;";
+    let changed = "INSERT INTO audit_intents \
+        SELECT 'x', replace(replace(intent, 'alice', 'bob'), id, '00000000-0000-4000-8000-000000000000'), tag \
+        FROM copies;";
+    house.sql(&format!("{again} {changed}")).await;
+    house.reopen().await;
+    assert_eq!(house.users(house.page(None)).await, ["alice"]);
+}
+
+#[tokio::test]
 async fn events_that_come_together_are_one_chain() {
     let house = Arc::new(House::new().await);
     let recorders: Vec<_> = (0..300)
