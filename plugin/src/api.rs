@@ -1,5 +1,6 @@
 //! The calls that a client makes.
 
+mod accounts;
 mod nodes;
 mod sessions;
 mod setup;
@@ -11,6 +12,7 @@ use drawbridge_aws_client::{Auth, CallError, Client, Connector, Credentials, Ser
 use drawbridge_session::Clock;
 use serde_json::Value;
 
+pub use accounts::{AccountSummary, CreateAccount, CreatedAccount};
 pub use drawbridge_aws_client::{Endpoint, Environment};
 pub use nodes::NodeSummary;
 pub use sessions::{SessionListing, SessionSummary, StartSession};
