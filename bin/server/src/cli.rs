@@ -27,6 +27,9 @@ pub(crate) enum Command {
     /// List, end, watch and take over sessions
     #[command(subcommand)]
     Sessions(Sessions),
+    /// Create and list the accounts of a server, from the account that it started with
+    #[command(subcommand)]
+    Accounts(Accounts),
     /// Work with the audit log of this machine's server
     #[command(subcommand)]
     Audit(Audit),
@@ -124,6 +127,34 @@ pub(crate) enum Sessions {
     Attach {
         /// The session's id
         session: String,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Accounts {
+    /// Create an account with an administrator, whose access key is printed for a shell to evaluate
+    Create {
+        /// Its name, 1 to 50 printable ASCII characters
+        name: String,
+        /// Whom to write to
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// Leave it out of the organization
+        #[arg(long)]
+        outside_organization: bool,
+        /// One JSON object, as the API answers it
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// List every account, the oldest first
+    List {
+        /// One JSON array, as the API answers it
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         server: ServerArguments,
     },
