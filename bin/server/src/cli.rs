@@ -174,6 +174,10 @@ pub(crate) enum Audit {
 }
 
 #[derive(Args)]
+#[command(
+    override_usage = "drawbridge explain --principal PRINCIPAL --action ACTION --resource RESOURCE [--context KEY=VALUE]…\n       \
+                      drawbridge explain --who-can ACTION --on RESOURCE [--context KEY=VALUE]…"
+)]
 pub(crate) struct Explain {
     /// Who: an ARN, `user/NAME`, `role/NAME` or `role/NAME/SESSION`
     #[arg(long, value_name = "PRINCIPAL", required_unless_present = "who_can", requires_all = ["action", "resource"])]

@@ -280,6 +280,15 @@ mod tests {
                 "ValidationException",
                 "`user` is not",
             ),
+            (
+                "Context",
+                json!(vec![
+                    json!({"Key": "aws:TagKeys", "Values": ["x".repeat(2000)]});
+                    10
+                ]),
+                "ValidationException",
+                "more than 16384",
+            ),
         ] {
             let mut input = good.clone();
             input[member] = value;
