@@ -283,7 +283,7 @@ mod tests {
         for (caller, role, arn) in [
             (&alice, "NodeRole", "role/NodeRole"),
             (&alice, "Nobodys", "role/Nobodys"),
-            (&carol, "Fleet", "role/team/Fleet"),
+            (&carol, "Fleet", "role/Fleet"),
         ] {
             let error = ask(caller, role).await.expect_err("denied");
             assert_eq!(error.code(), "AccessDeniedException");

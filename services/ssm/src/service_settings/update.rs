@@ -166,7 +166,7 @@ mod tests {
         assert!(
             error
                 .message()
-                .contains("iam:PassRole on resource: arn:aws:iam::123456789012:role/service-role/Managed "),
+                .contains("iam:PassRole on resource: arn:aws:iam::123456789012:role/Managed "),
             "{error}"
         );
         let updated = house
