@@ -150,6 +150,11 @@ impl NodeId {
         Self(format!("mi-0{}", hex::encode(random.array::<8>())).into())
     }
 
+    /// Draws the id of a newly enrolled node (`i-0…`, 64 random bits).
+    pub fn generate_enrolled(random: &dyn Random) -> Self {
+        Self(format!("i-0{}", hex::encode(random.array::<8>())).into())
+    }
+
     /// Returns whether the node registered through an activation (`mi-…`).
     pub fn is_registered(&self) -> bool {
         self.0.starts_with("mi-")
@@ -231,6 +236,10 @@ mod tests {
             assert_eq!(
                 NodeId::parse(NodeId::generate(&random).as_str()).map(|id| id.is_registered()),
                 Ok(true)
+            );
+            assert_eq!(
+                NodeId::parse(NodeId::generate_enrolled(&random).as_str()).map(|id| id.is_registered()),
+                Ok(false)
             );
             assert!(AccountId::parse(AccountId::generate(&random).as_str()).is_ok());
             assert!(OrganizationId::parse(OrganizationId::generate(&random).as_str()).is_ok());

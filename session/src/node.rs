@@ -18,15 +18,17 @@ pub struct ManagedNode {
     pub region: Region,
     /// The activation it registered with.
     pub activation: Option<ActivationId>,
-    /// The name of its role.
+    /// The name of its role; of a node with an instance profile, the role that the profile had when it was enrolled.
     pub iam_role: String,
+    /// The name of the instance profile that gives an enrolled node its role.
+    pub instance_profile: Option<String>,
     /// The name it was given by its activation.
     pub name: Option<String>,
-    /// Its public key, DER SubjectPublicKeyInfo of an RSA key.
-    pub public_key: Vec<u8>,
-    /// What it calls its machine; a copy of the disk in another machine says another.
+    /// Its public key, DER SubjectPublicKeyInfo of an RSA key; an enrolled node has none.
+    pub public_key: Option<Vec<u8>>,
+    /// What it calls its machine; a copy of the disk in another machine says another. An enrolled node says nothing.
     pub fingerprint: String,
-    /// When it registered.
+    /// When it registered, or was enrolled.
     pub registered_at: Timestamp,
     /// When its agent last reported.
     pub last_ping_at: Option<Timestamp>,
@@ -126,8 +128,9 @@ mod tests {
             region: Region::parse("us-east-1").expect("valid"),
             activation: None,
             iam_role: "role".into(),
+            instance_profile: None,
             name: None,
-            public_key: Vec::new(),
+            public_key: None,
             fingerprint: String::new(),
             registered_at: Timestamp::UNIX_EPOCH,
             last_ping_at,

@@ -1,7 +1,7 @@
 //! The condition keys that every request has: who asks, when, from where and how.
 
 use drawbridge_session::policy::{Context, Identity};
-use drawbridge_session::{Caller, Principal, SignedWith, Tag};
+use drawbridge_session::{Caller, Principal, Resource, SignedWith, Tag};
 use drawbridge_store::Store;
 use jiff::Timestamp;
 
@@ -22,6 +22,15 @@ pub(crate) fn add_caller(context: &mut Context, store: &dyn Store, caller: &Call
     set("aws:ViaAWSService", "false".to_owned());
     if !caller.user_agent.is_empty() {
         set("aws:UserAgent", caller.user_agent.clone());
+    }
+    if let Some(node) = caller.principal.node() {
+        let key = if node.is_registered() {
+            "ssm:SourceInstanceARN"
+        } else {
+            "ec2:SourceInstanceARN"
+        };
+        let resource = Resource::node(&caller.region, &caller.account, node.as_str());
+        set(key, resource.arn().to_owned());
     }
     if let Some(organization) = store.organization_of(caller.principal.account()) {
         set("aws:PrincipalOrgID", organization.to_string());

@@ -74,7 +74,7 @@ impl Revocation {
 
     /// Why a session would not be allowed to start now.
     async fn objection(&self, grounds: &Grounds) -> Result<Option<String>, StoreError> {
-        if !may_still_sign(self.access.store.as_ref(), &grounds.caller) {
+        if !may_still_sign(self.access.store.as_ref(), &grounds.caller).await? {
             return Ok(Some(
                 "the access key that started it is not active any more".to_owned(),
             ));
@@ -102,17 +102,21 @@ impl Revocation {
 /// Says whether the long-lived key that a request was signed with is still there and active.
 ///
 /// Temporary credentials run out while their sessions go on; whoever they were made for is looked at by the decision.
-fn may_still_sign(store: &dyn Store, caller: &Caller) -> bool {
+async fn may_still_sign(store: &dyn Store, caller: &Caller) -> Result<bool, StoreError> {
     let Some(id) = caller.access_key_id.as_ref().filter(|id| !id.is_temporary()) else {
-        return true;
+        return Ok(true);
     };
+    if let Some(node) = caller.principal.node() {
+        let key = store.node_access_key(id).await?;
+        return Ok(key.is_some_and(|key| key.node == *node));
+    }
     let directory = store.directory(caller.principal.account());
     let active = |directory: &Directory| {
         directory
             .find_access_key(id)
             .is_some_and(|found| found.key.active)
     };
-    directory.as_deref().is_some_and(active)
+    Ok(directory.as_deref().is_some_and(active))
 }
 
 impl std::fmt::Debug for Revocation {

@@ -112,6 +112,14 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
             Ok(policy) => (arn.clone(), policy.tags().to_vec()),
             Err(_) => return,
         },
+        // What is passed with an instance profile is the role in it.
+        Subject::InstanceProfile(name) if found.need.action() == "iam:PassRole" => {
+            let profile = directory.instance_profile(name).ok();
+            match profile.and_then(|profile| directory.role_in(profile)) {
+                Some(role) => (role.arn(directory.account()), role.tags.as_slice().to_vec()),
+                None => return,
+            }
+        }
         Subject::InstanceProfile(name) => match directory.instance_profile(name) {
             Ok(profile) => (profile.arn(directory.account()), profile.tags.as_slice().to_vec()),
             Err(_) => return,

@@ -196,7 +196,7 @@ impl Server {
         };
         let services = Services {
             cloudtrail: Arc::new(CloudTrail::new(Arc::clone(&store), Arc::clone(&clock))),
-            ec2: Arc::new(with(parts(), Ec2::new)),
+            ec2: Arc::new(Ec2::new(Arc::clone(&store))),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),
             operator: Arc::new(with(parts(), |store, root, clock, random| {

@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use drawbridge_session::iam::{FoundAccessKey, SealedSecret};
+use drawbridge_session::iam::{Directory, FoundAccessKey, SealedSecret};
 use drawbridge_session::{
     AccessKeyId, AccountId, EntityName, NodeId, Principal, Random, RandomArray as _, Region, Secret,
     SessionGrant,
@@ -187,12 +187,18 @@ pub async fn credential(
         Some(token) if id.is_temporary() => temporary(store, root, &id, token, region, now).await,
         // A long-lived key takes no session token, a temporary one cannot do without.
         Some(_) => Err(CredentialError::InvalidToken),
-        None => long_lived(store, root, &id),
+        None => match store.directory_of_key(&id) {
+            Some(directory) => long_lived(&directory, root, &id),
+            None => enrolled_node(store, root, &id, region).await,
+        },
     }
 }
 
-fn long_lived(store: &dyn Store, root: &RootKey, id: &AccessKeyId) -> Result<Credential, CredentialError> {
-    let directory = store.directory_of_key(id).ok_or(CredentialError::Unknown)?;
+fn long_lived(
+    directory: &Directory,
+    root: &RootKey,
+    id: &AccessKeyId,
+) -> Result<Credential, CredentialError> {
     let FoundAccessKey { user, key } = directory
         .find_access_key(id)
         .filter(|found| found.key.active)
@@ -212,10 +218,25 @@ fn long_lived(store: &dyn Store, root: &RootKey, id: &AccessKeyId) -> Result<Cre
     })
 }
 
+async fn enrolled_node(
+    store: &dyn Store,
+    root: &RootKey,
+    id: &AccessKeyId,
+    region: &Region,
+) -> Result<Credential, CredentialError> {
+    let key = store.node_access_key(id).await?.ok_or(CredentialError::Unknown)?;
+    let (principal, _) = node_principal(store, &key.node, region).await?;
+    Ok(Credential::Secret {
+        secret: open_secret(root, id, &key.sealed_secret)?,
+        principal,
+        grant: None,
+    })
+}
+
 async fn node_key(store: &dyn Store, node: &NodeId, region: &Region) -> Result<Credential, CredentialError> {
     let (principal, public_key) = node_principal(store, node, region).await?;
     Ok(Credential::NodeKey {
-        public_key,
+        public_key: public_key.ok_or(CredentialError::Unknown)?,
         principal,
     })
 }
@@ -277,22 +298,24 @@ async fn holder(store: &dyn Store, holder: Holder, region: &Region) -> Result<Pr
     principal.ok_or(CredentialError::Unknown)
 }
 
-/// Finds a node where it belongs, with its role as it is now, and its public key.
+/// Finds a node where it belongs, with its role as it is now, and its public key if it has one.
 async fn node_principal(
     store: &dyn Store,
     node: &NodeId,
     region: &Region,
-) -> Result<(Principal, Vec<u8>), CredentialError> {
+) -> Result<(Principal, Option<Vec<u8>>), CredentialError> {
     let node = store
         .node(node)
         .await?
         .filter(|node| node.region == *region)
         .ok_or(CredentialError::Unknown)?;
     let directory = store.directory(&node.account);
-    let role = directory.as_ref().map(|directory| directory.role(&node.iam_role));
+    let role = directory
+        .as_ref()
+        .and_then(|directory| directory.role_of_node(&node));
     let role = match role {
-        Some(Ok(role)) => EntityName::at(role.path.as_str(), role.name.as_str(), role.id.as_str()),
-        Some(Err(_)) | None => EntityName::new(node.iam_role, ""),
+        Some(role) => EntityName::at(role.path.as_str(), role.name.as_str(), role.id.as_str()),
+        None => EntityName::new(node.iam_role.as_str(), ""),
     };
     let principal = Principal::Node {
         account: node.account,

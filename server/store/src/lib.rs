@@ -28,7 +28,7 @@ pub use credentials::{Credential, CredentialError, Holder, TemporaryCredentials}
 pub use directories::{ChangeError, Directories, DirectoryEdit, change_directory};
 pub use error::StoreError;
 pub use folder::{DataFolder, FolderError};
-pub use nodes::{Nodes, Registration, RegistrationError};
+pub use nodes::{NodeAccessKey, Nodes, Registration, RegistrationError};
 pub use root_key::{RootKey, RootKeyError, SealError};
 pub use sessions::{SessionPage, Sessions, StateChangeError};
 pub use settings::Settings;

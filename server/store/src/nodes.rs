@@ -1,7 +1,10 @@
 //! Managed nodes.
 
 use async_trait::async_trait;
-use drawbridge_session::{AccountId, ActivationId, AgentReport, ManagedNode, NodeId, Region};
+use drawbridge_session::iam::SealedSecret;
+use drawbridge_session::{
+    AccessKeyId, AccountId, ActivationId, AgentReport, ManagedNode, NodeId, Region, Tag,
+};
 use jiff::Timestamp;
 
 use crate::{StoreError, TokenHash};
@@ -19,6 +22,19 @@ pub struct Registration {
     pub public_key: Vec<u8>,
     /// What it calls its machine.
     pub fingerprint: String,
+}
+
+/// The access key of an enrolled node, which has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeAccessKey {
+    /// `AKIA…`.
+    pub id: AccessKeyId,
+    /// The node that it proves.
+    pub node: NodeId,
+    /// The sealed secret.
+    pub sealed_secret: SealedSecret,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// Why a machine cannot register.
@@ -53,6 +69,26 @@ pub trait Nodes: Send + Sync {
         now: Timestamp,
     ) -> Result<ManagedNode, RegistrationError>;
 
+    /// Makes a machine a node for which an operator vouches, with its tags; returns whether its id was free.
+    async fn enrol_node(
+        &self,
+        node: &ManagedNode,
+        key: &NodeAccessKey,
+        tags: &[Tag],
+    ) -> Result<bool, StoreError>;
+
+    /// Gives an enrolled node a role and an access key in the place of those before; returns whether there is such a
+    /// node.
+    async fn renew_node(
+        &self,
+        key: &NodeAccessKey,
+        iam_role: &str,
+        instance_profile: Option<&str>,
+    ) -> Result<bool, StoreError>;
+
+    /// Finds the access key of an enrolled node.
+    async fn node_access_key(&self, id: &AccessKeyId) -> Result<Option<NodeAccessKey>, StoreError>;
+
     /// Finds a node by its id.
     async fn node(&self, id: &NodeId) -> Result<Option<ManagedNode>, StoreError>;
 
@@ -73,8 +109,9 @@ pub trait Nodes: Send + Sync {
     async fn set_node_role(&self, id: &NodeId, iam_role: &str) -> Result<bool, StoreError>;
 
     /// Gives a node another public key; returns whether there is such a node, and an error if the key is another's.
+    /// An enrolled node has none and gets none.
     async fn set_node_key(&self, id: &NodeId, public_key: &[u8]) -> Result<bool, RegistrationError>;
 
-    /// Forgets a node, its tags and its tokens; returns whether there was one.
+    /// Forgets a node, its tags, its tokens and its access key; returns whether there was one.
     async fn remove_node(&self, id: &NodeId) -> Result<bool, StoreError>;
 }

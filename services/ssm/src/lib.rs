@@ -63,7 +63,12 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// Drawbridge's own operations, `Drawbridge.<Operation>`, signed for the service `ssm` like the others.
-pub const DRAWBRIDGE_OPERATIONS: &[Operation] = &[sessions::attach::OPERATION, sessions::watch::OPERATION];
+pub const DRAWBRIDGE_OPERATIONS: &[Operation] = &[
+    nodes::enrol::OPERATION,
+    nodes::remove::OPERATION,
+    sessions::attach::OPERATION,
+    sessions::watch::OPERATION,
+];
 
 #[cfg(test)]
 mod tests {

@@ -38,6 +38,8 @@ TerminateSession                 yes  -    -    -    -    -    -
 AddTagsToResource                yes  -    -    -    -    -    -
 ListTagsForResource              yes  -    -    -    -    -    -
 RemoveTagsFromResource           yes  -    -    -    -    -    -
+EnrolNode                        yes  -    -    -    -    -    -
+RemoveNode                       yes  -    -    -    -    -    -
 AttachSession                    yes  -    -    -    -    -    -
 WatchSession                     yes  -    -    -    -    -    -
 ";

@@ -4,9 +4,12 @@ pub(crate) mod add;
 pub(crate) mod list;
 pub(crate) mod remove;
 
+use std::collections::HashSet;
+
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Caller, ManagedNode, Need, Resource};
-use drawbridge_store::{TagTarget, TagsOf};
+use drawbridge_session::{Caller, ManagedNode, Need, Resource, Tag};
+use drawbridge_store::TagTarget;
+use drawbridge_store::tags::MAX_TAGS;
 use serde_json::Value;
 
 use crate::{Ssm, input};
@@ -39,12 +42,19 @@ async fn find(ssm: &Ssm, caller: &Caller, kind: &str, id: &str) -> Result<Manage
         })
 }
 
-/// Names the tags of a node to the store.
-pub(crate) fn of(node: &ManagedNode) -> TagsOf<'_> {
-    TagsOf {
-        account: &node.account,
-        region: &node.region,
-        target: TagTarget::ManagedInstance,
-        id: node.id.as_str(),
+/// Says what is wrong with the tags that something is to begin with.
+pub(crate) fn fault(tags: &[Tag]) -> Option<String> {
+    if tags.len() > MAX_TAGS {
+        return Some(format!("At most {MAX_TAGS} tags can be given."));
     }
+    let mut keys = HashSet::new();
+    tags.iter().find_map(|tag| {
+        if tag.key.to_ascii_lowercase().starts_with("aws:") {
+            Some("Tag keys that start with aws: are reserved.".to_owned())
+        } else if keys.insert(&tag.key) {
+            None
+        } else {
+            Some(format!("Tag key {} is given more than once.", tag.key))
+        }
+    })
 }

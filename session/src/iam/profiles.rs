@@ -15,6 +15,7 @@ use super::roles::Role;
 use super::table::Table;
 use super::tags::{Tagged, Tags};
 use crate::ids::{AccountId, UniqueId};
+use crate::node::ManagedNode;
 use crate::random::Random;
 use crate::tag::Tag;
 
@@ -167,6 +168,14 @@ impl Directory {
     /// Returns the role of an instance profile.
     pub fn role_in(&self, profile: &InstanceProfile) -> Option<&Arc<Role>> {
         self.role_by_id(profile.role.as_ref()?.as_str())
+    }
+
+    /// Returns the role that a node has: the one in its instance profile, or else the one of its name.
+    pub fn role_of_node(&self, node: &ManagedNode) -> Option<&Arc<Role>> {
+        match &node.instance_profile {
+            Some(profile) => self.role_in(self.instance_profile(profile).ok()?),
+            None => self.role(&node.iam_role).ok(),
+        }
     }
 
     /// Returns the instance profiles that have a role, in the order of their names.

@@ -47,11 +47,13 @@ impl Identity {
     }
 
     /// Names a session of a role by the role's path, name and unique id and the session's name.
+    ///
+    /// A role without a unique id is not there: what is granted to one of its name is not granted to its session.
     pub fn role_session(account: AccountId, path: &str, role: &str, session: &str, id: &str) -> Self {
         let role_arn = format!("arn:aws:iam::{account}:role{path}{role}");
         let arn = format!("arn:aws:sts::{account}:assumed-role/{role}/{session}");
         Self {
-            role_arn: Some(role_arn),
+            role_arn: (!id.is_empty()).then_some(role_arn),
             id: id.to_owned(),
             name: session.to_owned(),
             ..Self::new(Kind::Session, Some(account), arn)

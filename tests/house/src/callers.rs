@@ -95,9 +95,14 @@ impl House {
     }
 
     fn node_principal(&self, node: &ManagedNode) -> Principal {
+        let directory = self.store.directory(&node.account).expect("an account");
+        let role = match directory.role_of_node(node) {
+            Some(role) => EntityName::at(role.path.as_str(), role.name.as_str(), role.id.as_str()),
+            None => EntityName::new(node.iam_role.as_str(), ""),
+        };
         Principal::Node {
             account: node.account.clone(),
-            role: self.role_name(&node.account, &node.iam_role),
+            role,
             node: node.id.clone(),
         }
     }

@@ -9,9 +9,7 @@ mod sessions;
 
 use drawbridge_house::House;
 use drawbridge_session::iam::{Holder, NewRole, NewUser};
-use drawbridge_session::{
-    Authority as _, Caller, Clock as _, Decision, ManagedNode, Need, NodeId, Resource, Tag,
-};
+use drawbridge_session::{Authority as _, Caller, Clock as _, Decision, ManagedNode, Need, Resource, Tag};
 use serde_json::{Value, json};
 
 /// What every test stands on.
@@ -59,11 +57,16 @@ impl Lab {
         self.house.role(name, "bob")
     }
 
-    /// Makes a node of this id, tagged with its environment.
-    async fn node(&self, id: &str, environment: &str) -> ManagedNode {
-        let id = NodeId::parse(id).expect("valid");
+    /// Enrols a node, tagged with its environment.
+    async fn enrolled(&self, environment: &str) -> ManagedNode {
+        let tags = [Tag::new("Environment", environment)];
+        self.house.enrolled_node(&tags).await
+    }
+
+    /// Registers a node, tagged with its environment.
+    async fn registered(&self, environment: &str) -> ManagedNode {
         let tags = vec![Tag::new("Environment", environment)];
-        self.house.node_called(id, tags).await
+        self.house.node_tagged(tags).await
     }
 
     fn target(&self, node: &ManagedNode) -> Resource {

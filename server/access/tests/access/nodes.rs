@@ -1,6 +1,7 @@
 //! Decisions about nodes and their tags.
 
-use drawbridge_session::{Need, Resource, SignedWith};
+use drawbridge_session::iam::{NewInstanceProfile, NewRole};
+use drawbridge_session::{Clock as _, Need, Resource, SignedWith};
 use drawbridge_store::{Nodes as _, Tags as _, TagsOf};
 use serde_json::json;
 
@@ -26,18 +27,19 @@ fn dev_access() -> serde_json::Value {
 async fn the_workshops_deny_reaches_instances_and_not_registered_nodes() {
     let lab = Lab::new().await;
     let alice = lab.user("MyWorkshopUser", dev_access()).await;
-    let dev = lab.node("i-0a1b2c3d4e5f67890", "Dev").await;
-    let prod = lab.node("i-0b1b2c3d4e5f67890", "Prod").await;
-    let registered = lab.node("mi-0c1b2c3d4e5f67890", "Prod").await;
+    let dev = lab.enrolled("Dev").await;
+    let prod = lab.enrolled("Prod").await;
+    let registered = lab.registered("Prod").await;
     assert_eq!(lab.denial(&alice, lab.start(&dev)).await, None);
     assert_eq!(lab.denial(&alice, lab.start(&registered)).await, None);
     assert_eq!(
-        lab.denial(&alice, lab.start(&prod)).await.as_deref(),
-        Some(
+        lab.denial(&alice, lab.start(&prod)).await,
+        Some(format!(
             "User: arn:aws:iam::123456789012:user/MyWorkshopUser is not authorized to perform: ssm:StartSession on \
-             resource: arn:aws:ec2:us-east-1:123456789012:instance/i-0b1b2c3d4e5f67890 with an explicit deny in an \
-             identity-based policy"
-        )
+             resource: arn:aws:ec2:us-east-1:123456789012:instance/{} with an explicit deny in an identity-based \
+             policy",
+            prod.id
+        ))
     );
     let session = |id: &str| {
         let resource = Resource::session(&lab.house.region, &lab.house.account, id);
@@ -53,11 +55,11 @@ async fn the_workshops_deny_reaches_instances_and_not_registered_nodes() {
 #[tokio::test]
 async fn the_tags_of_a_node_are_those_of_its_kind_under_both_names() {
     let lab = Lab::new().await;
-    for id in ["i-0a1b2c3d4e5f67890", "mi-0c1b2c3d4e5f67890"] {
-        let node = lab.node(id, "Dev").await;
+    for node in [lab.enrolled("Dev").await, lab.registered("Dev").await] {
+        let id = &node.id;
         for key in ["ssm:resourceTag/Environment", "aws:ResourceTag/Environment"] {
             let condition = json!({"StringEquals": {key: "Dev"}});
-            let name = format!("{}-{}", id.split('-').next().unwrap_or_default(), &key[..3]);
+            let name = format!("{id}-{}", &key[..3]);
             let user = lab
                 .user(&name, allow_if(&json!("ssm:StartSession"), &condition))
                 .await;
@@ -82,7 +84,7 @@ async fn the_tags_of_a_node_are_those_of_its_kind_under_both_names() {
 #[tokio::test]
 async fn a_node_of_another_region_or_account_shows_no_tags() {
     let lab = Lab::new().await;
-    let node = lab.node("mi-0c1b2c3d4e5f67890", "Dev").await;
+    let node = lab.registered("Dev").await;
     let condition = json!({"StringEquals": {"ssm:resourceTag/Environment": "Dev"}});
     let alice = lab.user("alice", allow_if(&json!("*"), &condition)).await;
     assert!(lab.allows(&alice, lab.start(&node)).await);
@@ -178,6 +180,25 @@ async fn a_node_whose_role_is_gone_may_nothing() {
     let before = lab.house.node_role(&node);
     let report = |lab: &Lab| Need::also("ssm:UpdateInstanceInformation", lab.target(&node));
     assert!(lab.allows(&before, report(&lab)).await);
+    let trust = json!({"Statement": {
+        "Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": "arn:aws:iam::123456789012:role/NodeRole"},
+    }});
+    let (trust, now, random) = (
+        trust.to_string(),
+        lab.house.clock.now(),
+        lab.house.random.as_ref(),
+    );
+    let vault = NewRole {
+        name: "Vault",
+        trust: &trust,
+        ..NewRole::default()
+    };
+    lab.house
+        .change(|directory| directory.create_role(vault, &|_| true, now, random))
+        .await;
+    let assume = Need::also("sts:AssumeRole", Resource::role(&lab.house.account, "Vault"));
+    assert!(lab.allows(&before, assume.clone()).await);
     lab.house
         .change(|directory| {
             let arn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
@@ -189,4 +210,68 @@ async fn a_node_whose_role_is_gone_may_nothing() {
     assert!(!lab.allows(&before, report(&lab)).await, "signed before");
     let after = lab.house.node_role(&node);
     assert!(!lab.allows(&after, report(&lab)).await, "signed after");
+    assert!(
+        !lab.allows(&after, assume).await,
+        "the name of a role that is gone opens nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_node_says_where_its_request_comes_from() {
+    let lab = Lab::new().await;
+    let (enrolled, registered) = (lab.enrolled("Dev").await, lab.registered("Dev").await);
+    for (node, key, role) in [
+        (&enrolled, "ec2:SourceInstanceARN", "Enrolled"),
+        (&registered, "ssm:SourceInstanceARN", "Registered"),
+    ] {
+        let own = lab.target(node);
+        let condition = json!({"ArnEquals": {key: own.arn()}});
+        lab.role(role, allow_if(&json!("*"), &condition)).await;
+        for (node, expected) in [(node, true), (&lab.house.enrolled_node(&[]).await, false)] {
+            let changed = lab.house.store.set_node_role(&node.id, role).await;
+            assert!(changed.expect("changed"));
+            let node = lab
+                .house
+                .store
+                .node(&node.id)
+                .await
+                .expect("read")
+                .expect("there");
+            let caller = lab.house.node_role(&node);
+            assert_eq!(lab.allows(&caller, lab.start(&enrolled)).await, expected, "{key}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_passed_with_an_instance_profile_is_its_role() {
+    let lab = Lab::new().await;
+    let web = json!([{"Effect": "Allow", "Action": "iam:PassRole", "Resource": "arn:aws:iam::123456789012:role/Web"}]);
+    let alice = lab.user("alice", web).await;
+    lab.role("Web", allow_all()).await;
+    lab.role("Database", allow_all()).await;
+    let (now, random) = (lab.house.clock.now(), lab.house.random.as_ref());
+    lab.house
+        .change(|directory| {
+            for (name, role) in [("one", Some("Web")), ("two", Some("Database")), ("empty", None)] {
+                let new = NewInstanceProfile {
+                    name,
+                    ..NewInstanceProfile::default()
+                };
+                directory.create_instance_profile(new, now, random)?;
+                if let Some(role) = role {
+                    directory.add_role_to_instance_profile(name, role)?;
+                }
+            }
+            Ok(())
+        })
+        .await;
+    let pass = |name: &str| {
+        let profile = Resource::instance_profile(&lab.house.account, name);
+        Need::also("iam:PassRole", profile).with("iam:PassedToService", "ec2.amazonaws.com")
+    };
+    assert!(lab.allows(&alice, pass("one")).await);
+    for name in ["two", "empty", "none"] {
+        assert!(!lab.allows(&alice, pass(name)).await, "{name}");
+    }
 }

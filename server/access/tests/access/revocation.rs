@@ -5,7 +5,7 @@ use std::time::Duration;
 use drawbridge_access::Revocation;
 use drawbridge_session::iam::{Holder, KeyOwner, NewAccessKey};
 use drawbridge_session::{AccessKeyId, Caller, Clock as _, SessionId, Tag};
-use drawbridge_store::{Tags as _, TagsOf, credentials};
+use drawbridge_store::{Directories as _, Nodes as _, Tags as _, TagsOf, credentials};
 use serde_json::json;
 
 use crate::{Lab, allow_all};
@@ -167,4 +167,35 @@ async fn time_and_temporary_credentials_that_ran_out_end_nothing() {
     lab.session(&temporary, &node).await;
     lab.house.clock.advance(Duration::from_secs(48 * 3600));
     assert_eq!(lab.swept().await, vec![]);
+}
+
+#[tokio::test]
+async fn an_enrolled_nodes_key_ends_what_it_started_when_another_takes_its_place() {
+    let lab = Lab::new().await;
+    lab.role("Jump", allow_all()).await;
+    let (node, target) = (lab.enrolled("Dev").await, lab.enrolled("Dev").await);
+    let house = &lab.house;
+    let first = house.node_access_key(&node.id);
+    let renewed = house.store.renew_node(&first, "Jump", None).await;
+    assert!(renewed.expect("renewed"));
+    let node = house.store.node(&node.id).await.expect("read").expect("there");
+    let caller = Caller {
+        access_key_id: Some(first.id),
+        ..house.node_role(&node)
+    };
+    let session = lab.session(&caller, &target).await;
+    assert_eq!(lab.swept().await, vec![]);
+    let second = house.node_access_key(&node.id);
+    let mut changes = house.store.access_changes();
+    changes.borrow_and_update();
+    let renewed = house.store.renew_node(&second, "Jump", None).await;
+    assert!(renewed.expect("renewed"));
+    assert!(changes.has_changed().expect("open"));
+    let ended: Vec<_> = lab
+        .swept()
+        .await
+        .into_iter()
+        .map(|(session, _)| session)
+        .collect();
+    assert_eq!(ended, [session]);
 }

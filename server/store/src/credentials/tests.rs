@@ -1,14 +1,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_session::iam::{Directory, IamError, KeyOwner, NewAccessKey, NewRole, NewUser};
+use drawbridge_session::iam::{
+    Directory, IamError, KeyOwner, NewAccessKey, NewInstanceProfile, NewRole, NewUser,
+};
 use drawbridge_session::{
-    Account, Activation, ActivationId, Clock as _, FixedClock, ManagedNode, SeededRandom, Tag,
+    Account, Activation, ActivationId, AgentReport, Clock as _, FixedClock, ManagedNode, SeededRandom, Tag,
 };
 
 use super::*;
 use crate::{
-    Activations as _, Directories as _, Nodes as _, Registration, Sqlite, TokenHash, change_directory,
+    Activations as _, Directories as _, NodeAccessKey, Nodes as _, Registration, Sqlite, TokenHash,
+    change_directory,
 };
 
 const TRUST: &str = r#"{"Statement":{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole"}}"#;
@@ -422,4 +425,76 @@ async fn credentials_end_with_their_user_or_role_whatever_is_made_under_its_name
         unknown(0).await && unknown(1).await,
         "they are others of the same name"
     );
+}
+
+#[tokio::test]
+async fn an_enrolled_nodes_key_proves_it_with_the_role_of_its_profile() {
+    let house = House::new().await;
+    let (web, database) = (house.role("Web").await, house.role("Database").await);
+    let profile = NewInstanceProfile {
+        name: "profile",
+        ..NewInstanceProfile::default()
+    };
+    let (now, random) = (house.clock.now(), &house.random);
+    house
+        .change(|directory| {
+            directory.create_instance_profile(profile, now, random)?;
+            directory.add_role_to_instance_profile("profile", "Web")
+        })
+        .await;
+    let node = ManagedNode {
+        id: NodeId::generate_enrolled(random),
+        activation: None,
+        iam_role: "Web".to_owned(),
+        instance_profile: Some("profile".to_owned()),
+        public_key: None,
+        agent: AgentReport::default(),
+        ..house.node.clone()
+    };
+    let (id, secret) = (AccessKeyId::generate(random), draw_secret(random));
+    let key = NodeAccessKey {
+        id: id.clone(),
+        node: node.id.clone(),
+        sealed_secret: seal_secret(&house.root, &id, &secret, random),
+        created_at: now,
+    };
+    assert!(house.store.enrol_node(&node, &key, &[]).await.expect("enrolled"));
+
+    let proven = async || match house.ask(id.as_str(), None, "us-east-1").await {
+        Ok(Credential::Secret {
+            secret: found,
+            principal,
+            grant: None,
+        }) => {
+            assert!(found.equals(secret.expose()));
+            assert_eq!(principal.node(), Some(&node.id));
+            principal.role().expect("a role").id.clone()
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(proven().await, web);
+    house
+        .change(|directory| {
+            directory.remove_role_from_instance_profile("profile", "Web")?;
+            directory.add_role_to_instance_profile("profile", "Database")
+        })
+        .await;
+    assert_eq!(proven().await, database, "as on AWS, the profile says which");
+    house
+        .change(|directory| directory.remove_role_from_instance_profile("profile", "Database"))
+        .await;
+    assert_eq!(
+        proven().await,
+        "",
+        "an empty profile gives no role, and so no rights"
+    );
+
+    let elsewhere = house.ask(id.as_str(), None, "eu-west-1").await;
+    assert!(matches!(elsewhere, Err(CredentialError::Unknown)));
+    assert!(
+        house.is_unknown(node.id.as_str(), None).await,
+        "it has no key of its own"
+    );
+    house.store.remove_node(&node.id).await.expect("removed");
+    assert!(house.is_unknown(id.as_str(), None).await, "removed");
 }

@@ -1,11 +1,12 @@
 use async_trait::async_trait;
-use drawbridge_session::{AccountId, Activation, AgentReport, ManagedNode, NodeId, Region};
+use drawbridge_session::iam::SealedSecret;
+use drawbridge_session::{AccessKeyId, AccountId, Activation, AgentReport, ManagedNode, NodeId, Region, Tag};
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::{Durability, Sqlite, activations, json, moment, ms, parsed, tags, to_json};
-use crate::{Nodes, Registration, RegistrationError, StoreError, TagTarget, TagsOf};
+use crate::{NodeAccessKey, Nodes, Registration, RegistrationError, StoreError, TagsOf};
 
 #[async_trait]
 impl Nodes for Sqlite {
@@ -28,19 +29,77 @@ impl Nodes for Sqlite {
             region: activation.region,
             activation: Some(activation.id),
             iam_role: activation.iam_role,
+            instance_profile: None,
             name: activation.default_instance_name,
-            public_key: registration.public_key.clone(),
+            public_key: Some(registration.public_key.clone()),
             fingerprint: registration.fingerprint.clone(),
             registered_at: now,
             last_ping_at: None,
             agent: AgentReport::default(),
         };
-        insert(&mut transaction, &node).await?;
-        tags::insert(&mut transaction, tags_of(&node), &activation.tags)
+        insert(&mut transaction, &node)
+            .await
+            .map_err(|error| key_taken(error, failed()))?;
+        tags::insert(&mut transaction, TagsOf::node(&node), &activation.tags)
             .await
             .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
         Ok(node)
+    }
+
+    async fn enrol_node(
+        &self,
+        node: &ManagedNode,
+        key: &NodeAccessKey,
+        tags: &[Tag],
+    ) -> Result<bool, StoreError> {
+        let failed = || StoreError::doing("enrol a node");
+        let mut transaction = self.write(Durability::Synced).await?;
+        if exists(&mut transaction, &node.id).await.map_err(failed())? {
+            return Ok(false);
+        }
+        insert(&mut transaction, node).await.map_err(failed())?;
+        insert_key(&mut transaction, key).await.map_err(failed())?;
+        tags::insert(&mut transaction, TagsOf::node(node), tags)
+            .await
+            .map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
+    }
+
+    async fn renew_node(
+        &self,
+        key: &NodeAccessKey,
+        iam_role: &str,
+        instance_profile: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let failed = || StoreError::doing("renew a node's access key");
+        let mut transaction = self.write(Durability::Synced).await?;
+        let removed = remove_key(&mut transaction, &key.node).await.map_err(failed())?;
+        if !removed {
+            return Ok(false);
+        }
+        insert_key(&mut transaction, key).await.map_err(failed())?;
+        sqlx::query("UPDATE nodes SET iam_role = ?, instance_profile = ? WHERE id = ?")
+            .bind(iam_role)
+            .bind(instance_profile)
+            .bind(key.node.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        self.snapshots.access_changed();
+        Ok(true)
+    }
+
+    async fn node_access_key(&self, id: &AccessKeyId) -> Result<Option<NodeAccessKey>, StoreError> {
+        let failed = || StoreError::doing("read a node's access key");
+        let row = sqlx::query("SELECT * FROM node_access_keys WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed())?;
+        row.as_ref().map(read_key).transpose().map_err(failed())
     }
 
     async fn node(&self, id: &NodeId) -> Result<Option<ManagedNode>, StoreError> {
@@ -117,7 +176,7 @@ impl Nodes for Sqlite {
     async fn set_node_key(&self, id: &NodeId, public_key: &[u8]) -> Result<bool, RegistrationError> {
         let failed = || StoreError::doing("change a node's key");
         let mut transaction = self.write(Durability::Synced).await?;
-        let changed = sqlx::query("UPDATE nodes SET public_key = ? WHERE id = ?")
+        let changed = sqlx::query("UPDATE nodes SET public_key = ? WHERE id = ? AND public_key IS NOT NULL")
             .bind(public_key)
             .bind(id.as_str())
             .execute(&mut *transaction)
@@ -138,15 +197,17 @@ impl Nodes for Sqlite {
         let Some(node) = row.as_ref().map(read).transpose().map_err(failed())? else {
             return Ok(false);
         };
-        tags::remove_all(&mut transaction, tags_of(&node))
+        tags::remove_all(&mut transaction, TagsOf::node(&node))
             .await
             .map_err(failed())?;
+        remove_key(&mut transaction, &node.id).await.map_err(failed())?;
         sqlx::query("DELETE FROM tokens WHERE subject = ?")
             .bind(id.as_str())
             .execute(&mut *transaction)
             .await
             .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
+        self.snapshots.access_changed();
         Ok(true)
     }
 }
@@ -186,22 +247,48 @@ async fn count(connection: &mut SqliteConnection, activation: &Activation) -> Re
     Ok(())
 }
 
-async fn insert(connection: &mut SqliteConnection, node: &ManagedNode) -> Result<(), RegistrationError> {
-    sqlx::query("INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)")
+async fn exists(connection: &mut SqliteConnection, id: &NodeId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM nodes WHERE id = ?)")
+        .bind(id.as_str())
+        .fetch_one(connection)
+        .await
+}
+
+async fn insert(connection: &mut SqliteConnection, node: &ManagedNode) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)")
         .bind(node.id.as_str())
         .bind(node.account.as_str())
         .bind(node.region.as_str())
         .bind(node.activation.as_ref().map(|id| id.as_str()))
         .bind(node.iam_role.as_str())
+        .bind(node.instance_profile.as_deref())
         .bind(node.name.as_deref())
-        .bind(node.public_key.as_slice())
+        .bind(node.public_key.as_deref())
         .bind(node.fingerprint.as_str())
         .bind(ms(node.registered_at))
         .bind(to_json(&node.agent))
         .execute(connection)
-        .await
-        .map_err(|error| key_taken(error, StoreError::doing("register a node")))?;
+        .await?;
     Ok(())
+}
+
+async fn insert_key(connection: &mut SqliteConnection, key: &NodeAccessKey) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO node_access_keys VALUES (?, ?, ?, ?)")
+        .bind(key.id.as_str())
+        .bind(key.node.as_str())
+        .bind(key.sealed_secret.as_bytes())
+        .bind(ms(key.created_at))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn remove_key(connection: &mut SqliteConnection, node: &NodeId) -> Result<bool, sqlx::Error> {
+    let removed = sqlx::query("DELETE FROM node_access_keys WHERE node = ?")
+        .bind(node.as_str())
+        .execute(connection)
+        .await?;
+    Ok(removed.rows_affected() > 0)
 }
 
 /// Tells a key that another node has from every other failure.
@@ -216,13 +303,13 @@ fn key_taken(error: sqlx::Error, failed: impl FnOnce(sqlx::Error) -> StoreError)
     }
 }
 
-fn tags_of(node: &ManagedNode) -> TagsOf<'_> {
-    TagsOf {
-        account: &node.account,
-        region: &node.region,
-        target: TagTarget::ManagedInstance,
-        id: node.id.as_str(),
-    }
+fn read_key(row: &SqliteRow) -> Result<NodeAccessKey, sqlx::Error> {
+    Ok(NodeAccessKey {
+        id: parsed(row, "id")?,
+        node: parsed(row, "node")?,
+        sealed_secret: SealedSecret::new(row.try_get("secret")?),
+        created_at: moment(row, "created_at")?,
+    })
 }
 
 fn read(row: &SqliteRow) -> Result<ManagedNode, sqlx::Error> {
@@ -237,6 +324,7 @@ fn read(row: &SqliteRow) -> Result<ManagedNode, sqlx::Error> {
             .then(|| parsed(row, "activation"))
             .transpose()?,
         iam_role: row.try_get("iam_role")?,
+        instance_profile: row.try_get("instance_profile")?,
         name: row.try_get("name")?,
         public_key: row.try_get("public_key")?,
         fingerprint: row.try_get("fingerprint")?,

@@ -1,6 +1,5 @@
 //! `CreateActivation`: makes a code that lets machines become nodes. The code is shown once and kept as a hash.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +9,13 @@ use drawbridge_session::{
     SignedWith, Tag,
 };
 use drawbridge_store::TokenHash;
-use drawbridge_store::tags::MAX_TAGS;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::internal;
 use crate::service::later;
-use crate::{Operation, Ssm, input, passed_role, wire};
+use crate::{Operation, Ssm, input, passed_role, tags, wire};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "CreateActivation",
@@ -72,7 +70,9 @@ async fn create(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
 fn plan(ssm: &Ssm, caller: &Caller, input: Input) -> Result<Activation, AwsError> {
     let role = passed_role::find(ssm, caller, &input.iam_role)?;
     let tags = input.tags.unwrap_or_default();
-    check_tags(&tags)?;
+    if let Some(fault) = tags::fault(&tags) {
+        return Err(invalid(&fault));
+    }
     let now = ssm.clock.now();
     let expires_at = input
         .expiration_date
@@ -97,22 +97,6 @@ fn plan(ssm: &Ssm, caller: &Caller, input: Input) -> Result<Activation, AwsError
     })
 }
 
-fn check_tags(tags: &[Tag]) -> Result<(), AwsError> {
-    let mut keys = HashSet::new();
-    if tags.len() > MAX_TAGS {
-        return Err(invalid("An activation can have at most 50 tags."));
-    }
-    for tag in tags {
-        if tag.key.to_ascii_lowercase().starts_with("aws:") {
-            return Err(invalid("Tag keys that start with aws: are reserved."));
-        }
-        if !keys.insert(&tag.key) {
-            return Err(invalid(&format!("Tag key {} is given more than once.", tag.key)));
-        }
-    }
-    Ok(())
-}
-
 fn invalid(message: &str) -> AwsError {
     AwsError::new("InvalidParameters", message)
 }
@@ -131,6 +115,8 @@ fn draw_code(random: &dyn Random) -> Secret {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use drawbridge_session::{Clock as _, SystemRandom};
 
     use super::*;

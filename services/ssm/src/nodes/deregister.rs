@@ -7,8 +7,8 @@ use drawbridge_session::{Audit, Call, SignedWith};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::needs_node;
-use crate::error::{internal, invalid_instance_id};
+use super::{forget, needs_node};
+use crate::error::invalid_instance_id;
 use crate::{Operation, Ssm, input};
 
 pub(crate) const OPERATION: Operation = Operation {
@@ -33,9 +33,7 @@ async fn deregister(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         .node(&caller, &instance_id)
         .await?
         .ok_or_else(|| invalid_instance_id(&instance_id))?;
-    // The record goes first: from then on the node cannot open another channel in the place of the closed one.
-    ssm.store.remove_node(&node.id).await.map_err(internal)?;
-    ssm.relay.disconnect_node(&node.id).await;
+    forget(&ssm, &node.id).await?;
     tracing::info!(node.id = %node.id, principal.id = caller.principal.user_id(), "node deregistered");
     Ok(json!({}))
 }

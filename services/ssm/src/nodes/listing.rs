@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{ActivationId, Caller, ManagedNode, NodeId, PingStatus};
+use drawbridge_store::TagsOf;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::filter::{Filter, View};
 use crate::error::internal;
-use crate::{Ssm, page, tags, wire};
+use crate::{Ssm, page, wire};
 
 /// A node as clients print it.
 #[derive(Debug, Serialize)]
@@ -33,9 +34,13 @@ pub(super) struct DescribedNode {
     platform_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     activation_id: Option<ActivationId>,
-    iam_role: String,
-    #[serde(serialize_with = "wire::epoch")]
-    registration_date: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iam_role: Option<String>,
+    #[serde(
+        serialize_with = "wire::epoch_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    registration_date: Option<Timestamp>,
     resource_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -50,7 +55,8 @@ pub(super) struct DescribedNode {
 impl DescribedNode {
     fn new(view: View) -> Self {
         let resource_type = view.resource_type();
-        let source_type = if view.node.id.is_registered() {
+        let registered = view.node.id.is_registered();
+        let source_type = if registered {
             "AWS::SSM::ManagedInstance"
         } else {
             "AWS::EC2::Instance"
@@ -66,8 +72,9 @@ impl DescribedNode {
             platform_name: node.agent.platform_name,
             platform_version: node.agent.platform_version,
             activation_id: node.activation,
-            iam_role: node.iam_role,
-            registration_date: node.registered_at,
+            // Instances were never registered, and what describes them tells their role.
+            iam_role: registered.then_some(node.iam_role),
+            registration_date: registered.then_some(node.registered_at),
             resource_type,
             name: node.name,
             ip_address: node.agent.ip_address,
@@ -146,7 +153,7 @@ async fn read_batch(
 async fn look(ssm: &Ssm, node: ManagedNode, needs_tags: bool, now: Timestamp) -> Result<View, AwsError> {
     let connected = ssm.relay.node_connected(&node.id, Duration::ZERO).await;
     let tags = if needs_tags {
-        ssm.store.tags(tags::of(&node)).await.map_err(internal)?
+        ssm.store.tags(TagsOf::node(&node)).await.map_err(internal)?
     } else {
         Vec::new()
     };

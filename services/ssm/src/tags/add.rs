@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, SignedWith, Tag};
-use drawbridge_store::TagError;
+use drawbridge_store::{TagError, TagsOf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{find, need, of};
+use super::{find, need};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -46,7 +46,7 @@ async fn add(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         ));
     }
     let node = find(&ssm, &caller, &input.resource_type, &input.resource_id).await?;
-    match ssm.store.add_tags(of(&node), &input.tags).await {
+    match ssm.store.add_tags(TagsOf::node(&node), &input.tags).await {
         Ok(()) => Ok(json!({})),
         Err(TagError::TooMany) => Err(AwsError::new(
             "TooManyTagsError",

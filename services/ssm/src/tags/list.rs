@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, SignedWith};
+use drawbridge_store::TagsOf;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{find, need, of};
+use super::{find, need};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -31,7 +32,7 @@ async fn list(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
     let node = find(&ssm, &caller, &input.resource_type, &input.resource_id).await?;
-    let tags = ssm.store.tags(of(&node)).await.map_err(internal)?;
+    let tags = ssm.store.tags(TagsOf::node(&node)).await.map_err(internal)?;
     Ok(json!({ "TagList": tags }))
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, SignedWith};
+use drawbridge_store::TagsOf;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{find, need, of};
+use super::{find, need};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -38,7 +39,7 @@ async fn remove(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let input: Input = input::read(input)?;
     let node = find(&ssm, &caller, &input.resource_type, &input.resource_id).await?;
     ssm.store
-        .remove_tags(of(&node), &input.tag_keys)
+        .remove_tags(TagsOf::node(&node), &input.tag_keys)
         .await
         .map_err(internal)?;
     Ok(json!({}))
