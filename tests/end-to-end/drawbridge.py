@@ -137,7 +137,7 @@ class Server(Dev):
 
     def command(self):
         config = self.folder / "drawbridge.toml"
-        config.write_text(f'data_dir = "{self.data}"\nlisten = "{self.listen}"\n')
+        config.write_text(f'data_dir = "{self.data}"\nlisten = "{self.listen}"\nactivation_tier = "advanced"\n')
         return [program("drawbridge"), "serve", "--config", config]
 
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use drawbridge_gateway::ActivationTier;
 use drawbridge_session::{AccountId, Region};
 use serde::Deserialize;
 
@@ -35,6 +36,9 @@ pub(crate) struct Config {
     /// End live sessions that a change of policies, tags or keys no longer allows, within 5 s.
     #[serde(default = "default_end_disallowed_sessions")]
     pub(crate) end_disallowed_sessions: bool,
+    /// Sessions on registered nodes, where an account has not chosen: refused (`standard`, as on AWS) or `advanced`.
+    #[serde(default)]
+    pub(crate) activation_tier: ActivationTier,
 }
 
 impl Config {
@@ -93,6 +97,7 @@ impl Default for Config {
             certificate_hosts: Vec::new(),
             private_names: false,
             end_disallowed_sessions: default_end_disallowed_sessions(),
+            activation_tier: ActivationTier::default(),
         }
     }
 }
@@ -132,6 +137,7 @@ mod tests {
         assert_eq!(config.listen, "0.0.0.0:8443");
         assert_eq!(config.account, "123456789012");
         assert!(!config.private_names);
+        assert_eq!(config.activation_tier, ActivationTier::Standard);
     }
 
     #[test]
@@ -156,6 +162,10 @@ mod tests {
             (
                 "data_dir = 3\n",
                 "line 1: invalid type: integer `3`, expected path string",
+            ),
+            (
+                "data_dir = \"/d\"\nactivation_tier = \"gold\"\n",
+                "line 2: unknown variant `gold`, expected `standard` or `advanced`",
             ),
             ("listen = \"[::]:1\"\n", "line 1: missing field `data_dir`"),
         ];

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use drawbridge_gateway::{OpenError, Server, ServerConfig};
+use drawbridge_gateway::{ActivationTier, OpenError, Server, ServerConfig};
 use serde_json::json;
 
 use crate::api::Administrator;
@@ -31,6 +31,7 @@ pub(crate) async fn run(arguments: Dev) -> Result<()> {
         data_dir: folder.clone(),
         listen: arguments.listen.clone(),
         private_names: arguments.private_names,
+        activation_tier: ActivationTier::Advanced,
         ..Config::default()
     };
     let server_config = ServerConfig {

@@ -1,5 +1,8 @@
 //! Commands that people type: they call the server's API as any other client does.
 
+mod explain;
+mod lint;
+mod style;
 mod table;
 
 use std::process::ExitCode;
@@ -14,6 +17,9 @@ use drawbridge_session::{SystemClock, SystemRandom};
 
 use crate::cli::{Connect, ServerArguments, Sessions};
 use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
+
+pub(crate) use explain::explain;
+pub(crate) use lint::lint;
 
 /// `drawbridge connect`.
 pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {

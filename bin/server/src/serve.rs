@@ -46,6 +46,7 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig> {
         private_names: config.private_names,
         renew_administrator_key: false,
         end_disallowed_sessions: config.end_disallowed_sessions,
+        activation_tier: config.activation_tier,
     })
 }
 

@@ -25,6 +25,7 @@ mod server;
 mod tests;
 mod tls;
 
+pub use drawbridge_service_ssm::ActivationTier;
 pub use first_start::{AdministratorKey, NODE_ROLE};
 pub use limits::Limits;
 pub use server::{OpenError, Server, ServerConfig};

@@ -18,7 +18,7 @@ use drawbridge_service_ec2messages::Ec2Messages;
 use drawbridge_service_iam::Iam;
 use drawbridge_service_operator::Operator;
 use drawbridge_service_organizations::Organizations;
-use drawbridge_service_ssm::{Settings, Ssm};
+use drawbridge_service_ssm::{ActivationTier, Settings, Ssm};
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
 use drawbridge_session::{AccountId, Clock, Random, Region, SystemClock, SystemRandom};
@@ -65,6 +65,8 @@ pub struct ServerConfig {
     pub renew_administrator_key: bool,
     /// Whether live sessions end that a change of policies, tags or keys no longer allows.
     pub end_disallowed_sessions: bool,
+    /// What registered nodes can be used for in accounts and regions that have not chosen.
+    pub activation_tier: ActivationTier,
 }
 
 /// Why a server cannot be opened.
@@ -167,6 +169,7 @@ impl Server {
 
         let settings = Settings {
             private_names: config.private_names,
+            activation_tier: config.activation_tier,
             ..Settings::new(config.public_host.clone().unwrap_or_else(|| address.to_string()))
         };
         let ssm = Ssm::new(
@@ -196,7 +199,9 @@ impl Server {
             ec2: Arc::new(with(parts(), Ec2::new)),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),
-            operator: Arc::new(with(parts(), Operator::new)),
+            operator: Arc::new(with(parts(), |store, root, clock, random| {
+                Operator::new(store, root, clock, random, Arc::new(access.clone()))
+            })),
             organizations: Arc::new(Organizations::new(Arc::clone(&store))),
             ssm: Arc::new(ssm),
             ssmmessages: Arc::new(ssmmessages),

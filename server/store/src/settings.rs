@@ -12,4 +12,7 @@ pub trait Settings: Send + Sync {
 
     /// Stores a value in the place of any before it.
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
+
+    /// Removes a value; returns whether there was one.
+    async fn remove_setting(&self, name: &str) -> Result<bool, StoreError>;
 }

@@ -12,9 +12,11 @@ mod error;
 mod input;
 mod nodes;
 mod page;
+mod passed_role;
 #[cfg(test)]
 mod permissions;
 mod service;
+mod service_settings;
 mod sessions;
 mod tags;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod testing;
 mod wire;
 
 pub use service::{Settings, Ssm};
+pub use service_settings::ActivationTier;
 
 use drawbridge_aws_dialects::error::AwsError;
 
@@ -46,6 +49,9 @@ pub const OPERATIONS: &[Operation] = &[
     nodes::describe_information::OPERATION,
     nodes::describe_properties::OPERATION,
     nodes::update_role::OPERATION,
+    service_settings::get::OPERATION,
+    service_settings::reset::OPERATION,
+    service_settings::update::OPERATION,
     sessions::connection_status::OPERATION,
     sessions::describe::OPERATION,
     sessions::resume::OPERATION,

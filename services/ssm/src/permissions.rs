@@ -27,6 +27,9 @@ DeregisterManagedInstance        yes  -    -    -    -    -    -
 DescribeInstanceInformation      yes  -    -    -    -    -    -
 DescribeInstanceProperties       yes  -    -    -    -    -    -
 UpdateManagedInstanceRole        yes  -    -    -    -    -    -
+GetServiceSetting                yes  -    -    -    -    -    -
+ResetServiceSetting              yes  -    -    -    -    -    -
+UpdateServiceSetting             yes  -    -    -    -    -    -
 GetConnectionStatus              yes  -    -    -    -    -    -
 DescribeSessions                 yes  -    -    -    -    -    -
 ResumeSession                    yes  -    -    -    -    -    -

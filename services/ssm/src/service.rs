@@ -9,7 +9,7 @@ use drawbridge_store::{ChannelEnd, RootKey, Store, Token, TokenBinding, TokenGra
 use jiff::Timestamp;
 
 use crate::error::internal;
-use crate::{DRAWBRIDGE_OPERATIONS, OPERATIONS, Operation};
+use crate::{ActivationTier, DRAWBRIDGE_OPERATIONS, OPERATIONS, Operation};
 
 /// The `ssm` service of one server.
 pub struct Ssm {
@@ -37,6 +37,8 @@ pub struct Settings {
     ///
     /// AWS's agent may need 12 s to come back to a server that restarted.
     pub node_patience: Duration,
+    /// What registered nodes can be used for in accounts and regions that have not chosen.
+    pub activation_tier: ActivationTier,
 }
 
 impl Settings {
@@ -48,6 +50,7 @@ impl Settings {
             token_lifetime: Duration::from_secs(90),
             node_credential_lifetime: Duration::from_secs(3600),
             node_patience: Duration::from_secs(15),
+            activation_tier: ActivationTier::default(),
         }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_aws_dialects::model;
-use drawbridge_session::iam::{NewRole, NewUser};
+use drawbridge_session::iam::{Holder, NewRole, NewUser};
 use drawbridge_session::{Caller, Clock as _, Ending, ManagedNode, SessionId, SessionState};
 use drawbridge_store::{Sessions as _, TokenBinding, Tokens as _};
 use serde_json::{Value, json};
 
-use crate::{Settings, Ssm};
+use crate::{ActivationTier, Settings, Ssm};
 
 /// A role without policies, which anyone of the account may assume.
 pub(crate) const EMPTY_ROLE: &str = "Ops";
@@ -40,7 +40,11 @@ impl House {
             house.relay.clone(),
             house.clock.clone(),
             house.random.clone(),
-            Settings::new("public.example"),
+            Settings {
+                // Most tests start sessions on registered nodes.
+                activation_tier: ActivationTier::Advanced,
+                ..Settings::new("public.example")
+            },
         );
         let (now, random) = (house.clock.now(), house.random.as_ref());
         house
@@ -93,6 +97,38 @@ impl House {
                 Err(error) => assert_eq!(error.code(), *code, "{operation} {input}: {error}"),
             }
         }
+    }
+
+    /// Creates a role without policies that a service may take on.
+    pub(crate) async fn give_role(&self, name: &str, path: &str, service: &str) {
+        let trust = json!({"Statement": {
+            "Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole",
+        }});
+        let (trust, now, random) = (trust.to_string(), self.clock.now(), self.random.as_ref());
+        let role = NewRole {
+            name,
+            path: Some(path),
+            trust: &trust,
+            ..NewRole::default()
+        };
+        self.change(|directory| directory.create_role(role, &|_| true, now, random))
+            .await;
+    }
+
+    /// Creates a user with an inline policy of these statements.
+    pub(crate) async fn give_user(&self, name: &str, statements: Value) -> Caller {
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let (now, random) = (self.clock.now(), self.random.as_ref());
+        let user = NewUser {
+            name,
+            ..NewUser::default()
+        };
+        self.change(|directory| {
+            directory.create_user(user, now, random)?;
+            directory.put_inline_policy(Holder::User(name), "own", &policy)
+        })
+        .await;
+        self.user(name)
     }
 
     /// Someone who holds [`EMPTY_ROLE`].

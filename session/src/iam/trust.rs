@@ -1,9 +1,14 @@
 //! Who may assume a role.
 
+use std::sync::Arc;
+
 use super::directory::Directory;
 use super::documents::Document;
 use super::error::IamError;
 use super::quotas;
+use super::roles::Role;
+use crate::ids::AccountId;
+use crate::policy::{Context, Identity, NamedPolicy, PolicySet, Request, ResourcePolicy, evaluate};
 
 impl Directory {
     /// Puts another trust policy in the place of a role's; see [`Directory::create_role`] for `principal_exists`.
@@ -41,6 +46,24 @@ impl Directory {
             return self.role(role).is_ok();
         }
         self.user_by_id(name).is_some() || self.role_by_id(name).is_some()
+    }
+}
+
+impl Role {
+    /// Says whether the trust policy lets a service, such as `ssm.amazonaws.com`, take the role on for a resource of
+    /// its account.
+    pub fn trusts_service(&self, service: &str, account: &AccountId, resource_arn: &str) -> bool {
+        let context = Context::new()
+            .with("aws:SourceAccount", account.to_string())
+            .with("aws:SourceArn", resource_arn);
+        let (identity, arn) = (Identity::service(service), self.arn(account));
+        let request = Request::new(&identity, "sts:AssumeRole", &arn, &context);
+        let trust = NamedPolicy::shared("trust", Arc::clone(self.trust.policy()));
+        let policies = PolicySet {
+            resource: Some(ResourcePolicy::required(trust)),
+            ..PolicySet::default()
+        };
+        evaluate(&request, &policies).is_allowed()
     }
 }
 
@@ -122,6 +145,48 @@ mod tests {
                 let message = format!("Invalid principal in policy: \"AWS\":\"{name}\"");
                 refused(updated, "MalformedPolicyDocument", &message);
             }
+        }
+    }
+
+    #[test]
+    fn a_role_is_taken_on_by_the_services_that_it_names_for_the_resources_that_it_names() {
+        let mut account = Account::filled();
+        let arn = "arn:aws:ssm:us-east-1:123456789012:*";
+        let trusts = |account: &Account, service: &str| {
+            let role = account.role("web").expect("there");
+            role.trusts_service(service, account.account(), arn)
+        };
+        assert!(trusts(&account, "ec2.amazonaws.com"));
+        assert!(!trusts(&account, "ssm.amazonaws.com"));
+        for (trust, expected) in [
+            (
+                r#"{"Effect":"Allow","Principal":{"Service":["ec2.amazonaws.com","ssm.amazonaws.com"]},"Action":"sts:AssumeRole"}"#,
+                true,
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:TagSession"}"#,
+                false,
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"}"#,
+                false,
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{
+                    "StringEquals":{"aws:SourceAccount":"123456789012"},
+                    "ArnEquals":{"aws:SourceArn":"arn:aws:ssm:us-east-1:123456789012:*"}}}"#,
+                true,
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{
+                    "StringEquals":{"aws:SourceAccount":"210987654321"}}}"#,
+                false,
+            ),
+        ] {
+            let document = format!(r#"{{"Version":"2012-10-17","Statement":{trust}}}"#);
+            let updated = account.update_trust("web", &document, &|_| true);
+            assert_eq!(updated, Ok(()));
+            assert_eq!(trusts(&account, "ssm.amazonaws.com"), expected, "{trust}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The policies that a decision is made over.
 
+use std::slice;
 use std::sync::Arc;
 
 use super::document::{Policy, PolicyKind};
@@ -43,6 +44,22 @@ pub(super) enum Weight {
     Required,
     /// Neither allows on its own.
     Shared,
+}
+
+impl PolicySet {
+    /// Returns the policies by layer, in the order in which explanations tell of them.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (Layer, &[NamedPolicy])> {
+        let controls = self.service_control.iter();
+        let resource = self.resource.iter();
+        controls
+            .map(|level| (Layer::ServiceControl, level.as_slice()))
+            .chain(resource.map(|resource| (resource.layer(), slice::from_ref(&resource.policy))))
+            .chain([
+                (Layer::Identity, self.identity.as_slice()),
+                (Layer::Boundary, self.boundary.as_slice()),
+                (Layer::Session, self.session.as_deref().unwrap_or_default()),
+            ])
+    }
 }
 
 impl NamedPolicy {

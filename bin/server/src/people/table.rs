@@ -27,14 +27,19 @@ pub(super) fn text(sessions: &[SessionSummary]) -> String {
             ]
         })
         .collect();
-    let widths: Vec<usize> = (0..HEADINGS.len())
+    columns(HEADINGS, &rows)
+}
+
+/// Cells under headings, aligned.
+pub(super) fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let widths: Vec<usize> = (0..N)
         .map(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
-            cells.chain([HEADINGS[column].len()]).max().unwrap_or_default()
+            cells.chain([headings[column].len()]).max().unwrap_or_default()
         })
         .collect();
     let mut text = String::new();
-    let mut line = |cells: [&str; 6]| {
+    let mut line = |cells: [&str; N]| {
         let padded: Vec<String> = cells
             .iter()
             .zip(&widths)
@@ -42,8 +47,8 @@ pub(super) fn text(sessions: &[SessionSummary]) -> String {
             .collect();
         writeln!(text, "{}", padded.join("  ").trim_end()).expect("writing to a String cannot fail");
     };
-    line(HEADINGS);
-    for row in &rows {
+    line(headings);
+    for row in rows {
         line(row.each_ref().map(String::as_str));
     }
     text
@@ -72,7 +77,7 @@ fn local_time(seconds: Option<f64>) -> String {
 }
 
 /// `text` without what a terminal would obey: a reason is somebody else's words.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|letter| {
             if letter.is_control() || turns_text(letter) {

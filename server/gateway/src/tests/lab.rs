@@ -7,6 +7,7 @@ use drawbridge_aws_client::{
     Auth, Client, Connector, Credentials, Endpoint, Proxies, Service, Tls, WebSocket,
 };
 use drawbridge_relay::SessionRelay;
+use drawbridge_service_ssm::ActivationTier;
 use drawbridge_session::policy::{self, Context, Decision, PolicySet, Question};
 use drawbridge_session::{
     AccountId, Activation, ActivationId, AuthorizedSession, EntityName, ManagedNode, Need, NodeId, Principal,
@@ -241,6 +242,7 @@ pub(super) fn config(home: &std::path::Path) -> ServerConfig {
         private_names: false,
         renew_administrator_key: false,
         end_disallowed_sessions: true,
+        activation_tier: ActivationTier::Advanced,
     }
 }
 

@@ -24,6 +24,21 @@ impl Settings for Sqlite {
         .execute(&mut *transaction)
         .await
         .map_err(failed())?;
-        transaction.commit().await.map_err(failed())
+        transaction.commit().await.map_err(failed())?;
+        self.snapshots.access_changed();
+        Ok(())
+    }
+
+    async fn remove_setting(&self, name: &str) -> Result<bool, StoreError> {
+        let failed = || StoreError::doing("remove a setting");
+        let mut transaction = self.write(Durability::Synced).await?;
+        let removed = sqlx::query("DELETE FROM settings WHERE name = ?")
+            .bind(name)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        self.snapshots.access_changed();
+        Ok(removed.rows_affected() > 0)
     }
 }

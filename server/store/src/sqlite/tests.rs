@@ -217,6 +217,9 @@ async fn keeps_what_it_is_given_across_a_restart() {
         Some("advanced")
     );
     assert_eq!(again.setting("none").await.expect("read"), None);
+    assert!(again.remove_setting("tier").await.expect("removed"));
+    assert!(!again.remove_setting("tier").await.expect("gone"));
+    assert_eq!(again.setting("tier").await.expect("read"), None);
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{
-    Activation, ActivationId, Audit, Call, Caller, Random, RandomArray as _, Resource, Secret, SignedWith,
-    Tag,
+    Activation, ActivationId, Audit, Call, Caller, Need, Needs, Random, RandomArray as _, Resource, Secret,
+    SignedWith, Tag,
 };
 use drawbridge_store::TokenHash;
 use drawbridge_store::tags::MAX_TAGS;
@@ -16,15 +16,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::internal;
-use crate::nodes::check_role_name;
 use crate::service::later;
-use crate::{Operation, Ssm, input, wire};
+use crate::{Operation, Ssm, input, passed_role, wire};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "CreateActivation",
     action: "ssm:CreateActivation",
     signed_with: SignedWith::AccessKey,
-    needs: |_, _| Resource::any().into(),
+    needs,
     audit: Audit::WRITE.hiding(&["ActivationCode"]),
     handler: |ssm, call| Box::pin(create(ssm, call)),
 };
@@ -47,6 +46,16 @@ struct Input {
     tags: Option<Vec<Tag>>,
 }
 
+/// The activation, and the role that its nodes get.
+fn needs(caller: &Caller, input: &Value) -> Needs {
+    let role = Resource::role(&caller.account, input::text(input, "IamRole"));
+    vec![
+        Need::on(Resource::any()).with_request_tags(&input::tags(input, "Tags")),
+        passed_role::need(role, passed_role::SSM),
+    ]
+    .into()
+}
+
 async fn create(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
@@ -61,7 +70,7 @@ async fn create(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
 }
 
 fn plan(ssm: &Ssm, caller: &Caller, input: Input) -> Result<Activation, AwsError> {
-    check_role_name(&input.iam_role)?;
+    let role = passed_role::find(ssm, caller, &input.iam_role)?;
     let tags = input.tags.unwrap_or_default();
     check_tags(&tags)?;
     let now = ssm.clock.now();
@@ -79,7 +88,7 @@ fn plan(ssm: &Ssm, caller: &Caller, input: Input) -> Result<Activation, AwsError
         region: caller.region.clone(),
         description: input.description,
         default_instance_name: input.default_instance_name,
-        iam_role: input.iam_role,
+        iam_role: role.name.clone(),
         registration_limit: input.registration_limit.unwrap_or(1),
         registrations_count: 0,
         expires_at,
@@ -140,7 +149,7 @@ mod tests {
     async fn answers_an_id_and_a_code_with_the_defaults() {
         let house = House::new().await;
         let answer = house
-            .ask("CreateActivation", json!({"IamRole": "NodeRole"}))
+            .ask("CreateActivation", json!({"IamRole": "noderole"}))
             .await
             .expect("created");
         assert_eq!(answer["ActivationCode"].as_str().expect("a code").len(), 20);
@@ -155,6 +164,7 @@ mod tests {
     #[tokio::test]
     async fn keeps_what_it_is_given() {
         let house = House::new().await;
+        house.give_role("Any+=,.@-_Name", "/", passed_role::SSM).await;
         let end = later(house.clock.now(), Duration::from_secs(3600));
         let input = json!({
             "IamRole": "Any+=,.@-_Name", "Description": "for the web", "DefaultInstanceName": "web-1",
@@ -176,7 +186,7 @@ mod tests {
         let house = House::new().await;
         let now = house.clock.now().as_second();
         let with = |member: &str, value: Value| {
-            let mut input = json!({"IamRole": "Role"});
+            let mut input = json!({"IamRole": "NodeRole"});
             input[member] = value;
             input
         };
@@ -228,6 +238,58 @@ mod tests {
                 ],
             )
             .await;
+    }
+
+    #[tokio::test]
+    async fn the_role_must_be_there_and_let_the_service_take_it_on() {
+        let house = House::new().await;
+        house.give_role("Instance", "/team/", "ec2.amazonaws.com").await;
+        for (name, path) in [("Nobodys", "/"), ("Instance", "/team/")] {
+            let error = house.ask("CreateActivation", json!({"IamRole": name})).await;
+            let error = error.expect_err(name);
+            assert_eq!(error.code(), "ValidationException");
+            let arn = format!("arn:aws:iam::123456789012:role{path}{name}");
+            assert_eq!(
+                error.message(),
+                format!("Nonexistent role or missing ssm service principal in trust policy: {arn}")
+            );
+        }
+        house.give_role("Fleet", "/team/", passed_role::SSM).await;
+        let created = house.ask("CreateActivation", json!({"IamRole": "Fleet"})).await;
+        assert!(created.is_ok(), "{created:?}");
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_a_role_must_be_allowed_to_pass_it_to_the_service() {
+        let house = House::new().await;
+        house.give_role("Fleet", "/team/", passed_role::SSM).await;
+        let to = |service: &str| {
+            json!([
+                {"Effect": "Allow", "Action": "ssm:CreateActivation", "Resource": "*"},
+                {
+                    "Effect": "Allow", "Action": "iam:PassRole",
+                    "Resource": "arn:aws:iam::123456789012:role/team/*",
+                    "Condition": {"StringEquals": {"iam:PassedToService": service}},
+                },
+            ])
+        };
+        let alice = house.give_user("alice", to(passed_role::SSM)).await;
+        let carol = house.give_user("carol", to("ec2.amazonaws.com")).await;
+        let ask = async |caller: &Caller, role: &str| {
+            let input = json!({"IamRole": role});
+            house.ask_as(caller.clone(), "CreateActivation", input).await
+        };
+        assert!(ask(&alice, "Fleet").await.is_ok());
+        for (caller, role, arn) in [
+            (&alice, "NodeRole", "role/NodeRole"),
+            (&alice, "Nobodys", "role/Nobodys"),
+            (&carol, "Fleet", "role/team/Fleet"),
+        ] {
+            let error = ask(caller, role).await.expect_err("denied");
+            assert_eq!(error.code(), "AccessDeniedException");
+            let about = format!("iam:PassRole on resource: arn:aws:iam::123456789012:{arn} ");
+            assert!(error.message().contains(&about), "{error}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ mod tests {
     async fn removes_it_once() {
         let house = House::new().await;
         let created = house
-            .ask("CreateActivation", json!({"IamRole": "Role"}))
+            .ask("CreateActivation", json!({"IamRole": "NodeRole"}))
             .await
             .expect("created");
         let input = json!({"ActivationId": created["ActivationId"]});

@@ -168,6 +168,9 @@ mod tests {
     async fn pages_and_filters() {
         let house = House::new().await;
         let mut ids = Vec::new();
+        for role in ["Role-a", "Role-b"] {
+            house.give_role(role, "/", "ssm.amazonaws.com").await;
+        }
         for name in ["a", "a", "b", "b", "b"] {
             let input = json!({"IamRole": format!("Role-{name}"), "DefaultInstanceName": name});
             let answer = house.ask("CreateActivation", input).await.expect("created");
@@ -210,7 +213,7 @@ mod tests {
     async fn never_shows_a_code() {
         let house = House::new().await;
         let created = house
-            .ask("CreateActivation", json!({"IamRole": "Role"}))
+            .ask("CreateActivation", json!({"IamRole": "NodeRole"}))
             .await
             .expect("created");
         let answer = house

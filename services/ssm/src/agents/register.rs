@@ -221,7 +221,7 @@ mod tests {
         let node = house.online_node().await;
         for (name, input) in [
             ("StartSession", json!({"Target": node.id})),
-            ("CreateActivation", json!({"IamRole": "Role"})),
+            ("CreateActivation", json!({"IamRole": "NodeRole"})),
             ("UpdateInstanceInformation", json!({"InstanceId": node.id})),
             (
                 "RequestManagedInstanceRoleToken",

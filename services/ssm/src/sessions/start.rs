@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::Stream;
 use crate::error::internal;
+use crate::service_settings::allows_sessions_on_registered_nodes;
 use crate::{Operation, Ssm, input};
 
 pub(crate) const OPERATION: Operation = Operation {
@@ -120,6 +121,12 @@ async fn find_connected(ssm: &Ssm, caller: &Caller, target: &str) -> Result<Node
         .node(caller, target)
         .await?
         .ok_or_else(|| not_connected(target))?;
+    if node.id.is_registered() && !allows_sessions_on_registered_nodes(ssm, caller).await? {
+        return Err(AwsError::new(
+            "BadRequest",
+            "Enable advanced-instances tier to use Session Manager with your on-premises instances",
+        ));
+    }
     if ssm
         .relay
         .node_connected(&node.id, ssm.settings.node_patience)
@@ -262,6 +269,33 @@ mod tests {
             .await
             .expect_err("not there");
         assert_eq!(error.message(), "mi-0fffffffffffffff0 is not connected.");
+    }
+
+    #[tokio::test]
+    async fn a_registered_node_takes_sessions_in_the_advanced_tier_only() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        let (running, _) = house.started_on(&node).await;
+        let set = json!({"SettingId": "/ssm/managed-instance/activation-tier", "SettingValue": "standard"});
+        house.ask("UpdateServiceSetting", set.clone()).await.expect("set");
+        let error = house.ask("StartSession", json!({"Target": node.id})).await;
+        let error = error.expect_err("refused");
+        assert_eq!(error.code(), "BadRequest");
+        assert_eq!(
+            error.message(),
+            "Enable advanced-instances tier to use Session Manager with your on-premises instances"
+        );
+        let none = json!({"Target": "mi-0fffffffffffffff0"});
+        let error = house.ask("StartSession", none).await.expect_err("not there");
+        assert_eq!(error.code(), "TargetNotConnected");
+        // What runs goes on.
+        let resumed = house.ask("ResumeSession", json!({"SessionId": running})).await;
+        assert!(resumed.expect("resumed")["TokenValue"].is_string());
+        house
+            .ask("ResetServiceSetting", json!({"SettingId": set["SettingId"]}))
+            .await
+            .expect("reset");
+        house.started_on(&node).await;
     }
 
     #[tokio::test]
