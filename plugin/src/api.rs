@@ -1,5 +1,6 @@
 //! The calls that a client makes.
 
+mod accounts;
 mod decisions;
 mod nodes;
 mod policies;
@@ -13,6 +14,7 @@ use drawbridge_aws_client::{Auth, CallError, Client, Connector, Credentials, Ser
 use drawbridge_session::Clock;
 use serde_json::Value;
 
+pub use accounts::{AccountSummary, CreateAccount, CreatedAccount};
 pub use decisions::{
     ExplainedDecision, Fact, Grant, Grantee, Grantees, On, Question, Statement, Step, Target,
 };

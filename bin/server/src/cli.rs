@@ -27,6 +27,9 @@ pub(crate) enum Command {
     /// List, end, watch and take over sessions
     #[command(subcommand)]
     Sessions(Sessions),
+    /// Create and list the accounts of a server, from the account that it started with
+    #[command(subcommand)]
+    Accounts(Accounts),
     /// Work with the audit log of this machine's server
     #[command(subcommand)]
     Audit(Audit),
@@ -130,6 +133,34 @@ pub(crate) enum Sessions {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum Accounts {
+    /// Create an account with an administrator, whose access key is printed for a shell to evaluate
+    Create {
+        /// Its name, 1 to 50 printable ASCII characters
+        name: String,
+        /// Whom to write to
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// Leave it out of the organization
+        #[arg(long)]
+        outside_organization: bool,
+        /// One JSON object, as the API answers it
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// List every account, the oldest first
+    List {
+        /// One JSON array, as the API answers it
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+}
+
+#[derive(Subcommand)]
 pub(crate) enum Audit {
     /// Check that no event was changed, removed or added; a server may be running
     Verify {
@@ -143,6 +174,10 @@ pub(crate) enum Audit {
 }
 
 #[derive(Args)]
+#[command(
+    override_usage = "drawbridge explain --principal PRINCIPAL --action ACTION --resource RESOURCE [--context KEY=VALUE]…\n       \
+                      drawbridge explain --who-can ACTION --on RESOURCE [--context KEY=VALUE]…"
+)]
 pub(crate) struct Explain {
     /// Who: an ARN, `user/NAME`, `role/NAME` or `role/NAME/SESSION`
     #[arg(long, value_name = "PRINCIPAL", required_unless_present = "who_can", requires_all = ["action", "resource"])]

@@ -2,6 +2,7 @@
 //!
 //! Thin: arguments, configuration, logging, signals and exit codes. See `docs/reference/exit-codes.md`.
 
+mod accounts;
 mod api;
 mod audit;
 mod bundle;
@@ -54,6 +55,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Sessions(sessions) => {
             log_to_standard_error("off");
             return single()?.block_on(people::sessions(sessions));
+        }
+        Command::Accounts(accounts) => {
+            log_to_standard_error("off");
+            return single()?.block_on(accounts::run(accounts));
         }
         Command::Audit(AuditCommand::Verify { data_dir, checkpoint }) => {
             single()?.block_on(audit::verify(&data_dir, checkpoint.as_ref()))?;

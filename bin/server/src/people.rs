@@ -3,7 +3,7 @@
 mod explain;
 mod lint;
 mod style;
-mod table;
+pub(crate) mod table;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -128,7 +128,8 @@ async fn node_id(api: &Api, named: &str) -> Result<String> {
     }
 }
 
-fn api(server: &ServerArguments) -> Result<Api> {
+/// The server that the arguments and the environment name.
+pub(crate) fn api(server: &ServerArguments) -> Result<Api> {
     let (endpoint, region) = (server.endpoint_url.as_deref(), server.region.as_deref());
     let clock = Arc::new(SystemClock::new());
     Ok(Api::of_environment(
@@ -141,7 +142,7 @@ fn api(server: &ServerArguments) -> Result<Api> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn refused(error: ApiError) -> anyhow::Error {
+pub(crate) fn refused(error: ApiError) -> anyhow::Error {
     Failure::new(SERVER_REFUSED, sentence(&error)).into()
 }
 

@@ -13,16 +13,19 @@ use crate::principals::Named;
 use crate::question::{self, Fact, Statement};
 use crate::{Operation, Operator};
 
+/// The action that lets people ask, here as on AWS: whoever may simulate may have it explained.
+pub(crate) const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
+
 pub(crate) const OPERATION: Operation = Operation {
     name: "ExplainDecision",
-    action: "iam:SimulatePrincipalPolicy",
+    action: "drawbridge:ExplainDecision",
     signed_with: SignedWith::AccessKey,
     needs: |caller, input| {
         let principal = input.get("Principal").and_then(Value::as_str).unwrap_or_default();
         let named = Named::parse(principal, &caller.account);
         // A name that means nobody is refused by the handler.
         let resource = named.map_or_else(Resource::any, |named| named.resource(&caller.account));
-        Need::on(resource).into()
+        Need::also(SIMULATE, resource).into()
     },
     audit: Audit::READ,
     handler: |operator, call| Box::pin(explain(operator, call)),
@@ -276,6 +279,15 @@ mod tests {
                 json!([{"Key": "user", "Values": ["x"]}]),
                 "ValidationException",
                 "`user` is not",
+            ),
+            (
+                "Context",
+                json!(vec![
+                    json!({"Key": "aws:TagKeys", "Values": ["x".repeat(2000)]});
+                    10
+                ]),
+                "ValidationException",
+                "more than 16384",
             ),
         ] {
             let mut input = good.clone();

@@ -6,12 +6,21 @@ use drawbridge_session::{Caller, Need, NodeId, Region, Resource};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The most that facts may take up, in bytes: who-can copies them for each decision.
+const MOST_FACTS: usize = 16 * 1024;
+
 /// A condition key with the values that a question gives it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Fact {
     key: String,
     values: Vec<String>,
+}
+
+impl Fact {
+    fn size(&self) -> usize {
+        self.key.len() + self.values.iter().map(String::len).sum::<usize>()
+    }
 }
 
 /// A statement in an answer.
@@ -40,6 +49,12 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(input: Value) -> Result<T, Aw
 }
 
 pub(crate) fn facts(list: Vec<Fact>) -> Result<Context, AwsError> {
+    let size: usize = list.iter().map(Fact::size).sum();
+    if size > MOST_FACTS {
+        return Err(AwsError::validation(format!(
+            "The context has {size} bytes, more than {MOST_FACTS}."
+        )));
+    }
     let mut context = Context::new();
     for Fact { key, values } in list {
         if !key.contains(':') {

@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::internal;
+use crate::explain::SIMULATE;
 use crate::principals::{self, Named};
 use crate::question::{self, Fact, Statement};
 use crate::{Operation, Operator};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "WhoCan",
-    action: "iam:SimulatePrincipalPolicy",
+    action: "drawbridge:WhoCan",
     signed_with: SignedWith::AccessKey,
-    needs: |_, _| Resource::any().into(),
+    needs: |_, _| Need::also(SIMULATE, Resource::any()).into(),
     audit: Audit::READ,
     handler: |operator, call| Box::pin(who_can(operator, call)),
 };

@@ -1,4 +1,4 @@
-//! Sessions as a person or a script reads them.
+//! Lists as a person or a script reads them.
 
 use std::fmt::Write as _;
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 use drawbridge_plugin::api::SessionSummary;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 const HEADINGS: [&str; 6] = ["SESSION", "NODE", "STATUS", "STARTED", "OWNER", "REASON"];
 
@@ -31,7 +32,7 @@ pub(super) fn text(sessions: &[SessionSummary]) -> String {
 }
 
 /// Cells under headings, aligned.
-pub(super) fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+pub(crate) fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let widths: Vec<usize> = (0..N)
         .map(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
@@ -54,15 +55,16 @@ pub(super) fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]])
     text
 }
 
-/// One array with the field names of the API.
-pub(super) fn json(sessions: &[SessionSummary]) -> Result<String> {
-    Ok(serde_json::to_string_pretty(sessions)? + "\n")
+/// JSON with the field names of the API.
+pub(crate) fn json(answer: &(impl Serialize + ?Sized)) -> Result<String> {
+    Ok(serde_json::to_string_pretty(answer)? + "\n")
 }
 
-fn local_time(seconds: Option<f64>) -> String {
+/// A moment in the time zone of whoever reads; `-` for none.
+pub(crate) fn local_time(seconds: Option<f64>) -> String {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "dates of sessions are far inside an i64"
+        reason = "dates of sessions and accounts are far inside an i64"
     )]
     let stamp = seconds.and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
     stamp.map_or_else(
@@ -77,7 +79,7 @@ fn local_time(seconds: Option<f64>) -> String {
 }
 
 /// `text` without what a terminal would obey: a reason is somebody else's words.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|letter| {
             if letter.is_control() || turns_text(letter) {
