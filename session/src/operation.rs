@@ -38,6 +38,8 @@ pub struct Operation<S, E> {
 pub struct Audit {
     /// Whether it changes anything; `None` for heartbeats and polls, which leave no event.
     pub effect: Option<Effect>,
+    /// Whether the answer is kept, too.
+    pub keeps_answer: bool,
     /// Members of input and output, at any depth, whose values are replaced.
     pub hides: &'static [&'static str],
 }
@@ -54,13 +56,26 @@ pub enum Effect {
 impl Audit {
     /// Keeps a call that only answers.
     pub const READ: Self = Self::of(Some(Effect::Read));
-    /// Keeps a call that may change something.
+    /// Keeps a call that may change something, with its answer.
     pub const WRITE: Self = Self::of(Some(Effect::Write));
     /// Keeps nothing: heartbeats and polls.
     pub const OFF: Self = Self::of(None);
 
     const fn of(effect: Option<Effect>) -> Self {
-        Self { effect, hides: &[] }
+        Self {
+            effect,
+            keeps_answer: matches!(effect, Some(Effect::Write)),
+            hides: &[],
+        }
+    }
+
+    /// Keeps the answer of a call that only answers, as that of one that hands out something to be recognized by.
+    #[must_use]
+    pub const fn with_answer(self) -> Self {
+        Self {
+            keeps_answer: true,
+            ..self
+        }
     }
 
     /// Replaces the values of these members.

@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 
 from drawbridge import eventually
-from principals import NODE_ROLE, client, refused
+from principals import NODE_ROLE, administrator, client, refused
 
 @pytest.fixture
 def ssm(dev):
@@ -92,9 +92,13 @@ def test_tags(ssm, dev):
 
 
 def test_role_of_a_node(ssm, dev):
-    ssm.update_managed_instance_role(InstanceId=dev.node, IamRole="AnotherRole")
-    node = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [dev.node]}])
-    assert node["InstanceInformationList"][0]["IamRole"] == "AnotherRole"
+    refused(ssm.update_managed_instance_role, "ValidationException", "Nonexistent role or missing ssm service principal",
+            InstanceId=dev.node, IamRole="AnotherRole")
+    administrator(dev).new_role("AnotherRole", {"Service": "ssm.amazonaws.com"})
+    for role in ("AnotherRole", NODE_ROLE):
+        ssm.update_managed_instance_role(InstanceId=dev.node, IamRole=role)
+        node = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [dev.node]}])
+        assert node["InstanceInformationList"][0]["IamRole"] == role
 
 
 def test_sessions_pages_and_filters(ssm, dev):
@@ -155,7 +159,7 @@ WRONG = [
     ("delete_activation", {"ActivationId": "not-a-uuid"}, "ValidationException", "'activationId'"),
     ("deregister_managed_instance", {"InstanceId": "i-0123456789abcdef0"}, "ValidationException", "'instanceId'"),
     ("deregister_managed_instance", {"InstanceId": "mi-00000000000000000"}, "InvalidInstanceId", ""),
-    ("update_managed_instance_role", {"InstanceId": "mi-00000000000000000", "IamRole": "R"}, "InvalidInstanceId", ""),
+    ("update_managed_instance_role", {"InstanceId": "mi-00000000000000000", "IamRole": NODE_ROLE}, "InvalidInstanceId", ""),
     ("add_tags_to_resource", {"ResourceType": "Colour", "ResourceId": "x", "Tags": []}, "ValidationException", "enum value set"),
     ("add_tags_to_resource", {"ResourceType": "ManagedInstance", "ResourceId": "mi-00000000000000000", "Tags": [{"Key": "k", "Value": "v"}]}, "InvalidResourceId", ""),
     ("add_tags_to_resource", {"ResourceType": "ManagedInstance", "ResourceId": "mi-00000000000000000", "Tags": [{"Key": "k" * 129, "Value": "v"}]}, "ValidationException", "128"),

@@ -1196,8 +1196,8 @@ BAD_FORMS = {
     "tag 2^64": FORM + "TagUser&UserName=kept&Tags.member.18446744073709551617.Key=k&Tags.member.18446744073709551617.Value=v",
     "tag -1": FORM + "TagUser&UserName=kept&Tags.member.-1.Key=k&Tags.member.-1.Value=v",
     "a list of texts": FORM + "TagUser&UserName=kept&Tags.member.1=k", "a text as a list": FORM + "TagUser&UserName.member.1=kept&Tags.member.1.Key=k",
-    "20 000 tags": FORM + "TagUser&UserName=kept&" + "&".join(
-        f"Tags.member.{number}.Key=k{number}&Tags.member.{number}.Value=v" for number in range(1, 20_001)),
+    "10 000 tags": FORM + "TagUser&UserName=kept&" + "&".join(
+        f"Tags.member.{number}.Key=k{number}&Tags.member.{number}.Value=v" for number in range(1, 10_001)),
     "100 000 names": FORM + "CreateUser&" + "&".join(f"x{number}=1" for number in range(100_000)),
     "a path of 100 000 steps": FORM + "CreateUser&" + "UserName" + ".a" * 100_000 + "=1",
     "a name with NUL": FORM + "CreateUser&UserName=twice%00", "half an escape": FORM + "CreateUser&UserName=twice%4",
@@ -1212,7 +1212,7 @@ def test_a_form_that_means_nothing_is_refused_in_words(dev, door, keeper, how):
     before, users, memory = kept(keeper), keeper.iam.list_users()["Users"], resident(dev)
     answer = door.request("POST", "/", BAD_FORMS[how].encode(), {"Content-Type": "application/x-www-form-urlencoded"},
                           hmac(*door.admin, service="iam"))
-    assert answer.status in (400, 413), answer
+    assert answer.status == 400, answer
     assert answer.code and len(answer.body) < 4096, answer.body[:1000]
     assert resident(dev) - memory < 32 * MIB
     assert (kept(keeper), keeper.iam.list_users()["Users"]) == (before, users)

@@ -435,3 +435,96 @@ def test_temporary_credentials_die_with_what_they_stand_on(admin):
     again = admin.new_user("mortal", allow("ssm:DescribeSessions"))
     refused(of_user.ssm.describe_sessions, "UnrecognizedClientException", State="Active")
     again.ssm.describe_sessions(State="Active")
+
+
+# --- accounts -------------------------------------------------------------------------------------------------------
+
+
+def new_account(dev, name, *options):
+    """Another account's administrator, and its number."""
+    done = dev.cli("accounts", "create", name, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    return Principal(dev, made["AccessKeyId"], made["SecretAccessKey"]), made["AccountId"]
+
+
+@pytest.fixture(scope="module")
+def workload(dev):
+    """The administrator of a second account of the organization."""
+    return new_account(dev, "workload", "--email", "workload@example.com")
+
+
+def test_accounts_know_nothing_of_each_other(admin, workload, dev):
+    theirs, number = workload
+    assert re.fullmatch(r"\d{12}", number) and number != ACCOUNT
+    assert theirs.sts.get_caller_identity()["Account"] == number
+    admin.iam.create_user(UserName="ours")
+    refused(theirs.iam.get_user, "NoSuchEntity", UserName="ours")
+    theirs.iam.create_user(UserName="ours")
+    refused(theirs.iam.get_access_key_last_used, "AccessDenied", AccessKeyId=admin.key)
+    assert theirs.ssm.describe_instance_information()["InstanceInformationList"] == []
+    refused(theirs.ssm.start_session, "TargetNotConnected", Target=dev.node)
+    refused(theirs.ssm.deregister_managed_instance, "InvalidInstanceId", InstanceId=dev.node)
+    session = admin.ssm.start_session(Target=dev.node)["SessionId"]
+    theirs.ssm.terminate_session(SessionId=session)  # answered alike for what is there and what is not
+    assert dev.session(session), "it goes on"
+    refused(theirs.ssm.resume_session, "DoesNotExistException", SessionId=session)
+    admin.ssm.terminate_session(SessionId=session)
+    policy = admin.new_policy("ours", EVERYTHING)
+    denied(theirs.iam.get_policy, "iam:GetPolicy", PolicyArn=policy)
+    for arn in (policy, own_account("policy/absent")):
+        refused(theirs.iam.attach_user_policy, "NoSuchEntity", f"Policy {arn} does not exist or is not attachable.",
+                UserName="ours", PolicyArn=arn)
+    seen = theirs.cloudtrail.lookup_events()["Events"]
+    assert seen and all(json.loads(event["CloudTrailEvent"])["recipientAccountId"] == number for event in seen)
+
+
+def test_accounts_are_made_by_the_first_ones_administrators_only(dev, admin, workload):
+    theirs, number = workload
+    listed = {one["AccountId"]: one for one in json.loads(dev.cli("accounts", "list", "--json").stdout)}
+    assert listed[number]["Name"] == "workload" and ACCOUNT in listed
+    for somebody in (theirs, admin.new_user("unprivileged", allow("ssm:*"))):
+        done = dev.cli("accounts", "create", "another", env=somebody.env)
+        assert done.returncode != 0 and "AccessDenied" in done.stderr, done
+    assert len(json.loads(dev.cli("accounts", "list", "--json").stdout)) == len(listed)
+
+
+def test_a_role_across_accounts_needs_leave_on_both_sides(admin, workload):
+    theirs, number = workload
+    theirs.iam.create_user(UserName="traveller")
+    traveller = theirs.new_key("traveller")
+    role = admin.new_role("embassy", {"AWS": f"arn:aws:iam::{number}:root"}, allow("ssm:DescribeSessions"))
+    cross = {"RoleArn": role, "RoleSessionName": "visit"}
+    denied(traveller.sts.assume_role, "sts:AssumeRole", **cross)
+    theirs.iam.put_user_policy(UserName="traveller", PolicyName="own", PolicyDocument=document(allow("sts:AssumeRole", role)))
+    visitor = traveller.temporary(traveller.sts.assume_role(**cross))
+    assert visitor.sts.get_caller_identity()["Account"] == ACCOUNT
+    visitor.ssm.describe_sessions(State="Active")
+    denied(visitor.iam.list_users, "iam:ListUsers")
+
+    admin.iam.update_assume_role_policy(RoleName="embassy", PolicyDocument=trust({"AWS": own_account("root")}))
+    denied(traveller.sts.assume_role, "sts:AssumeRole", **cross)
+    # Not trusted and not there look alike from outside.
+    absent = own_account("role/absent")
+    theirs.iam.put_user_policy(UserName="traveller", PolicyName="own", PolicyDocument=document(allow("sts:AssumeRole")))
+    one = denied(traveller.sts.assume_role, "sts:AssumeRole", **cross)
+    other = denied(traveller.sts.assume_role, "sts:AssumeRole", RoleArn=absent, RoleSessionName="visit")
+    assert one.replace(role, "X") == other.replace(absent, "X")
+
+
+def test_an_organization_and_who_belongs_to_it(dev, admin, workload):
+    theirs, number = workload
+    organization = admin.organizations.describe_organization()["Organization"]
+    assert re.fullmatch("o-[a-z0-9]{10,32}", organization["Id"])
+    assert organization["MasterAccountId"] == ACCOUNT
+    assert theirs.organizations.describe_organization()["Organization"]["Id"] == organization["Id"]
+    assert {ACCOUNT, number} <= {one["Id"] for one in admin.organizations.list_accounts()["Accounts"]}
+    assert re.fullmatch("r-[0-9a-z]{4,32}", admin.organizations.list_roots()["Roots"][0]["Id"])
+    for call in (theirs.organizations.list_accounts, theirs.organizations.list_roots):
+        refused(call, "AccessDeniedException")
+
+    role = admin.new_role("members", trust({"AWS": "*"}, StringEquals={"aws:PrincipalOrgID": organization["Id"]}))
+    theirs.assume(role)
+    loner, _ = new_account(dev, "loner", "--outside-organization")
+    refused(loner.organizations.describe_organization, "AWSOrganizationsNotInUseException")
+    denied(loner.sts.assume_role, "sts:AssumeRole", RoleArn=role, RoleSessionName="visit")

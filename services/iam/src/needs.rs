@@ -17,13 +17,20 @@ pub(crate) fn named<K: Kind>(caller: &Caller, input: &Value) -> Needs {
     on::<K>(caller, input).into()
 }
 
-/// Needs the action where the request would create something, with the tags and the boundary that it would have.
+/// Needs the action where the request would create something, with the tags and the boundary that it would have; and for
+/// tags the action that tags, so that creating is no way around it.
 ///
 /// What has the name already has no say: its tags are not those of what would be created.
 pub(crate) fn created<K: Kind>(caller: &Caller, input: &Value) -> Needs {
-    let path = path_of(input, "Path");
-    let need = Need::on(at::<K>(caller, path, text(input, K::NEW)));
-    with_boundary(need.with_request_tags(&tags(input)), input).into()
+    let resource = at::<K>(caller, path_of(input, "Path"), text(input, K::NEW));
+    let tags = tags(input);
+    let need = Need::on(resource.clone()).with_request_tags(&tags);
+    let mut needs = vec![with_boundary(need, input)];
+    if !tags.is_empty() {
+        let tag = format!("iam:Tag{}", K::NEW.trim_end_matches("Name"));
+        needs.push(Need::also(&tag, resource).with_request_tags(&tags));
+    }
+    needs.into()
 }
 
 /// Needs the action on what is there and on what it would become, as AWS says of another name or path.

@@ -28,8 +28,10 @@ pub(crate) const OPERATION: Operation = Operation {
     action: "sts:AssumeRole",
     signed_with: SignedWith::AccessKey,
     needs,
-    // As CloudTrail has it: what is given out is kept nowhere.
-    audit: Audit::READ.hiding(&["SecretAccessKey", "SessionToken"]),
+    // The id of the key leads from what is done with it back to whoever asked for it.
+    audit: Audit::READ
+        .with_answer()
+        .hiding(&["SecretAccessKey", "SessionToken"]),
     handler: |sts, call| Box::pin(async move { assume(&sts, call) }),
 };
 

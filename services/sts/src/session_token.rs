@@ -20,7 +20,9 @@ pub(crate) const OPERATION: Operation = Operation {
     action: "sts:GetSessionToken",
     signed_with: SignedWith::AccessKey,
     needs: |_, _| Needs::Signature,
-    audit: Audit::READ.hiding(&["SecretAccessKey", "SessionToken"]),
+    audit: Audit::READ
+        .with_answer()
+        .hiding(&["SecretAccessKey", "SessionToken"]),
     handler: |sts, call| Box::pin(async move { give(&sts, call) }),
 };
 

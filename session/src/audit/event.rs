@@ -24,6 +24,7 @@ pub struct Audited {
     name: &'static str,
     action: &'static str,
     effect: Effect,
+    keeps_answer: bool,
     hides: &'static [&'static str],
 }
 
@@ -32,6 +33,7 @@ pub struct Audited {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
     event: AuditEvent,
+    keeps_answer: bool,
     hides: &'static [&'static str],
 }
 
@@ -91,6 +93,7 @@ impl<S, E> Operation<S, E> {
             name: self.name,
             action: self.action,
             effect: self.audit.effect?,
+            keeps_answer: self.audit.keeps_answer,
             hides: self.audit.hides,
         })
     }
@@ -156,6 +159,7 @@ impl Intent {
         };
         Self {
             event,
+            keeps_answer: operation.keeps_answer,
             hides: operation.hides,
         }
     }
@@ -168,11 +172,11 @@ impl Intent {
     }
 
     /// Notes that the operation answered, and the statement that allowed it. The answer itself is kept of operations
-    /// that may change something, as CloudTrail does.
+    /// that may change something or hand out credentials, as CloudTrail does.
     #[must_use]
     pub fn answered(self, output: &Value, allowed_by: Option<&StatementName>) -> AuditEvent {
         let mut event = self.event;
-        if !event.read_only {
+        if self.keeps_answer {
             event.response_elements =
                 parameters::recorded(output, self.hides, Limit::SIGNED, "responseElements");
         }

@@ -96,6 +96,23 @@ fn granted(principal: Principal) -> Caller {
 }
 
 #[test]
+fn keeps_what_credentials_are_recognized_by_and_not_what_they_open() {
+    let assume = operation(
+        "sts:AssumeRole",
+        Audit::READ.with_answer().hiding(&["SecretAccessKey"]),
+    );
+    let assume = assume.audited().expect("audited");
+    assert!(!assume.is_write());
+    let output = json!({"Credentials": {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "s3cret"}});
+    let event = intent(&caller(alice()), assume, &json!({})).answered(&output, None);
+    assert_eq!(
+        parsed(&event)["responseElements"],
+        json!({"credentials": {"accessKeyId": "ASIAEXAMPLE", "secretAccessKey": "Value hidden due to security reasons."}})
+    );
+    assert!(event.is_read_only());
+}
+
+#[test]
 fn writes_a_session_start_as_cloudtrail_does() {
     let statement = StatementName {
         policy: "SSMDevAccess".into(),

@@ -77,11 +77,26 @@ async fn conditions_see_what_a_request_would_do() {
             json!({"RoleName": "web", "PermissionsBoundary": OTHER_POLICY}),
         ),
         (
-            json!({"Effect": "Allow", "Action": "iam:CreateRole", "Resource": "*",
+            json!({"Effect": "Allow", "Action": ["iam:CreateRole", "iam:TagRole"], "Resource": "*",
                    "Condition": {"StringEquals": {"aws:RequestTag/Team": "red"}}}),
             "CreateRole",
             json!({"RoleName": "r", "AssumeRolePolicyDocument": TRUST, "Tags": tags("red")}),
             json!({"RoleName": "r", "AssumeRolePolicyDocument": TRUST, "Tags": tags("blue")}),
+        ),
+        (
+            json!({"Effect": "Allow", "Action": "iam:CreateRole", "Resource": "*"}),
+            "CreateRole",
+            json!({"RoleName": "r", "AssumeRolePolicyDocument": TRUST}),
+            json!({"RoleName": "t", "AssumeRolePolicyDocument": TRUST, "Tags": tags("red")}),
+        ),
+        (
+            json!([
+                {"Effect": "Allow", "Action": "iam:CreatePolicy", "Resource": "*"},
+                {"Effect": "Allow", "Action": "iam:TagPolicy", "Resource": "arn:aws:iam::*:policy/t"},
+            ]),
+            "CreatePolicy",
+            json!({"PolicyName": "t", "PolicyDocument": ALLOW, "Tags": tags("red")}),
+            json!({"PolicyName": "u", "PolicyDocument": ALLOW, "Tags": tags("red")}),
         ),
         (
             json!({"Effect": "Allow", "Action": "iam:TagUser", "Resource": "*",
