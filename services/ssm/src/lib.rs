@@ -1,8 +1,8 @@
 //! The `ssm` service: sessions, activations, managed nodes and their tags, and what agents ask of it.
 //!
 //! Each operation has a file of its own with its declaration (`OPERATION`: action, resources, signature), its typed
-//! input and output, its handler and its tests. The gateway has validated the input against the service's model
-//! before it calls [`Ssm::call`]; the call is authorized there, before any handler sees it.
+//! input and output, its handler and its tests. The gateway has validated the input against the service's model and
+//! had the call authorized before any handler sees it.
 //!
 //! This crate refuses to know sockets, wire dialects and the relay's insides.
 
