@@ -1,6 +1,9 @@
 //! The calls that a client makes.
 
+mod accounts;
+mod decisions;
 mod nodes;
+mod policies;
 mod sessions;
 mod setup;
 
@@ -11,8 +14,13 @@ use drawbridge_aws_client::{Auth, CallError, Client, Connector, Credentials, Ser
 use drawbridge_session::Clock;
 use serde_json::Value;
 
+pub use accounts::{AccountSummary, CreateAccount, CreatedAccount};
+pub use decisions::{
+    ExplainedDecision, Fact, Grant, Grantee, Grantees, On, Question, Statement, Step, Target,
+};
 pub use drawbridge_aws_client::{Endpoint, Environment};
 pub use nodes::NodeSummary;
+pub use policies::{PolicyHolder, PolicyReader, PolicyText};
 pub use sessions::{SessionListing, SessionSummary, StartSession};
 pub use setup::SetupError;
 

@@ -28,7 +28,7 @@ pub mod tag;
 pub use account::{Account, Organization};
 pub use activation::Activation;
 pub use audit::{AuditEvent, Audited, Intent, Touched};
-pub use authority::{Authority, AuthorityError};
+pub use authority::{Authority, AuthorityError, Explainer};
 pub use caller::{Caller, SessionGrant, SessionPolicies, SignedWith};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use document::{SessionDocument, SessionStart};

@@ -9,6 +9,7 @@
 //! [`lint`] the statements that do not do what they look like.
 
 mod arn;
+mod asked;
 mod authorized;
 mod builtin;
 mod condition;
@@ -29,12 +30,14 @@ mod network;
 mod operand;
 mod operator;
 mod parse;
+mod positions;
 mod request;
 mod resource;
 mod set;
 mod template;
 mod verdict;
 
+pub use asked::missing_keys;
 pub use authorized::AuthorizedSession;
 pub use builtin::{add_nodes, administrator, anonymous, node_guard, node_key, session_token};
 pub use context::Context;
@@ -42,10 +45,11 @@ pub use denied::Denied;
 pub use document::{MAX_DOCUMENT_BYTES, Policy, PolicyKind};
 pub use error::PolicyError;
 pub use evaluate::evaluate;
-pub use explain::{Explanation, Step, explain};
+pub use explain::{Explanation, Step, applying, explain};
 pub use identity::Identity;
 pub use lint::{AttachedTo, Finding, Severity, lint};
 pub use managed::{ManagedPolicy, managed_policies, managed_policy};
+pub use positions::{Position, Span};
 pub use request::Request;
 pub use resource::{Resource, Subject};
 pub use set::{NamedPolicy, PolicySet, ResourcePolicy};

@@ -59,8 +59,6 @@ struct Case {
     /// The resource's policy, without which nobody is allowed.
     required: Option<String>,
     trust: Option<String>,
-    /// The trust policy, where it must allow besides an identity policy.
-    shared: Option<String>,
     controls: Option<Vec<Vec<String>>>,
     /// Elements that replace those of `probe`, a policy of one statement that allows everything.
     probe: Option<BTreeMap<String, Value>>,
@@ -82,7 +80,6 @@ impl Case {
         self.resource = self.resource.or(common.resource);
         self.required = self.required.or(common.required);
         self.trust = self.trust.or(common.trust);
-        self.shared = self.shared.or(common.shared);
         self.controls = self.controls.or(common.controls);
         self.probe = self.probe.or(common.probe);
         self.version = self.version.or(common.version);
@@ -161,11 +158,10 @@ impl Case {
             identity: self.identity.iter().flat_map(list).chain(self.probe()).collect(),
             boundary: self.boundary.as_ref().map(identity),
             session: self.session.as_ref().map(list),
-            resource: match (&self.resource, &self.required, &self.trust, &self.shared) {
+            resource: match (&self.resource, &self.required, &self.trust) {
                 (Some(name), ..) => Some(ResourcePolicy::sufficient(resource(name))),
                 (_, Some(name), ..) => Some(ResourcePolicy::required(resource(name))),
-                (_, _, Some(name), _) => Some(ResourcePolicy::required(trust(name))),
-                (.., Some(name)) => Some(ResourcePolicy::shared(trust(name))),
+                (.., Some(name)) => Some(ResourcePolicy::required(trust(name))),
                 _ => None,
             },
             service_control: self.controls.iter().flatten().map(list).collect(),
@@ -247,7 +243,7 @@ fn every_case_is_decided_as_written() {
                     .chain(&case.boundary)
                     .chain(case.session.iter().flatten())
                     .chain(
-                        [&case.resource, &case.required, &case.trust, &case.shared]
+                        [&case.resource, &case.required, &case.trust]
                             .into_iter()
                             .flatten(),
                     )

@@ -1187,6 +1187,38 @@ def test_a_policy_has_a_size(keeper):
     assert kept(keeper) == before
 
 
+FORM = "Version=2010-05-08&Action="
+BAD_FORMS = {
+    "nothing": "", "no action": "Version=2010-05-08", "no version": "Action=ListUsers", "another's version": "Version=2011-06-15&Action=ListUsers",
+    "an action that is none": FORM + "Fly", "two actions": FORM + "ListUsers&Action=CreateUser&UserName=twice",
+    "a name twice": FORM + "CreateUser&UserName=twice&UserName=twice2",
+    "the ten-millionth tag": FORM + "TagUser&UserName=kept&Tags.member.10000000.Key=k&Tags.member.10000000.Value=v",
+    "tag 2^64": FORM + "TagUser&UserName=kept&Tags.member.18446744073709551617.Key=k&Tags.member.18446744073709551617.Value=v",
+    "tag -1": FORM + "TagUser&UserName=kept&Tags.member.-1.Key=k&Tags.member.-1.Value=v",
+    "a list of texts": FORM + "TagUser&UserName=kept&Tags.member.1=k", "a text as a list": FORM + "TagUser&UserName.member.1=kept&Tags.member.1.Key=k",
+    "20 000 tags": FORM + "TagUser&UserName=kept&" + "&".join(
+        f"Tags.member.{number}.Key=k{number}&Tags.member.{number}.Value=v" for number in range(1, 20_001)),
+    "100 000 names": FORM + "CreateUser&" + "&".join(f"x{number}=1" for number in range(100_000)),
+    "a path of 100 000 steps": FORM + "CreateUser&" + "UserName" + ".a" * 100_000 + "=1",
+    "a name with NUL": FORM + "CreateUser&UserName=twice%00", "half an escape": FORM + "CreateUser&UserName=twice%4",
+    "bytes that are no text": FORM + "CreateUser&UserName=twice%ff%fe", "two lines": FORM + "CreateUser&UserName=twice%0d%0atwice",
+    "JSON": '{"UserName": "twice"}', "XML": "<?xml version='1.0'?><!DOCTYPE x SYSTEM 'file:///etc/passwd'><UserName>twice</UserName>",
+    "a number that is none": FORM + "ListUsers&MaxItems=1e3", "a number beyond": FORM + "ListUsers&MaxItems=99999999999999999999",
+}
+
+
+@pytest.mark.parametrize("how", BAD_FORMS)
+def test_a_form_that_means_nothing_is_refused_in_words(dev, door, keeper, how):
+    before, users, memory = kept(keeper), keeper.iam.list_users()["Users"], resident(dev)
+    answer = door.request("POST", "/", BAD_FORMS[how].encode(), {"Content-Type": "application/x-www-form-urlencoded"},
+                          hmac(*door.admin, service="iam"))
+    assert answer.status in (400, 413), answer
+    assert answer.code and len(answer.body) < 4096, answer.body[:1000]
+    assert resident(dev) - memory < 32 * MIB
+    assert (kept(keeper), keeper.iam.list_users()["Users"]) == (before, users)
+    assert keeper.iam.list_user_tags(UserName="kept")["Tags"] == []
+
+
 BAD_JSON = [
     "[" * 500_000, '{"State":' * 10_000, '{"State":"Active","State":"History","x":1e999}', '"Active"', "null", "[]", "{",
     '{"State":"\\ud800"}', '{"State":"\\u0000"}', "\ufeff{}", '{"State":{"a":1}}', '{"State":["Active"]}',

@@ -364,8 +364,9 @@ def server_time(answer):
     return email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
 
-def test_tags_of_a_session(admin, dev):
-    tagging = admin.new_user("tagging")
+def test_tags_of_a_session(admin):
+    # Unlike the role itself, its tags need leave on both sides.
+    tagging = admin.new_user("tagging", allow("sts:TagSession"))
     role = admin.new_role(
         "tagged", trust(user_of("tagging"), ["sts:AssumeRole", "sts:TagSession"]),
         allow("ssm:DescribeSessions", "*", StringEquals={"aws:PrincipalTag/Team": "blue"}),

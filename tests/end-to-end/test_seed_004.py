@@ -230,11 +230,12 @@ def test_task_5_prints_the_policy_as_the_seed_does(policy):
 
 def test_task_5_lists_all_three_policies(admin, workshop_user):
     # The seed prints one, and under AWS's name; it attached three, and one of them is the account's own.
-    assert admin.aws("iam", "list-attached-user-policies", "--user-name", USER) == {"AttachedPolicies": [
+    listed = admin.aws("iam", "list-attached-user-policies", "--user-name", USER)
+    assert sorted(listed["AttachedPolicies"], key=lambda one: one["PolicyName"]) == [
         {"PolicyName": "CloudWatchEventsReadOnlyAccess", "PolicyArn": AWS_POLICY + "CloudWatchEventsReadOnlyAccess"},
         {"PolicyName": "CloudWatchLogsReadOnlyAccess", "PolicyArn": AWS_POLICY + "CloudWatchLogsReadOnlyAccess"},
         {"PolicyName": "SSMDevAccess", "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/SSMDevAccess"},
-    ]}
+    ]
 
 
 def shell_on(terminal, user, node):
@@ -242,8 +243,8 @@ def shell_on(terminal, user, node):
     shell = terminal([*START, node], user.env)
     shell.wait_for(b"Starting session with SessionId: ")
     session = re.search(rb"SessionId: ([\w+=,.@-]+)", bytes(shell.raw)).group(1).decode()
-    shell.line("stty -echo; echo \"here-''is <$(whoami)>\"")
-    shell.wait_for(b"here-is <")
+    shell.line("stty -echo; echo here-''is-$(whoami)")
+    shell.wait_for(b"here-is-")
     return shell, session
 
 

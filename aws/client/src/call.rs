@@ -23,6 +23,11 @@ impl Service {
         signing_name: "ssm",
         target_prefix: "AmazonSSM",
     };
+    /// Identities and their policies.
+    pub const IAM: Self = Self {
+        signing_name: "iam",
+        target_prefix: "",
+    };
     /// Drawbridge's own operations.
     pub const DRAWBRIDGE: Self = Self {
         signing_name: "ssm",

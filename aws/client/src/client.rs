@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use drawbridge_aws_dialects::sigv4::{self, Payload, Signing};
-use drawbridge_aws_dialects::{json11, xml};
+use drawbridge_aws_dialects::{json11, model, query, xml};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
@@ -102,7 +102,14 @@ impl Client {
     ) -> Result<Value, CallError> {
         let target = format!("{}.{operation}", service.target_prefix);
         let answer = self
-            .signed(service, "/", json11::CONTENT_TYPE, Some(&target), input, auth)
+            .signed(
+                service,
+                "/",
+                json11::CONTENT_TYPE,
+                Some(&target),
+                input.to_string(),
+                auth,
+            )
             .await?;
         if !answer.status.is_success() {
             return Err(answer.into_error());
@@ -111,6 +118,34 @@ impl Client {
             return Ok(Value::Object(serde_json::Map::new()));
         }
         serde_json::from_slice(&answer.body).map_err(|error| CallError::Body {
+            reason: error.to_string(),
+        })
+    }
+
+    /// Calls an operation of IAM, whose input has texts only: a form to `/`, answered in XML.
+    ///
+    /// # Errors
+    /// [`CallError::Aws`] when the service says no; see [`CallError`] for the rest.
+    ///
+    /// # Panics
+    /// If IAM's model does not have the operation.
+    pub async fn call_iam(
+        &self,
+        operation: &str,
+        fields: &[(&str, &str)],
+        auth: Auth<'_>,
+    ) -> Result<Value, CallError> {
+        let operation = model::iam()
+            .operation(operation)
+            .expect("callers name operations of the model");
+        let form = query::call(operation, fields);
+        let answer = self
+            .signed(Service::IAM, "/", query::FORM_TYPE, None, form, auth)
+            .await?;
+        if !answer.status.is_success() {
+            return Err(answer.into_error());
+        }
+        query::read_response(operation, &answer.body).map_err(|error| CallError::Body {
             reason: error.to_string(),
         })
     }
@@ -126,7 +161,7 @@ impl Client {
         input: &Value,
         auth: Auth<'_>,
     ) -> Result<Answer, CallError> {
-        self.signed(service, path, "application/json", None, input, auth)
+        self.signed(service, path, "application/json", None, input.to_string(), auth)
             .await
     }
 
@@ -176,11 +211,11 @@ impl Client {
         path: &str,
         content_type: &'static str,
         target: Option<&str>,
-        input: &Value,
+        body: String,
         auth: Auth<'_>,
     ) -> Result<Answer, CallError> {
         let limit = self.connector.timeouts().call;
-        let body = Bytes::from(input.to_string());
+        let body = Bytes::from(body);
         let call = async {
             let mut corrected = false;
             loop {

@@ -2,9 +2,11 @@
 //!
 //! There are two, that of `sts` and `iam` ([`Family::Query`]) and that of `ec2` ([`Family::Ec2`]); which one an
 //! operation speaks is in its model. A gateway parses a [`Form`], finds the [`operation`], [`read`]s its input, and
-//! writes a [`response`] or an [`error_response`].
+//! writes a [`response`] or an [`error_response`]. A client writes a [`call`] and reads the answer to it
+//! ([`read_response`]).
 
 mod answer;
+mod call;
 mod form;
 mod input;
 mod refusal;
@@ -16,10 +18,14 @@ use crate::error::{AwsError, Family};
 use crate::model::{Operation, Service};
 
 pub use answer::{error_response, response};
+pub use call::{AnswerError, call, read_response};
 pub use form::{Form, MAX_FIELDS};
 
 /// The content type of answers.
 pub const CONTENT_TYPE: &str = "text/xml";
+
+/// The content type of calls.
+pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// Finds the operation that a form asks for.
 ///

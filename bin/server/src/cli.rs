@@ -27,9 +27,17 @@ pub(crate) enum Command {
     /// List, end, watch and take over sessions
     #[command(subcommand)]
     Sessions(Sessions),
+    /// Create and list the accounts of a server, from the account that it started with
+    #[command(subcommand)]
+    Accounts(Accounts),
     /// Work with the audit log of this machine's server
     #[command(subcommand)]
     Audit(Audit),
+    /// Say whether somebody may do something and why, or who may
+    Explain(Explain),
+    /// Work with IAM policies
+    #[command(subcommand)]
+    Policy(Policy),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete in
@@ -125,6 +133,34 @@ pub(crate) enum Sessions {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum Accounts {
+    /// Create an account with an administrator, whose access key is printed for a shell to evaluate
+    Create {
+        /// Its name, 1 to 50 printable ASCII characters
+        name: String,
+        /// Whom to write to
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// Leave it out of the organization
+        #[arg(long)]
+        outside_organization: bool,
+        /// One JSON object, as the API answers it
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// List every account, the oldest first
+    List {
+        /// One JSON array, as the API answers it
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+}
+
+#[derive(Subcommand)]
 pub(crate) enum Audit {
     /// Check that no event was changed, removed or added; a server may be running
     Verify {
@@ -135,6 +171,61 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "LINE")]
         checkpoint: Option<Checkpoint>,
     },
+}
+
+#[derive(Args)]
+#[command(
+    override_usage = "drawbridge explain --principal PRINCIPAL --action ACTION --resource RESOURCE [--context KEY=VALUE]…\n       \
+                      drawbridge explain --who-can ACTION --on RESOURCE [--context KEY=VALUE]…"
+)]
+pub(crate) struct Explain {
+    /// Who: an ARN, `user/NAME`, `role/NAME` or `role/NAME/SESSION`
+    #[arg(long, value_name = "PRINCIPAL", required_unless_present = "who_can", requires_all = ["action", "resource"])]
+    pub(crate) principal: Option<String>,
+    /// What: an action such as `ssm:StartSession`
+    #[arg(long, value_name = "ACTION", requires = "principal")]
+    pub(crate) action: Option<String>,
+    /// On what: an ARN, the id or Name of a node, or `*`
+    #[arg(long, value_name = "RESOURCE", requires = "principal")]
+    pub(crate) resource: Option<String>,
+    /// List everyone who may do this
+    #[arg(long, value_name = "ACTION", requires = "on", conflicts_with = "principal")]
+    pub(crate) who_can: Option<String>,
+    /// On what: `tag:KEY=VALUE` for the nodes with a tag, an ARN, the id or Name of a node, or `*`
+    #[arg(long, value_name = "RESOURCE", requires = "who_can")]
+    pub(crate) on: Option<String>,
+    /// A condition key's value in the place of the real one; once for each value
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub(crate) context: Vec<(String, String)>,
+    /// One JSON object, as the API answers it
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Policy {
+    /// Find policies that do not do what they look like
+    Lint(Lint),
+}
+
+#[derive(Args)]
+pub(crate) struct Lint {
+    /// Policy documents in JSON, each judged by itself; `-` for standard input
+    #[arg(value_name = "FILE", required_unless_present_any = ["principal", "all"], conflicts_with_all = ["principal", "all"])]
+    pub(crate) files: Vec<PathBuf>,
+    /// The policies of a user or role on the server, judged together: `user/NAME` or `role/NAME`
+    #[arg(long, value_name = "PRINCIPAL", conflicts_with = "all")]
+    pub(crate) principal: Option<String>,
+    /// The policies of every user and role of the account
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// One JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
 }
 
 /// Which server, and as whom; what is not given comes from the environment and the AWS configuration files.
@@ -149,4 +240,11 @@ pub(crate) struct ServerArguments {
     /// A profile of the AWS configuration files [default: AWS_PROFILE]
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
 }

@@ -64,3 +64,7 @@ pub(crate) const SESSION_FAILED: u8 = 7;
 pub(crate) const SERVER_REFUSED: u8 = 8;
 /// The audit log is not as it was recorded.
 pub(crate) const AUDIT_LOG_BROKEN: u8 = 9;
+/// The decision that was asked about is a denial.
+pub(crate) const DENIED: u8 = 10;
+/// Policies do not do what they look like.
+pub(crate) const FINDINGS: u8 = 11;

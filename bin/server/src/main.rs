@@ -2,6 +2,7 @@
 //!
 //! Thin: arguments, configuration, logging, signals and exit codes. See `docs/reference/exit-codes.md`.
 
+mod accounts;
 mod api;
 mod audit;
 mod bundle;
@@ -23,7 +24,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Arguments, Audit as AuditCommand, Command, Config as ConfigCommand};
+use crate::cli::{Arguments, Audit as AuditCommand, Command, Config as ConfigCommand, Policy};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -55,8 +56,20 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             log_to_standard_error("off");
             return single()?.block_on(people::sessions(sessions));
         }
+        Command::Accounts(accounts) => {
+            log_to_standard_error("off");
+            return single()?.block_on(accounts::run(accounts));
+        }
         Command::Audit(AuditCommand::Verify { data_dir, checkpoint }) => {
             single()?.block_on(audit::verify(&data_dir, checkpoint.as_ref()))?;
+        }
+        Command::Explain(explain) => {
+            log_to_standard_error("off");
+            return single()?.block_on(people::explain(explain));
+        }
+        Command::Policy(Policy::Lint(lint)) => {
+            log_to_standard_error("off");
+            return single()?.block_on(people::lint(lint));
         }
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -1,6 +1,9 @@
 //! Commands that people type: they call the server's API as any other client does.
 
-mod table;
+mod explain;
+mod lint;
+mod style;
+pub(crate) mod table;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use drawbridge_session::{SystemClock, SystemRandom};
 
 use crate::cli::{Connect, ServerArguments, Sessions};
 use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
+
+pub(crate) use explain::explain;
+pub(crate) use lint::lint;
 
 /// `drawbridge connect`.
 pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {
@@ -122,7 +128,8 @@ async fn node_id(api: &Api, named: &str) -> Result<String> {
     }
 }
 
-fn api(server: &ServerArguments) -> Result<Api> {
+/// The server that the arguments and the environment name.
+pub(crate) fn api(server: &ServerArguments) -> Result<Api> {
     let (endpoint, region) = (server.endpoint_url.as_deref(), server.region.as_deref());
     let clock = Arc::new(SystemClock::new());
     Ok(Api::of_environment(
@@ -135,7 +142,7 @@ fn api(server: &ServerArguments) -> Result<Api> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn refused(error: ApiError) -> anyhow::Error {
+pub(crate) fn refused(error: ApiError) -> anyhow::Error {
     Failure::new(SERVER_REFUSED, sentence(&error)).into()
 }
 

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use drawbridge_session::policy::{self, Explanation, Identity, PolicySet, Question, Request};
+use drawbridge_session::policy::{self, PolicySet, Question};
 use drawbridge_session::{Authority, AuthorityError, Caller, Decision, Need};
 use drawbridge_store::{Store, StoreError};
 
@@ -19,17 +19,6 @@ impl Access {
     /// Decides by what this store holds.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
-    }
-
-    /// Decides on a need as on a request, and says what each statement about its action said.
-    pub async fn explain(&self, caller: &Caller, need: &Need) -> Result<Explanation, StoreError> {
-        let asked = self.gather(caller, need.clone()).await?;
-        let identity = Identity::from(&caller.principal);
-        let mut context = asked.context;
-        policy::add_nodes(&mut context, &caller.principal, asked.need.resource());
-        let arn = asked.need.resource().arn();
-        let request = Request::new(&identity, asked.need.action(), arn, &context);
-        Ok(policy::explain(&request, &asked.policies))
     }
 
     async fn gather(&self, caller: &Caller, need: Need) -> Result<Asked, StoreError> {

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `authority` | the decision on a request |
 //! | `policies` | the policies of whoever asks |
+//! | `explainer` | how decisions would come out, and why |
 //! | `context` | the condition keys that every request has |
 //! | `subject` | the object that a need is about: its ARN, tags and own policy |
 //! | `revocation` | ends the live sessions that a change of policies no longer allows |
 
 mod authority;
 mod context;
+mod explainer;
 mod policies;
 mod revocation;
 mod subject;

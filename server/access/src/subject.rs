@@ -180,11 +180,7 @@ fn add_trust(found: &mut Found, store: &dyn Store, name: &str) {
         return;
     };
     let trust = NamedPolicy::shared(format!("trust of {arn}"), Arc::clone(role.trust.policy()));
-    found.resource_policy = Some(match found.need.action() {
-        "sts:AssumeRole" => ResourcePolicy::required(trust),
-        // What goes into the session is for both sides to allow.
-        _ => ResourcePolicy::shared(trust),
-    });
+    found.resource_policy = Some(ResourcePolicy::required(trust));
     add_tags(
         &mut found.context,
         &["iam:ResourceTag", "aws:ResourceTag"],

@@ -199,7 +199,9 @@ impl Server {
             ec2: Arc::new(Ec2::new(Arc::clone(&store))),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),
-            operator: Arc::new(with(parts(), Operator::new)),
+            operator: Arc::new(with(parts(), |store, root, clock, random| {
+                Operator::new(store, root, clock, random, Arc::new(access.clone()))
+            })),
             organizations: Arc::new(Organizations::new(Arc::clone(&store))),
             ssm: Arc::new(ssm),
             ssmmessages: Arc::new(ssmmessages),

@@ -38,6 +38,8 @@ mod whom;
 #[cfg(test)]
 mod tests;
 
+mod simulate;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,6 +55,8 @@ pub type Operation = drawbridge_session::Operation<Iam, AwsError>;
 
 /// The operations, by their names on the wire.
 pub const OPERATIONS: &[Operation] = &[
+    simulate::CUSTOM,
+    simulate::PRINCIPAL,
     users::CREATE,
     users::GET,
     users::UPDATE,

@@ -1,25 +1,37 @@
 //! The `operator` service: Drawbridge's own operations for whoever runs the server.
 //!
-//! They are for the oldest account, the one that the server started with: an administrator of any other account may do
-//! everything there, and nothing here.
+//! Those on accounts are for the oldest account, the one that the server started with: an administrator of any other
+//! account may do everything there, and nothing here. Those that explain decisions are for whoever may simulate them.
+
+mod create_account;
+mod error;
+mod explain;
+mod list_accounts;
+mod principals;
+mod question;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod who_can;
 
 use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::{AwsError, Family};
-use drawbridge_session::{Account, Caller, Clock, Random};
+use drawbridge_session::{Account, Caller, Clock, Explainer, Random};
 use drawbridge_store::{RootKey, Store};
-
-mod create_account;
-mod list_accounts;
-#[cfg(test)]
-mod tests;
 
 /// An operation of this service.
 pub type Operation = drawbridge_session::Operation<Operator, AwsError>;
 
 /// The operations, by their names on the wire.
-pub const OPERATIONS: &[Operation] = &[create_account::OPERATION, list_accounts::OPERATION];
+pub const OPERATIONS: &[Operation] = &[
+    create_account::OPERATION,
+    explain::OPERATION,
+    list_accounts::OPERATION,
+    who_can::OPERATION,
+];
 
 /// The `operator` service of one server.
 pub struct Operator {
@@ -27,6 +39,7 @@ pub struct Operator {
     root: Arc<RootKey>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    explainer: Arc<dyn Explainer>,
 }
 
 impl Operator {
@@ -36,12 +49,14 @@ impl Operator {
         root: Arc<RootKey>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
+        explainer: Arc<dyn Explainer>,
     ) -> Self {
         Self {
             store,
             root,
             clock,
             random,
+            explainer,
         }
     }
 

@@ -21,7 +21,13 @@ impl World {
     async fn new() -> Self {
         let house = House::new().await;
         let (clock, random) = (house.clock.clone(), house.random.clone());
-        let operator = Operator::new(house.store.clone(), house.root.clone(), clock, random);
+        let operator = Operator::new(
+            house.store.clone(),
+            house.root.clone(),
+            clock,
+            random,
+            Arc::new(house.access.clone()),
+        );
         Self {
             house,
             operator: Arc::new(operator),
@@ -234,6 +240,7 @@ async fn a_clock_that_goes_back_makes_no_older_account() {
         house.root.clone(),
         clock,
         house.random.clone(),
+        Arc::new(house.access.clone()),
     );
     let world = World {
         operator: Arc::new(operator),

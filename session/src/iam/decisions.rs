@@ -48,6 +48,17 @@ impl Directory {
         self.role_by_id(id).map(|role| self.policies_of_role(role))
     }
 
+    /// Returns the policies that a group gives to its users, `None` if there is none of that name.
+    pub fn group_policies(&self, name: &str) -> Option<PrincipalPolicies> {
+        let group = self.group(name).ok()?;
+        let mut identity = Vec::new();
+        self.collect(Holder::Group(&group.name), &group.policies, &mut identity);
+        Some(PrincipalPolicies {
+            identity,
+            boundary: None,
+        })
+    }
+
     fn policies_of_user(&self, user: &User) -> PrincipalPolicies {
         let mut identity = Vec::new();
         self.collect(Holder::User(&user.name), &user.policies, &mut identity);
@@ -144,6 +155,9 @@ mod tests {
         );
         assert!(names(&account.user_policies("bob").expect("there")).is_empty());
         assert!(account.user_policies("no").is_none());
+        let group = account.group_policies("OPS").expect("there");
+        assert_eq!(names(&group), ["group/ops/p", own]);
+        assert!(account.group_policies("no").is_none());
     }
 
     #[test]

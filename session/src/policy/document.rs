@@ -111,9 +111,14 @@ impl Policy {
 }
 
 impl Statement {
+    /// Says whether the action of a request is among those that the statement is about.
+    pub(super) fn is_about(&self, request: &Request<'_>) -> bool {
+        self.actions.include(|pattern| pattern.matches(request))
+    }
+
     /// Returns how closely the statement names who asks, or why it does not apply.
     pub(super) fn applies(&self, request: &Request<'_>) -> Result<Closeness, Mismatch> {
-        if !self.actions.include(|pattern| pattern.matches(request)) {
+        if !self.is_about(request) {
             return Err(Mismatch::Action);
         }
         let closeness = match &self.principal {

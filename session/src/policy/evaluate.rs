@@ -7,8 +7,7 @@
 //!                 … names the role, and the limits allow ────────────▶ allow
 //!                 an identity policy and the limits allow ───────────▶ allow, if the resource's policy need not
 //!                                                                      agree or passes it on to the account
-//! cross account, and where the resource's policy never allows on its own:
-//!                 an identity policy, the limits and the resource's ─▶ allow
+//! cross account:  an identity policy, the limits and the resource's ─▶ allow
 //! otherwise ─────────────────────────────────────────────────────────▶ implicit deny
 //! ```
 //!
@@ -21,7 +20,7 @@ use super::document::Effect;
 use super::grantee::Closeness;
 use super::identity::Kind;
 use super::request::Request;
-use super::set::{NamedPolicy, PolicySet, Weight};
+use super::set::{NamedPolicy, PolicySet};
 use super::verdict::{Layer, StatementName, Verdict};
 
 /// A statement that applies.
@@ -43,7 +42,8 @@ struct Opinion<'a> {
 /// What every layer says.
 struct Opinions<'a> {
     controls: Vec<Opinion<'a>>,
-    resource: Option<(Opinion<'a>, Layer, Weight)>,
+    /// With the layer's name and whether it must agree even within its own account.
+    resource: Option<(Opinion<'a>, Layer, bool)>,
     identity: Opinion<'a>,
     boundary: Option<Opinion<'a>>,
     session: Option<Opinion<'a>>,
@@ -68,7 +68,7 @@ impl<'a> Opinions<'a> {
         let controls = policies.service_control.iter().map(|level| ask(level, request));
         let resource = policies.resource.as_ref().map(|resource| {
             let opinion = ask(slice::from_ref(&resource.policy), request);
-            (opinion, resource.layer(), resource.weight())
+            (opinion, resource.layer(), resource.is_required())
         });
         let mut opinions = Self {
             controls: controls.collect(),
@@ -115,8 +115,7 @@ impl<'a> Opinions<'a> {
         }
         let limit = self.silent_limit();
         let grant = self.resource.and_then(|(opinion, ..)| opinion.allow);
-        let weight = self.resource.map(|(_, _, weight)| weight);
-        let crossing = request.crosses_accounts() || weight == Some(Weight::Shared);
+        let crossing = request.crosses_accounts();
         if let Some(grant) = grant
             && !crossing
             && (grant.closeness == Closeness::Direct || grant.closeness == Closeness::Role && limit.is_none())
@@ -124,7 +123,7 @@ impl<'a> Opinions<'a> {
             let by = Some(grant.name());
             return Verdict::Allow { by };
         }
-        let required = weight == Some(Weight::Required);
+        let required = self.resource.is_some_and(|(_, _, required)| required);
         let resource_is_missing = grant.is_none() && (crossing || required);
         if !is_root(request) && self.identity.allow.is_none() {
             // Who has no identity policies, or would not be helped by one, is told about the resource's.

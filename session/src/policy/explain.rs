@@ -5,7 +5,7 @@ use std::fmt;
 use super::document::{Mismatch, Statement};
 use super::evaluate::evaluate;
 use super::request::Request;
-use super::set::{NamedPolicy, PolicySet};
+use super::set::PolicySet;
 use super::verdict::{Layer, StatementName, Verdict};
 
 /// A decision and how each policy came to it.
@@ -34,40 +34,47 @@ pub struct Step {
 ///
 /// This takes longer than [`evaluate`], which comes to the same verdict.
 pub fn explain(request: &Request<'_>, policies: &PolicySet) -> Explanation {
-    let mut steps = Vec::new();
-    for level in &policies.service_control {
-        explain_layer(Layer::ServiceControl, level, request, &mut steps);
-    }
-    if let Some(resource) = &policies.resource {
-        let list = std::slice::from_ref(&resource.policy);
-        explain_layer(resource.layer(), list, request, &mut steps);
-    }
-    explain_layer(Layer::Identity, &policies.identity, request, &mut steps);
-    explain_layer(Layer::Boundary, policies.boundary.as_slice(), request, &mut steps);
-    let session = policies.session.as_deref().unwrap_or_default();
-    explain_layer(Layer::Session, session, request, &mut steps);
+    let steps = steps(request, policies, |statement, mismatch| {
+        (mismatch != Mismatch::Action).then(|| obstacle(statement, mismatch, request))
+    });
     Explanation {
         verdict: evaluate(request, policies),
         steps,
     }
 }
 
-fn explain_layer(layer: Layer, policies: &[NamedPolicy], request: &Request<'_>, steps: &mut Vec<Step>) {
-    for policy in policies {
-        for (index, statement) in policy.policy.statements.iter().enumerate() {
-            let obstacle = match statement.applies(request) {
-                Ok(_) => None,
-                Err(Mismatch::Action) => continue,
-                Err(mismatch) => Some(obstacle(statement, mismatch, request)),
-            };
-            steps.push(Step {
-                layer,
-                statement: policy.statement_name(index),
-                effect: statement.effect.name(),
-                obstacle,
-            });
+/// Returns the statements that apply to a request, in the order of layers, policies and statements.
+pub fn applying(request: &Request<'_>, policies: &PolicySet) -> Vec<Step> {
+    steps(request, policies, |_, _| None)
+}
+
+/// Returns the statements that apply, and those whose mismatch is told.
+fn steps(
+    request: &Request<'_>,
+    policies: &PolicySet,
+    tell: impl Fn(&Statement, Mismatch) -> Option<String>,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (layer, policies) in policies.layers() {
+        for policy in policies {
+            for (index, statement) in policy.policy.statements.iter().enumerate() {
+                let obstacle = match statement.applies(request) {
+                    Ok(_) => None,
+                    Err(mismatch) => match tell(statement, mismatch) {
+                        Some(obstacle) => Some(obstacle),
+                        None => continue,
+                    },
+                };
+                steps.push(Step {
+                    layer,
+                    statement: policy.statement_name(index),
+                    effect: statement.effect.name(),
+                    obstacle,
+                });
+            }
         }
     }
+    steps
 }
 
 fn obstacle(statement: &Statement, mismatch: Mismatch, request: &Request<'_>) -> String {
@@ -128,7 +135,7 @@ impl fmt::Display for Explanation {
 mod tests {
     use super::*;
     use crate::ids::AccountId;
-    use crate::policy::{Denied, Identity, Policy, PolicyKind};
+    use crate::policy::{Denied, Identity, NamedPolicy, Policy, PolicyKind};
 
     const DEVELOPER: &str = r#"{
         "Version": "2012-10-17",

@@ -70,7 +70,7 @@ impl<'a> Request<'a> {
     }
 
     /// Says whether the resource belongs to another account than the one whose identity policies count.
-    pub(super) fn crosses_accounts(&self) -> bool {
+    pub fn crosses_accounts(&self) -> bool {
         let Some(own) = self.identity.account() else {
             return false;
         };

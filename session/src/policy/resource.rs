@@ -122,6 +122,30 @@ impl Resource {
         Self::new(arn, Subject::InstanceProfile(name.to_owned()))
     }
 
+    /// Finds out which object an ARN names; what is no ARN of such an object is plain.
+    pub fn at(arn: &str) -> Self {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let [_, _, service, _, _, path] = parts[..] else {
+            return Self::plain(arn);
+        };
+        let Some((kind, rest)) = path.split_once('/') else {
+            return Self::plain(arn);
+        };
+        let last = || rest.rsplit('/').next().unwrap_or(rest).to_owned();
+        let subject = match (service, kind) {
+            ("ec2", "instance") | ("ssm", "managed-instance") => Subject::Node(rest.to_owned()),
+            ("ssm", "session") => Subject::Session(rest.to_owned()),
+            ("ssm", "document") => Subject::Document(rest.to_owned()),
+            ("iam", "user") => Subject::User(last()),
+            ("iam", "group") => Subject::Group(last()),
+            ("iam", "role") => Subject::Role(last()),
+            ("iam", "policy") => Subject::Policy(arn.to_owned()),
+            ("iam", "instance-profile") => Subject::InstanceProfile(last()),
+            _ => Subject::Nothing,
+        };
+        Self::new(arn, subject)
+    }
+
     fn new(arn: impl Into<String>, subject: Subject) -> Self {
         Self {
             arn: arn.into(),
@@ -160,5 +184,33 @@ impl Resource {
             Subject::Node(node) | Subject::NodeMessages(node) => Some(node),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_tells_which_object_it_names() {
+        let account = AccountId::parse("123456789012").expect("valid");
+        let region = Region::parse("us-east-1").expect("valid");
+        for resource in [
+            Resource::any(),
+            Resource::plain("arn:aws:s3:::bucket/managed-instance/x"),
+            Resource::node(&region, &account, "mi-0a1b2c3d4e5f67890"),
+            Resource::node(&region, &account, "i-0a1b2c3d4e5f67890"),
+            Resource::session(&region, &account, "alice-0123"),
+            Resource::document(&region, &account, "AWS-StartSSHSession"),
+            Resource::user(&account, "alice"),
+            Resource::group(&account, "ops"),
+            Resource::role(&account, "Ops"),
+            Resource::policy("arn:aws:iam::123456789012:policy/team/Dev"),
+            Resource::instance_profile(&account, "web"),
+        ] {
+            assert_eq!(Resource::at(resource.arn()), resource);
+        }
+        let at_a_path = Resource::at("arn:aws:iam::123456789012:user/team/x/alice");
+        assert_eq!(at_a_path.subject(), &Subject::User("alice".to_owned()));
     }
 }

@@ -1,5 +1,6 @@
 //! The policies that a decision is made over.
 
+use std::slice;
 use std::sync::Arc;
 
 use super::document::{Policy, PolicyKind};
@@ -27,22 +28,27 @@ pub struct PolicySet {
     pub service_control: Vec<Vec<NamedPolicy>>,
 }
 
-/// The policy of a resource, and what it is worth.
+/// The policy of a resource, and whether it must agree even within its own account.
 #[derive(Debug, Clone)]
 pub struct ResourcePolicy {
     pub(super) policy: NamedPolicy,
-    weight: Weight,
+    required: bool,
 }
 
-/// What a resource's policy is worth to whoever asks from within its account; across accounts it must always agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weight {
-    /// It allows on its own, and so do identity policies.
-    Sufficient,
-    /// It allows on its own, and identity policies do not.
-    Required,
-    /// Neither allows on its own.
-    Shared,
+impl PolicySet {
+    /// Returns the policies by layer, in the order in which explanations tell of them.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (Layer, &[NamedPolicy])> {
+        let controls = self.service_control.iter();
+        let resource = self.resource.iter();
+        controls
+            .map(|level| (Layer::ServiceControl, level.as_slice()))
+            .chain(resource.map(|resource| (resource.layer(), slice::from_ref(&resource.policy))))
+            .chain([
+                (Layer::Identity, self.identity.as_slice()),
+                (Layer::Boundary, self.boundary.as_slice()),
+                (Layer::Session, self.session.as_deref().unwrap_or_default()),
+            ])
+    }
 }
 
 impl NamedPolicy {
@@ -80,18 +86,18 @@ impl NamedPolicy {
 impl ResourcePolicy {
     /// Takes a policy that allows on its own, such as a bucket's; identity policies may allow without it.
     pub fn sufficient(policy: NamedPolicy) -> Self {
-        Self::weighing(policy, Weight::Sufficient)
+        Self {
+            policy,
+            required: false,
+        }
     }
 
     /// Takes a policy without which nobody is allowed, such as a key's or a role's trust.
     pub fn required(policy: NamedPolicy) -> Self {
-        Self::weighing(policy, Weight::Required)
-    }
-
-    /// Takes a policy that must allow besides an identity policy, even within its own account, such as a role's trust
-    /// for the tags of a session.
-    pub fn shared(policy: NamedPolicy) -> Self {
-        Self::weighing(policy, Weight::Shared)
+        Self {
+            policy,
+            required: true,
+        }
     }
 
     /// Stands for the trust policy of a role that is not there: it names nobody.
@@ -102,12 +108,8 @@ impl ResourcePolicy {
         ))
     }
 
-    fn weighing(policy: NamedPolicy, weight: Weight) -> Self {
-        Self { policy, weight }
-    }
-
-    pub(super) fn weight(&self) -> Weight {
-        self.weight
+    pub(super) fn is_required(&self) -> bool {
+        self.required
     }
 
     pub(super) fn layer(&self) -> Layer {

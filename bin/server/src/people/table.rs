@@ -1,4 +1,4 @@
-//! Sessions as a person or a script reads them.
+//! Lists as a person or a script reads them.
 
 use std::fmt::Write as _;
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 use drawbridge_plugin::api::SessionSummary;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 const HEADINGS: [&str; 6] = ["SESSION", "NODE", "STATUS", "STARTED", "OWNER", "REASON"];
 
@@ -27,14 +28,19 @@ pub(super) fn text(sessions: &[SessionSummary]) -> String {
             ]
         })
         .collect();
-    let widths: Vec<usize> = (0..HEADINGS.len())
+    columns(HEADINGS, &rows)
+}
+
+/// Cells under headings, aligned.
+pub(crate) fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let widths: Vec<usize> = (0..N)
         .map(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
-            cells.chain([HEADINGS[column].len()]).max().unwrap_or_default()
+            cells.chain([headings[column].len()]).max().unwrap_or_default()
         })
         .collect();
     let mut text = String::new();
-    let mut line = |cells: [&str; 6]| {
+    let mut line = |cells: [&str; N]| {
         let padded: Vec<String> = cells
             .iter()
             .zip(&widths)
@@ -42,22 +48,23 @@ pub(super) fn text(sessions: &[SessionSummary]) -> String {
             .collect();
         writeln!(text, "{}", padded.join("  ").trim_end()).expect("writing to a String cannot fail");
     };
-    line(HEADINGS);
-    for row in &rows {
+    line(headings);
+    for row in rows {
         line(row.each_ref().map(String::as_str));
     }
     text
 }
 
-/// One array with the field names of the API.
-pub(super) fn json(sessions: &[SessionSummary]) -> Result<String> {
-    Ok(serde_json::to_string_pretty(sessions)? + "\n")
+/// JSON with the field names of the API.
+pub(crate) fn json(answer: &(impl Serialize + ?Sized)) -> Result<String> {
+    Ok(serde_json::to_string_pretty(answer)? + "\n")
 }
 
-fn local_time(seconds: Option<f64>) -> String {
+/// A moment in the time zone of whoever reads; `-` for none.
+pub(crate) fn local_time(seconds: Option<f64>) -> String {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "dates of sessions are far inside an i64"
+        reason = "dates of sessions and accounts are far inside an i64"
     )]
     let stamp = seconds.and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
     stamp.map_or_else(
@@ -72,7 +79,7 @@ fn local_time(seconds: Option<f64>) -> String {
 }
 
 /// `text` without what a terminal would obey: a reason is somebody else's words.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|letter| {
             if letter.is_control() || turns_text(letter) {

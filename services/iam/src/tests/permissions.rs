@@ -12,6 +12,8 @@ use crate::testing::{AWS_POLICY, Desk, TRUST};
 /// The columns: the administrator, a user with `IAMReadOnlyAccess`, a user and a role without policies, a node, and
 /// nobody. The requests are about another user than the callers.
 const TABLE: &str = "
+SimulateCustomPolicy             yes  yes  -    -    -    -
+SimulatePrincipalPolicy          yes  yes  -    -    -    -
 CreateUser                       yes  -    -    -    -    -
 GetUser                          yes  yes  -    -    -    -
 UpdateUser                       yes  -    -    -    -    -
