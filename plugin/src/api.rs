@@ -19,7 +19,7 @@ pub use decisions::{
     ExplainedDecision, Fact, Grant, Grantee, Grantees, On, Question, Statement, Step, Target,
 };
 pub use drawbridge_aws_client::{Endpoint, Environment};
-pub use nodes::NodeSummary;
+pub use nodes::{EnrolNode, EnrolledNode, NodeSummary};
 pub use policies::{PolicyHolder, PolicyReader, PolicyText};
 pub use sessions::{SessionListing, SessionSummary, StartSession};
 pub use setup::SetupError;

@@ -13,6 +13,7 @@ mod dev;
 mod environment;
 mod exit;
 mod node;
+mod nodes;
 mod people;
 mod serve;
 mod signals;
@@ -55,6 +56,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Sessions(sessions) => {
             log_to_standard_error("off");
             return single()?.block_on(people::sessions(sessions));
+        }
+        Command::Nodes(nodes) => {
+            log_to_standard_error("off");
+            return single()?.block_on(nodes::run(nodes));
         }
         Command::Accounts(accounts) => {
             log_to_standard_error("off");
