@@ -437,6 +437,17 @@ class Node:
             pass
 
 
+class EnrolledNode(Node):
+    """A node under an `i-` id, which signs with the access key that it was enrolled with."""
+
+    def __init__(self, door, **input):
+        answer = door.call("EnrolNode", input, prefix="Drawbridge")
+        assert answer.status == 200, answer
+        self.door, self.control = door, None
+        self.id = answer.json["InstanceId"]
+        self.credentials = (answer.json["AccessKeyId"], answer.json["SecretAccessKey"], None)
+
+
 def new_key():
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
