@@ -154,6 +154,7 @@ class Door:
     """The way to one server; remembers every secret it was told and every refusal it was given."""
 
     def __init__(self, dev):
+        self.dev = dev
         self.host, self.port = "127.0.0.1", dev.port
         self.bundle = dev.env["AWS_CA_BUNDLE"]
         self.context = ssl.create_default_context(cafile=self.bundle)
