@@ -70,9 +70,9 @@ pub(crate) async fn run() -> Result<()> {
     for kind in &KINDS {
         let mut clients = Vec::with_capacity(CALLERS);
         for _ in 0..CALLERS {
-            clients.push(client(&environment, &endpoint)?);
+            clients.push(client(&environment, endpoint)?);
         }
-        let rate = rate(kind, clients, &administrator, &node).await?;
+        let rate = rate(kind, clients, &administrator, node).await?;
         println!("{}: {rate:.0} calls/s", kind.name);
     }
     Ok(())
