@@ -20,10 +20,10 @@ import pytest
 import websocket
 
 from drawbridge import Dev, Terminal, eventually
-from principals import NODE_ROLE, administrator, allow, document, refused, trust
+from principals import AWS_POLICY, NODE_ROLE, administrator, allow, document, refused, trust
 from test_first_session import started
 from wire import (
-    BINARY, CLOSE, FLAG, OUTPUT, PING, SIZE, TEXT, Client, Door, Node, NodeEnd, Session, activate, at_once, encode,
+    BINARY, CLOSE, FLAG, OUTPUT, PING, SIZE, TEXT, Client, Door, EnrolledNode, Node, NodeEnd, Session, activate, at_once, encode,
     hmac, new_key, register, rsa_pss, websocket_frame,
 )
 
@@ -349,6 +349,36 @@ def test_a_nodes_credentials_do_nothing_of_a_persons(door, node, other, session)
             if name not in ("RequestManagedInstanceRoleToken", "UpdateManagedInstancePublicKey"):
                 assert by_key.code == "AccessDeniedException", (name, by_key)
     session.works()
+
+
+def test_an_enrolled_nodes_key_is_a_nodes_whatever_its_role_may(door, node, session):
+    admin = administrator(door.dev)
+    admin.new_role("instance", {"Service": "ec2.amazonaws.com"})
+    admin.iam.attach_role_policy(RoleName="instance", PolicyArn=AWS_POLICY + "AmazonSSMManagedInstanceCore")
+    enrolled = EnrolledNode(door, IamRole="instance").connect()
+    about_node = {name: {key: {"OTHER": node.id, "SESSION": session.id}.get(value, value) if isinstance(value, str) else value
+                         for key, value in input.items()} for name, input in NOT_A_NODES.items()}
+    for name, input in about_node.items():
+        prefix = "Drawbridge" if name in ("WatchSession", "AttachSession") else "AmazonSSM"
+        assert door.call(name, input, enrolled.signed("ssm"), prefix=prefix).code == "AccessDeniedException", name
+
+    # Someone is careless with the role; even so nobody is another node.
+    admin.iam.attach_role_policy(RoleName="instance", PolicyArn=AWS_POLICY + "AdministratorAccess")
+    assert door.call("DescribeSessions", {"State": "Active"}, enrolled.signed("ssm")).status == 200
+    for name in ("UpdateInstanceInformation", "RequestManagedInstanceRoleToken", "UpdateManagedInstancePublicKey"):
+        assert door.call(name, about_node[name], enrolled.signed("ssm")).code == "AccessDeniedException", name
+    assert door.call("GetMessages", {"Destination": node.id, "MessagesRequestId": "1", "VisibilityTimeoutInSeconds": 10},
+                     enrolled.signed("ec2messages"), prefix="EC2WindowsMessageDeliveryService").status in REFUSED
+    assert door.create_channel("control", node.id, enrolled.signed()).code == "AccessDeniedException"
+    assert door.create_channel("data", session.id, enrolled.signed()).code == "AccessDeniedException"
+    session.works()
+
+    joined = Session(door, enrolled)
+    joined.works()
+    assert door.call("RemoveNode", {"InstanceId": enrolled.id}, prefix="Drawbridge").status == 200
+    assert enrolled.control.ends() is None
+    joined.client.ends()
+    assert door.create_channel("control", enrolled.id, enrolled.signed()).status in REFUSED
 
 
 def test_a_nodes_role_is_given_to_its_own_key_and_machine_only(door, node, other):

@@ -365,8 +365,7 @@ def server_time(answer):
 
 
 def test_tags_of_a_session(admin):
-    # Unlike the role itself, its tags need leave on both sides.
-    tagging = admin.new_user("tagging", allow("sts:TagSession"))
+    tagging = admin.new_user("tagging")
     role = admin.new_role(
         "tagged", trust(user_of("tagging"), ["sts:AssumeRole", "sts:TagSession"]),
         allow("ssm:DescribeSessions", "*", StringEquals={"aws:PrincipalTag/Team": "blue"}),

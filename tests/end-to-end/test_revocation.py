@@ -1,7 +1,7 @@
 """A live session ends within seconds of a change that it would not be allowed to start after, and of no other change.
 
-That the expiry of temporary credentials alone ends nothing is shown below the server's clock, not here: none are given
-for less than a quarter of an hour.
+That the expiry of temporary credentials alone ends nothing is shown by the tests of the decisions, with a clock of their
+own: none are given for less than a quarter of an hour.
 """
 
 import re
@@ -12,6 +12,7 @@ import pytest
 from drawbridge import Dev, eventually
 from principals import ACCOUNT, AWS_POLICY, administrator, allow, deny, document
 from test_first_session import START
+from wire import Client, Door, EnrolledNode
 
 SOON = 5  # seconds from the answer to the change until the session is over
 SHELL = allow("ssm:StartSession")
@@ -141,6 +142,25 @@ def test_a_session_of_a_role_ends_with_the_role(admin, dev, at_work):
     admin.iam.delete_role(RoleName=name)
     ends_soon(dev, shell, session, time.monotonic(),
               reason(NOTHING_ALLOWS, dev, f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/visit"))
+
+
+def test_a_session_on_an_instance_ends_with_its_tag_in_ec2(admin, dev):
+    door = Door(dev)
+    node = EnrolledNode(door, IamRole=admin.new_role("instance", {"Service": "ec2.amazonaws.com"}).split("/")[-1],
+                        Tags=[{"Key": "Environment", "Value": "Dev"}])
+    admin.iam.attach_role_policy(RoleName="instance", PolicyArn=AWS_POLICY + "AmazonSSMManagedInstanceCore")
+    node.connect()
+    started = admin.new_user("of-instances", TAGGED).ssm.start_session(Target=node.id)
+    client = Client(door, started["SessionId"], started["TokenValue"])
+    node.is_asked_to_start(started["SessionId"])
+    end = node.join(started["SessionId"])
+    admin.ec2.create_tags(Resources=[node.id], Tags=[{"Key": "Floor", "Value": "2"}])
+    nothing_ended(admin, dev, started["SessionId"])
+    admin.ec2.delete_tags(Resources=[node.id], Tags=[{"Key": "Environment"}])
+    changed = time.monotonic()
+    assert "because no identity-based policy allows the ssm:StartSession action" in client.ends()
+    assert time.monotonic() - changed < SOON
+    end.drop()
 
 
 def test_a_session_goes_on_whatever_else_changes(admin, dev, at_work):

@@ -1,7 +1,8 @@
 """Module 2 of seed 004 as it is written: roles, activations, users, tags, and who gets a shell where.
 
-Left out: the key pair and the four `run-instances` of Task 3, whose machines are nodes of ours here, and everything
-that needs session logs (Task 5, and `get-log-events` in Task 7), which are not there yet.
+The seed has two tasks of the number 2; the numbers here are those of its list of tasks. Left out are the key pair and the
+four `run-instances` of Task 3, whose machines are enrolled or registered here, and what needs session logs (Task 6, and
+the logs of Task 7), which are not there yet.
 """
 
 import json
@@ -10,8 +11,9 @@ import re
 import pytest
 
 from drawbridge import Dev, Node
-from principals import ACCOUNT, AWS_POLICY, administrator, refused
+from principals import ACCOUNT, AWS_POLICY, administrator, denied, refused
 from test_first_session import START
+from wire import Door, EnrolledNode
 
 LAB_ROLE_TRUST_POLICY = """{
   "Version": "2012-10-17",
@@ -166,8 +168,33 @@ def on_premises(dev, admin, activations, tmp_path_factory):
         node.process.wait()
 
 
+@pytest.fixture(scope="module")
+def instances(dev, roles):
+    """The two EC2 instances: nodes that only speak the protocol, so that the machine of the test can be many."""
+    nodes = {}
+    for name, environment in (("ProdEC2Instance", "Prod"), ("DevEC2Instance", "Dev")):
+        tags = [{"Key": "Name", "Value": name}, {"Key": "Environment", "Value": environment}]
+        nodes[name] = EnrolledNode(Door(dev), InstanceProfile="SSMLabProfile", Tags=tags).connect()
+    yield nodes
+    for node in nodes.values():
+        node.control.drop()
+
+
+def test_task_3_has_instances_with_the_profile_of_task_1(admin, instances):
+    found = admin.aws("ec2", "describe-instances", "--filters", "Name=tag:Environment,Values=Dev,Prod")
+    described = {one["InstanceId"]: one for made in found["Reservations"] for one in made["Instances"]}
+    assert described.keys() == {node.id for node in instances.values()}
+    for name, node in instances.items():
+        one = described[node.id]
+        assert re.fullmatch("i-[0-9a-f]{17}", node.id)
+        assert {"Key": "Name", "Value": name} in one["Tags"]
+        assert one["IamInstanceProfile"]["Arn"] == f"arn:aws:iam::{ACCOUNT}:instance-profile/SSMLabProfile"
+        assert admin.ssm.get_connection_status(Target=node.id)["Status"] == "connected"
+
+
 def test_the_on_premises_machines_are_online(admin, on_premises):
-    described = admin.aws("ssm", "describe-instance-information", "--filters", "Key=tag:Environment,Values=Dev,Prod")
+    described = admin.aws("ssm", "describe-instance-information", "--filters", "Key=tag:Environment,Values=Dev,Prod",
+                          "Key=ResourceType,Values=ManagedInstance")
     found = {node["Name"]: node for node in described["InstanceInformationList"]}
     assert found.keys() == {"DevOnPrem", "ProdOnPrem"}
     for name, node in found.items():
@@ -257,6 +284,43 @@ def test_task_7_prod_on_premises_is_open(admin, terminal, workshop_user, on_prem
     history = workshop_user.aws("ssm", "describe-sessions", "--state", "History", "--filters", f"key=Owner,value=arn:aws:iam::{ACCOUNT}:user/{USER}")
     [mine] = [one for one in history["Sessions"] if one["SessionId"] == session]
     assert mine["Status"] in ("Terminating", "Terminated") and mine["Target"] == on_premises["ProdOnPrem"].node
+
+
+def test_task_7_the_dev_instance_is_open(terminal, workshop_user, instances):
+    node = instances["DevEC2Instance"]
+    shell = terminal([*START, node.id], workshop_user.env)
+    shell.wait_for(b"Starting session with SessionId: ")
+    session = re.search(rb"SessionId: ([\w+=,.@-]+)", bytes(shell.raw)).group(1).decode()
+    node.is_asked_to_start(session)
+    end = node.join(session)
+    end.send(b"sh-4.2$ ")
+    shell.wait_for(b"sh-4.2$ ")
+    shell.line("whoami")
+    end.hear_text(b"whoami\r")
+    end.send(b"ssm-user\r\n")
+    shell.wait_for(b"ssm-user\r\n")
+    workshop_user.ssm.terminate_session(SessionId=session)
+    shell.end()
+
+
+def test_task_7_the_prod_instance_is_not(terminal, workshop_user, instances):
+    target = instances["ProdEC2Instance"].id
+    done = workshop_user.aws("ssm", "start-session", "--target", target, check=False)
+    assert done.returncode != 0
+    assert ("An error occurred (AccessDeniedException) when calling the StartSession operation: "
+            f"User: arn:aws:iam::{ACCOUNT}:user/{USER} is not authorized to perform: ssm:StartSession on resource: "
+            f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/{target} with an explicit deny in an identity-based policy"
+            ) in done.stderr
+
+
+def test_task_7_the_tag_decides_and_not_the_machine(admin, workshop_user, instances):
+    node = instances["ProdEC2Instance"].id
+    environment = lambda value: [{"Key": "Environment", "Value": value}]  # noqa: E731
+    admin.ec2.create_tags(Resources=[node], Tags=environment("Dev"))
+    started = workshop_user.ssm.start_session(Target=node)
+    workshop_user.ssm.terminate_session(SessionId=started["SessionId"])
+    admin.ec2.create_tags(Resources=[node], Tags=environment("Prod"))
+    denied(workshop_user.ssm.start_session, "ssm:StartSession", "with an explicit deny", Target=node)
 
 
 def test_task_7_another_persons_session_is_not_ended(admin, dev, workshop_user, on_premises):

@@ -154,6 +154,7 @@ class Door:
     """The way to one server; remembers every secret it was told and every refusal it was given."""
 
     def __init__(self, dev):
+        self.dev = dev
         self.host, self.port = "127.0.0.1", dev.port
         self.bundle = dev.env["AWS_CA_BUNDLE"]
         self.context = ssl.create_default_context(cafile=self.bundle)
@@ -435,6 +436,17 @@ class Node:
         self.control.say(report)
         while self.control.until("agent_task_acknowledge").json["MessageId"] != str(identity):
             pass
+
+
+class EnrolledNode(Node):
+    """A node under an `i-` id, which signs with the access key that it was enrolled with."""
+
+    def __init__(self, door, **input):
+        answer = door.call("EnrolNode", input, prefix="Drawbridge")
+        assert answer.status == 200, answer
+        self.door, self.control = door, None
+        self.id = answer.json["InstanceId"]
+        self.credentials = (answer.json["AccessKeyId"], answer.json["SecretAccessKey"], None)
 
 
 def new_key():

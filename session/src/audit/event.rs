@@ -80,6 +80,9 @@ struct AdditionalEventData {
     decided_by: String,
 }
 
+/// The one service whose codes say whose fault it was.
+const EC2: &str = "ec2.amazonaws.com";
+
 /// The version of the record format that the fields are from.
 const EVENT_VERSION: &str = "1.08";
 
@@ -188,12 +191,14 @@ impl Intent {
     #[must_use]
     pub fn failed(self, code: &str, message: &str, decided_by: Option<&StatementName>) -> AuditEvent {
         let mut event = self.event;
-        // CloudTrail has one word for it, whichever the dialect uses.
-        let code = match code {
-            "AccessDeniedException" => "AccessDenied",
-            other => other,
+        // As CloudTrail has it: one word for denials, whichever the dialect uses, and EC2's codes with whose fault it was.
+        let code = match (event.event_source.as_str(), code) {
+            (EC2, "InternalError") => format!("Server.{code}"),
+            (EC2, _) => format!("Client.{code}"),
+            (_, "AccessDeniedException") => "AccessDenied".to_owned(),
+            (_, other) => other.to_owned(),
         };
-        event.error_code = Some(line::cut(code, MAX_TEXT));
+        event.error_code = Some(line::cut(&code, MAX_TEXT));
         event.error_message = Some(line::cut(message, MAX_TEXT));
         event.decided_by(decided_by)
     }

@@ -113,6 +113,20 @@ fn keeps_what_credentials_are_recognized_by_and_not_what_they_open() {
 }
 
 #[test]
+fn writes_the_codes_of_ec2_with_whose_fault_it_was() {
+    let tag = operation("ec2:CreateTags", Audit::WRITE)
+        .audited()
+        .expect("audited");
+    for (code, written) in [
+        ("UnauthorizedOperation", "Client.UnauthorizedOperation"),
+        ("InternalError", "Server.InternalError"),
+    ] {
+        let event = intent(&caller(alice()), tag, &json!({})).failed(code, "no", None);
+        assert_eq!(event.error_code(), Some(written));
+    }
+}
+
+#[test]
 fn writes_a_session_start_as_cloudtrail_does() {
     let statement = StatementName {
         policy: "SSMDevAccess".into(),
