@@ -9,7 +9,6 @@ use crate::OPERATIONS;
 
 mod decisions;
 mod pages;
-mod permissions;
 mod refusals;
 mod seed;
 mod terraform;

@@ -13,8 +13,6 @@ mod input;
 mod nodes;
 mod page;
 mod passed_role;
-#[cfg(test)]
-mod permissions;
 mod service;
 mod service_settings;
 mod sessions;
