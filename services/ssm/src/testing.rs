@@ -15,9 +15,6 @@ use crate::{ActivationTier, Settings, Ssm};
 /// A role without policies, which anyone of the account may assume.
 pub(crate) const EMPTY_ROLE: &str = "Ops";
 
-/// A user without policies.
-pub(crate) const EMPTY_USER: &str = "bob";
-
 pub(crate) struct House {
     pub(crate) ssm: Arc<Ssm>,
     house: drawbridge_house::House,
@@ -54,12 +51,7 @@ impl House {
                     trust: r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}}"#,
                     ..NewRole::default()
                 };
-                directory.create_role(role, &|_| true, now, random)?;
-                let user = NewUser {
-                    name: EMPTY_USER,
-                    ..NewUser::default()
-                };
-                directory.create_user(user, now, random)
+                directory.create_role(role, &|_| true, now, random)
             })
             .await;
         Self {
