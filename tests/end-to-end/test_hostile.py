@@ -355,7 +355,7 @@ def test_an_enrolled_nodes_key_is_a_nodes_whatever_its_role_may(door, node, sess
     admin = administrator(door.dev)
     admin.new_role("instance", {"Service": "ec2.amazonaws.com"})
     admin.iam.attach_role_policy(RoleName="instance", PolicyArn=AWS_POLICY + "AmazonSSMManagedInstanceCore")
-    enrolled = EnrolledNode(door, IamRole="instance").connect()
+    enrolled = EnrolledNode(door, "--role", "instance").connect()
     about_node = {name: {key: {"OTHER": node.id, "SESSION": session.id}.get(value, value) if isinstance(value, str) else value
                          for key, value in input.items()} for name, input in NOT_A_NODES.items()}
     for name, input in about_node.items():

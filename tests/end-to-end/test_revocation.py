@@ -146,8 +146,8 @@ def test_a_session_of_a_role_ends_with_the_role(admin, dev, at_work):
 
 def test_a_session_on_an_instance_ends_with_its_tag_in_ec2(admin, dev):
     door = Door(dev)
-    node = EnrolledNode(door, IamRole=admin.new_role("instance", {"Service": "ec2.amazonaws.com"}).split("/")[-1],
-                        Tags=[{"Key": "Environment", "Value": "Dev"}])
+    admin.new_role("instance", {"Service": "ec2.amazonaws.com"})
+    node = EnrolledNode(door, "--role", "instance", "--tag", "Environment=Dev")
     admin.iam.attach_role_policy(RoleName="instance", PolicyArn=AWS_POLICY + "AmazonSSMManagedInstanceCore")
     node.connect()
     started = admin.new_user("of-instances", TAGGED).ssm.start_session(Target=node.id)

@@ -173,8 +173,9 @@ def instances(dev, roles):
     """The two EC2 instances: nodes that only speak the protocol, so that the machine of the test can be many."""
     nodes = {}
     for name, environment in (("ProdEC2Instance", "Prod"), ("DevEC2Instance", "Dev")):
-        tags = [{"Key": "Name", "Value": name}, {"Key": "Environment", "Value": environment}]
-        nodes[name] = EnrolledNode(Door(dev), InstanceProfile="SSMLabProfile", Tags=tags).connect()
+        enrolled = EnrolledNode(Door(dev), "--instance-profile", "SSMLabProfile", "--name", name,
+                                "--tag", f"Environment={environment}")
+        nodes[name] = enrolled.connect()
     yield nodes
     for node in nodes.values():
         node.control.drop()

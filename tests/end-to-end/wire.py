@@ -441,12 +441,14 @@ class Node:
 class EnrolledNode(Node):
     """A node under an `i-` id, which signs with the access key that it was enrolled with."""
 
-    def __init__(self, door, **input):
-        answer = door.call("EnrolNode", input, prefix="Drawbridge")
-        assert answer.status == 200, answer
+    def __init__(self, door, *arguments):
+        done = door.dev.cli("nodes", "enrol", *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        enrolled = json.loads(done.stdout)
         self.door, self.control = door, None
-        self.id = answer.json["InstanceId"]
-        self.credentials = (answer.json["AccessKeyId"], answer.json["SecretAccessKey"], None)
+        self.id = enrolled["InstanceId"]
+        self.credentials = (enrolled["AccessKeyId"], enrolled["SecretAccessKey"], None)
+        door.secrets.add(enrolled["SecretAccessKey"])
 
 
 def new_key():
