@@ -7,9 +7,11 @@
 //! | `explainer` | how decisions would come out, and why |
 //! | `context` | the condition keys that every request has |
 //! | `subject` | the object that a need is about: its ARN, tags and own policy |
-//! | `revocation` | ends the live sessions that a change of policies no longer allows |
+//! | `revocation` | ends the live sessions that a change of policies no longer allows, and closes such channels |
+//! | `channels` | the control channels that are open, and who opened them |
 
 mod authority;
+mod channels;
 mod context;
 mod explainer;
 mod policies;
@@ -17,4 +19,5 @@ mod revocation;
 mod subject;
 
 pub use authority::Access;
-pub use revocation::{Revocation, watch_live_sessions};
+pub use channels::{OpenChannel, OpenChannels};
+pub use revocation::{Revocation, open_channel_need, watch_live_sessions};

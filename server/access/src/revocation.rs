@@ -1,19 +1,19 @@
-//! Ends the live sessions that are no longer allowed.
+//! Ends the live sessions, and closes the control channels, that are no longer allowed.
 //!
-//! Policies, tags and access keys change while sessions run. After a change every live session is decided on again,
-//! by the question of its start; what is not allowed any more is ended at both ends.
+//! Policies, tags and access keys change while sessions run. After a change every live session and every open control
+//! channel is decided on again, by the question of its start; what is not allowed any more is ended at both ends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_session::iam::Directory;
 use drawbridge_session::{
-    Authority as _, AuthorityError, Caller, Decision, Grounds, Relay, RelayError, Session,
+    Authority as _, AuthorityError, Caller, Decision, Need, NodeId, Relay, RelayError, Resource, Session,
 };
 use drawbridge_store::{Store, StoreError};
 use tokio::time::sleep;
 
-use crate::Access;
+use crate::{Access, OpenChannels};
 
 /// Changes come in bursts (a role, its policies, their attachments); they are looked at together.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -21,10 +21,11 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// How soon a sweep that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Ends sessions whose grounds are gone.
+/// Ends sessions, and closes channels, whose grounds are gone.
 pub struct Revocation {
     access: Access,
     relay: Arc<dyn Relay>,
+    channels: Arc<OpenChannels>,
 }
 
 /// Watches for changes until it is aborted; harmless at any moment.
@@ -54,32 +55,48 @@ pub async fn watch_live_sessions(revocation: Revocation) {
 
 impl Revocation {
     /// Decides by `access` and ends through `relay`.
-    pub fn new(access: Access, relay: Arc<dyn Relay>) -> Self {
-        Self { access, relay }
+    pub fn new(access: Access, relay: Arc<dyn Relay>, channels: Arc<OpenChannels>) -> Self {
+        Self {
+            access,
+            relay,
+            channels,
+        }
     }
 
-    /// Decides again on every live session; returns how many were ended.
+    /// Decides again on every open channel and live session; returns how many sessions were ended.
     pub async fn sweep(&self) -> Result<usize, StoreError> {
+        self.sweep_channels().await?;
         let mut ended = 0;
         for session in self.access.store.live_sessions().await? {
             let Some(grounds) = &session.grounds else {
                 continue;
             };
-            if let Some(reason) = self.objection(grounds).await? {
+            if let Some(reason) = self.objection(&grounds.caller, &grounds.needs).await? {
                 ended += usize::from(self.end(&session, &reason).await);
             }
         }
         Ok(ended)
     }
 
-    /// Why a session would not be allowed to start now.
-    async fn objection(&self, grounds: &Grounds) -> Result<Option<String>, StoreError> {
-        if !may_still_sign(self.access.store.as_ref(), &grounds.caller).await? {
+    async fn sweep_channels(&self) -> Result<(), StoreError> {
+        for (node, caller) in self.channels.all() {
+            let needs = [open_channel_need(&caller, "ssmmessages:OpenControlChannel")];
+            if let Some(reason) = self.objection(&caller, &needs).await? {
+                tracing::warn!(node.id = %node, reason, "closing a control channel");
+                self.relay.close_control_channel(&node).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a session would not be allowed to start now, or a channel to be opened.
+    async fn objection(&self, caller: &Caller, needs: &[Need]) -> Result<Option<String>, StoreError> {
+        if !may_still_sign(self.access.store.as_ref(), caller).await? {
             return Ok(Some(
                 "the access key that started it is not active any more".to_owned(),
             ));
         }
-        let decided = self.access.decide(&grounds.caller, &grounds.needs).await;
+        let decided = self.access.decide(caller, needs).await;
         match decided.map_err(|error: AuthorityError| StoreError::new("decide again", error))? {
             Decision::Allow(_) => Ok(None),
             Decision::Deny(denied) => Ok(Some(format!("no longer allowed: {denied}"))),
@@ -97,6 +114,12 @@ impl Revocation {
             }
         }
     }
+}
+
+/// What a node needs to open one of its channels.
+pub fn open_channel_need(node: &Caller, action: &str) -> Need {
+    let id = node.principal.node().map_or("", NodeId::as_str);
+    Need::also(action, Resource::message_channel(&node.region, &node.account, id))
 }
 
 /// Says whether the long-lived key that a request was signed with is still there and active.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_access::{Access, Revocation, watch_live_sessions};
+use drawbridge_access::{Access, OpenChannels, Revocation, watch_live_sessions};
 use drawbridge_protocol::data_channel::relay::Timers;
 use drawbridge_relay::journal::{
     DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
@@ -182,8 +182,13 @@ impl Server {
         );
         let ssmmessages = SsmMessages::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
         let access = Access::new(Arc::clone(&store));
+        let open_channels = Arc::new(OpenChannels::default());
         let revocation = config.end_disallowed_sessions.then(|| {
-            let revocation = Revocation::new(access.clone(), Arc::new(relay.clone()));
+            let revocation = Revocation::new(
+                access.clone(),
+                Arc::new(relay.clone()),
+                Arc::clone(&open_channels),
+            );
             tokio::spawn(watch_live_sessions(revocation))
         });
         let parts = || {
@@ -212,6 +217,7 @@ impl Server {
         let gateway = Arc::new(Gateway {
             services,
             access,
+            open_channels,
             store,
             root,
             clock,

@@ -1,20 +1,25 @@
 //! Live sessions when what allowed them changes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_access::Revocation;
-use drawbridge_session::iam::{Holder, KeyOwner, NewAccessKey};
+use drawbridge_access::{OpenChannels, Revocation};
+use drawbridge_house::NODE_ROLE;
+use drawbridge_session::iam::{Holder, KeyOwner, NewAccessKey, NewRole};
 use drawbridge_session::{AccessKeyId, Caller, Clock as _, SessionId, Tag};
 use drawbridge_store::{Directories as _, Nodes as _, Tags as _, TagsOf, credentials};
 use serde_json::json;
 
 use crate::{Lab, allow_all};
 
+const AGENT: &str = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
+
 impl Lab {
     /// Looks at every live session; returns those that were ended, with the reason.
     async fn swept(&self) -> Vec<(SessionId, String)> {
         let before = self.house.relay.terminated().len();
-        let revocation = Revocation::new(self.house.access.clone(), self.house.relay.clone());
+        let (access, relay) = (self.house.access.clone(), self.house.relay.clone());
+        let revocation = Revocation::new(access, relay, Arc::default());
         let ended = revocation.sweep().await.expect("swept");
         let terminated = self.house.relay.terminated().split_off(before);
         assert_eq!(ended, terminated.len());
@@ -198,4 +203,59 @@ async fn an_enrolled_nodes_key_ends_what_it_started_when_another_takes_its_place
         .map(|(session, _)| session)
         .collect();
     assert_eq!(ended, [session]);
+}
+
+#[tokio::test]
+async fn a_node_whose_role_may_no_more_loses_its_control_channel_and_no_other_does() {
+    let lab = Lab::new().await;
+    let house = &lab.house;
+    let (node, other) = (house.online_node().await, house.online_node().await);
+    house
+        .change(|directory| {
+            let (now, random) = (house.clock.now(), house.random.as_ref());
+            let role = NewRole {
+                name: "Other",
+                trust: r#"{"Statement":{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole"}}"#,
+                ..NewRole::default()
+            };
+            directory.create_role(role, &|_| true, now, random)?;
+            directory.attach_policy(Holder::Role("Other"), AGENT)
+        })
+        .await;
+    let renamed = house.store.set_node_role(&other.id, "Other").await;
+    assert!(renamed.expect("stored"));
+    let other = house.store.node(&other.id).await.expect("read").expect("there");
+    let channels = Arc::new(OpenChannels::default());
+    let _open = [&node, &other].map(|node| channels.open(&node.id, house.node_role(node)));
+    let revocation = Revocation::new(house.access.clone(), house.relay.clone(), channels);
+
+    revocation.sweep().await.expect("swept");
+    assert!(house.relay.is_connected(&node.id) && house.relay.is_connected(&other.id));
+    house
+        .change(|directory| directory.detach_policy(Holder::Role(NODE_ROLE), AGENT))
+        .await;
+    revocation.sweep().await.expect("swept");
+    assert!(!house.relay.is_connected(&node.id));
+    assert!(house.relay.is_connected(&other.id));
+}
+
+#[tokio::test]
+async fn a_channel_that_was_replaced_does_not_take_its_successor_along() {
+    let lab = Lab::new().await;
+    let house = &lab.house;
+    let node = house.online_node().await;
+    let channels = Arc::new(OpenChannels::default());
+    let older = channels.open(&node.id, house.node_role(&node));
+    let newer = channels.open(&node.id, house.node_role(&node));
+    drop(older);
+    let revocation = Revocation::new(house.access.clone(), house.relay.clone(), Arc::clone(&channels));
+    house
+        .change(|directory| directory.detach_policy(Holder::Role(NODE_ROLE), AGENT))
+        .await;
+    revocation.sweep().await.expect("swept");
+    assert!(!house.relay.is_connected(&node.id), "it is still looked at");
+    drop(newer);
+    house.relay.connect(&node.id);
+    revocation.sweep().await.expect("swept");
+    assert!(house.relay.is_connected(&node.id), "it is forgotten");
 }

@@ -9,6 +9,7 @@ mod websocket;
 
 use std::sync::Arc;
 
+use drawbridge_access::open_channel_need;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_aws_dialects::sigv4::{self, SignatureError};
 use drawbridge_protocol::payload::{OpenControlChannel, OpenDataChannel};
@@ -72,7 +73,7 @@ pub(crate) async fn open_control_channel(
         peer,
         Buffers::Control,
         move |gateway, socket| async move {
-            serve_control(&gateway, socket, &node, &signer.principal).await;
+            serve_control(&gateway, socket, &node, signer).await;
         },
     )
 }
@@ -134,8 +135,7 @@ async fn signer(gateway: &Gateway, parts: &Parts, peer: &Peer) -> Result<Option<
 /// token is its whole right, as AWS has it.
 async fn may_open(gateway: &Gateway, node: &Caller, action: &str) -> Result<(), AwsError> {
     let id = node.principal.node().map_or("", NodeId::as_str);
-    let channel = Resource::message_channel(&node.region, &node.account, id);
-    let needs = [Need::also(action, channel)];
+    let needs = [open_channel_need(node, action)];
     match gateway.access.decide(node, &needs).await {
         Ok(Decision::Allow(_)) => Ok(()),
         Ok(Decision::Deny(denied)) => {
@@ -186,7 +186,7 @@ where
     Answer::switching_protocols(accept)
 }
 
-async fn serve_control(gateway: &Gateway, mut socket: WebSocket, node: &NodeId, signer: &Principal) {
+async fn serve_control(gateway: &Gateway, mut socket: WebSocket, node: &NodeId, signer: Caller) {
     let Some(text) = Box::pin(first_text(&mut socket, &gateway.limits)).await else {
         return;
     };
@@ -197,11 +197,12 @@ async fn serve_control(gateway: &Gateway, mut socket: WebSocket, node: &NodeId, 
     match gateway
         .services
         .ssmmessages
-        .open_control_channel(node, token, Some(signer))
+        .open_control_channel(node, token, Some(&signer.principal))
         .await
     {
         Ok(()) => {
             socket.admit();
+            let _open = gateway.open_channels.open(node, signer);
             let relay = &gateway.services.relay;
             Box::pin(relay.serve_control(node, &text, &open, socket)).await;
         }

@@ -12,7 +12,7 @@ mod services;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drawbridge_access::Access;
+use drawbridge_access::{Access, OpenChannels};
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{AccountId, Caller, Clock, Random, Region};
 use drawbridge_store::{RootKey, Store};
@@ -46,6 +46,7 @@ const MAX_USER_AGENT: usize = 1024;
 pub(crate) struct Gateway {
     pub(crate) services: Services,
     pub(crate) access: Access,
+    pub(crate) open_channels: Arc<OpenChannels>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) root: Arc<RootKey>,
     pub(crate) clock: Arc<dyn Clock>,
