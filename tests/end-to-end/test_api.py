@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 
 from drawbridge import eventually
-from principals import NODE_ROLE, client, refused
+from principals import NODE_ROLE, administrator, client, refused
 
 @pytest.fixture
 def ssm(dev):
@@ -92,9 +92,13 @@ def test_tags(ssm, dev):
 
 
 def test_role_of_a_node(ssm, dev):
-    ssm.update_managed_instance_role(InstanceId=dev.node, IamRole="AnotherRole")
-    node = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [dev.node]}])
-    assert node["InstanceInformationList"][0]["IamRole"] == "AnotherRole"
+    administrator(dev).new_role("AnotherRole", {"Service": "ssm.amazonaws.com"})
+    try:
+        ssm.update_managed_instance_role(InstanceId=dev.node, IamRole="AnotherRole")
+        node = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [dev.node]}])
+        assert node["InstanceInformationList"][0]["IamRole"] == "AnotherRole"
+    finally:
+        ssm.update_managed_instance_role(InstanceId=dev.node, IamRole=NODE_ROLE)
 
 
 def test_sessions_pages_and_filters(ssm, dev):
