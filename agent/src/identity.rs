@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! register ── activation ──▶ Registration + key ──▶ Node ── RSA-signed, at half life ──▶ RoleCredentials
+//! enrol ──── access key ───▶ Registration + access key ──▶ Node
 //! ```
 //!
 //! The agent and every worker have a [`Node`] of their own on the same folder: a worker must be able to reconnect
 //! while the agent is being replaced. Credentials are shared through the folder; only the agent changes the key.
 
 mod credentials;
+mod enrolment;
 mod key;
 mod node;
 mod registration;
 
 pub use credentials::RoleCredentials;
+pub use enrolment::{AccessKey, EnrolRequest, Enrolment, enrol};
 pub use key::KeyError;
 pub use node::{KeyRotation, Node, NodeError};
 pub use registration::{RegisterError, RegisterRequest, Registration, register};

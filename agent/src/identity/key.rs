@@ -72,6 +72,12 @@ pub(super) fn load(folder: &StateFolder, slot: Slot) -> Result<KeyPair, KeyError
     KeyPair::from_pkcs8(&der).map_err(|_| KeyError::Damaged)
 }
 
+/// Removes both keys.
+pub(super) fn forget(folder: &StateFolder) -> Result<(), StateError> {
+    folder.remove(CURRENT)?;
+    folder.remove(NEXT)
+}
+
 /// Makes the next key the current one.
 pub(super) fn promote(folder: &StateFolder) -> Result<(), KeyError> {
     Ok(folder.rename(NEXT, CURRENT)?)

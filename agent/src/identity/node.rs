@@ -10,6 +10,7 @@ use drawbridge_session::{Clock, NodeId, Random};
 use serde_json::{Value, json};
 
 use super::credentials::{self, RoleCredentials};
+use super::enrolment::AccessKey;
 use super::key::{self, KeyError, Slot};
 use super::registration::Registration;
 use crate::state::{StateError, StateFolder};
@@ -194,12 +195,18 @@ impl Node {
 
     /// Returns credentials that work: the present ones until half of their life is over, then new ones.
     ///
+    /// An enrolled node has one access key, which somebody may have replaced since the last call.
+    ///
     /// While the server cannot be reached, the present ones are used until they expire.
     ///
     /// # Errors
     ///
     /// When there are none that work and no new ones can be had.
     pub async fn credentials(&self) -> Result<Credentials, NodeError> {
+        if !self.id().is_registered() {
+            let key = AccessKey::load(&self.folder)?.ok_or(NodeError::NotRegistered)?;
+            return Ok(key.signing());
+        }
         if let Some(kept) = self.kept().filter(|kept| kept.is_fresh(self.clock.now())) {
             return Ok(kept.signing());
         }

@@ -59,6 +59,14 @@ pub enum RegisterError {
         /// What went wrong.
         source: CallError,
     },
+    /// The server did not take the access key of an enrolled node, or was not reached.
+    #[error("cannot report as node {node} with its access key")]
+    KeyRefused {
+        /// Which node.
+        node: NodeId,
+        /// What went wrong.
+        source: CallError,
+    },
     /// The server's answer has no node id in it.
     #[error("the server answered with `{0}` instead of a node id")]
     Answer(String),
@@ -99,7 +107,7 @@ impl Registration {
         Ok(moved)
     }
 
-    fn store(&self, folder: &StateFolder) -> Result<(), StateError> {
+    pub(super) fn store(&self, folder: &StateFolder) -> Result<(), StateError> {
         folder.write(FILE, &serde_json::to_vec_pretty(self).unwrap_or_default())
     }
 
@@ -192,15 +200,25 @@ fn keep(
 ) -> Result<(), RegisterError> {
     super::credentials::forget(folder)?;
     key::store(folder, Slot::Current, key)?;
-    match authorities {
-        Some(pem) => folder.write(AUTHORITIES, pem)?,
-        None => folder.remove(AUTHORITIES)?,
-    }
-    // Last: its presence is what makes the rest count.
-    Ok(registration.store(folder)?)
+    keep_authorities(authorities, folder)?;
+    // Its presence is what makes the rest count.
+    registration.store(folder)?;
+    Ok(super::enrolment::forget(folder)?)
 }
 
-fn endpoint_of(endpoint: Option<&str>, service: &str, region: &Region) -> Result<Endpoint, EndpointError> {
+/// Keeps the certificate authorities that were given, and no others.
+pub(super) fn keep_authorities(authorities: Option<&[u8]>, folder: &StateFolder) -> Result<(), StateError> {
+    match authorities {
+        Some(pem) => folder.write(AUTHORITIES, pem),
+        None => folder.remove(AUTHORITIES),
+    }
+}
+
+pub(super) fn endpoint_of(
+    endpoint: Option<&str>,
+    service: &str,
+    region: &Region,
+) -> Result<Endpoint, EndpointError> {
     match endpoint {
         Some(url) => url.parse(),
         None => Ok(Endpoint::aws(service, region.as_str())),

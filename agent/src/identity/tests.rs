@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::state::StateFolder;
 
+mod enrolled;
+
 const NODE: &str = "mi-0a1b2c3d4e5f67890";
 
 /// What a call said: operation, `Authorization`, body.

@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Make this machine a managed node, with an activation that the server's administrator made
     Register(Register),
+    /// Make this machine a node that `drawbridge nodes enrol --json` has enrolled, with what that printed on standard
+    /// input
+    Enrol(Enrol),
     /// Connect to the server and serve sessions until stopped; running sessions outlive the agent
     Run(Run),
     /// Run one session, as told on standard input
@@ -50,6 +53,21 @@ pub(crate) struct Register {
     #[command(flatten)]
     pub(crate) state: State,
     /// Give up an existing registration
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Enrol {
+    /// The server, such as `https://drawbridge.example.org`
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: String,
+    /// Certificate authorities to trust for the server instead of the system's, in PEM form
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Give up a registration as another node
     #[arg(long)]
     pub(crate) force: bool,
 }

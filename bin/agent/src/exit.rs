@@ -69,13 +69,25 @@ fn judge(error: &anyhow::Error) -> (u8, Option<&'static str>) {
                         Some("`--endpoint` takes a URL like https://drawbridge.example.org:8443"),
                     );
                 }
+                RegisterError::KeyRefused {
+                    source: CallError::Aws { .. },
+                    ..
+                } => {
+                    return (
+                        SERVER_REFUSED,
+                        Some(
+                            "`drawbridge nodes enrol --rotate` gives the node another key; its role must allow \
+                             `ssm:UpdateInstanceInformation`, as AmazonSSMManagedInstanceCore does",
+                        ),
+                    );
+                }
                 _ => {}
             }
         }
         if let Some(NodeError::NotRegistered) = cause.downcast_ref::<NodeError>() {
             return (
                 NOT_REGISTERED,
-                Some("`drawbridge-agent register` makes this machine a managed node"),
+                Some("`drawbridge-agent register` or `enrol` makes this machine a managed node"),
             );
         }
         if cause.is::<StateError>() {

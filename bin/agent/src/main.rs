@@ -9,7 +9,9 @@
 //! | `DRAWBRIDGE_LOG` | what to log, such as `debug` or `drawbridge_agent=trace`; `info` without it |
 //! | `HTTPS_PROXY`, `NO_PROXY`, `AWS_CA_BUNDLE`, `SSL_CERT_FILE` | as everywhere |
 
+mod authorities;
 mod cli;
+mod enrol;
 mod exit;
 mod register;
 mod run;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
 fn execute(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Register(arguments) => runtime()?.block_on(register::register(arguments)),
+        Command::Enrol(arguments) => runtime()?.block_on(enrol::enrol(arguments)),
         Command::Run(arguments) => {
             log();
             runtime()?.block_on(run::run(arguments))

@@ -6,28 +6,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use drawbridge_agent::identity::{RegisterRequest, register as register_node};
 use drawbridge_agent::state::StateFolder;
-use drawbridge_aws_client::{Connector, Environment, Proxies, Tls};
 use drawbridge_session::{Clock, Secret, SystemClock, SystemRandom};
 
+use crate::authorities;
 use crate::cli::Register;
 use crate::exit::{Failure, USAGE};
 
 /// Registers this machine and prints its new id.
 pub(crate) async fn register(arguments: Register) -> Result<()> {
     let code = activation_code(&arguments.activation_code)?;
-    let environment = Environment::of_process();
-    let authorities = match &arguments.ca {
-        Some(file) => Some(
-            std::fs::read(file)
-                .with_context(|| format!("cannot read certificate authorities from `{}`", file.display()))?,
-        ),
-        None => None,
-    };
-    let tls = match (&authorities, &arguments.ca) {
-        (Some(pem), Some(file)) => Tls::of_pem(pem, &file.display().to_string())?,
-        _ => Tls::of_environment(&environment)?,
-    };
-    let connector = Connector::new(tls, Proxies::of_environment(&environment)?);
+    let (authorities, connector) = authorities::of(arguments.ca.as_deref())?;
     let folder = StateFolder::create(&arguments.state.path())?;
     let request = RegisterRequest {
         activation_id: arguments.activation_id,
