@@ -15,7 +15,7 @@ use drawbridge_aws_dialects::sigv4::{self, SignatureError};
 use drawbridge_protocol::payload::{OpenControlChannel, OpenDataChannel};
 use drawbridge_relay::{AcceptedClient, ClientRole, SessionOver};
 use drawbridge_service_ssmmessages::{DataChannelClaim, OpenedEnd};
-use drawbridge_session::{Authority as _, Caller, Decision, Need, NodeId, Principal, Resource, SessionId};
+use drawbridge_session::{Authority as _, Caller, Decision, NodeId, Principal, SessionId};
 use drawbridge_store::ChannelEnd;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
