@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: ratios against OpenSSH in the same run.
+//! `cargo xtask bench`: ratios against OpenSSH in the same run, then what decisions and audited calls cost.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,14 +16,19 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     for program in PROGRAMS {
         build.args(["--package", program]);
     }
-    build.args(["--package", "drawbridge-bench-idle"]);
+    for bench in ["drawbridge-bench-idle", "drawbridge-bench-access"] {
+        build.args(["--package", bench]);
+    }
     run_command(&mut build)?;
     apt::ensure(&["openssh-client", "openssh-server", "python3", "python3-venv"])?;
     let python = test::virtual_environment(root)?;
-    run_command(
-        Command::new(python)
-            .arg(root.join("benches/terminal.py"))
-            .args(arguments)
-            .env("DRAWBRIDGE_PROGRAMS", target_folder(root).join("release")),
-    )
+    for measurement in ["terminal.py", "access.py"] {
+        run_command(
+            Command::new(&python)
+                .arg(root.join("benches").join(measurement))
+                .args(arguments)
+                .env("DRAWBRIDGE_PROGRAMS", target_folder(root).join("release")),
+        )?;
+    }
+    Ok(())
 }

@@ -242,7 +242,7 @@ fn draw_key(ssm: &Ssm, node: &NodeId) -> (NodeAccessKey, Secret) {
 mod tests {
     use drawbridge_session::Clock as _;
     use drawbridge_session::iam::{Holder, NewInstanceProfile};
-    use drawbridge_store::{Credential, CredentialError, credentials};
+    use drawbridge_store::{Credential, CredentialError, Nodes as _, Tags as _, TagsOf, credentials};
     use serde_json::json;
 
     use super::*;
@@ -469,5 +469,29 @@ mod tests {
             error.expect_err("untrusting").message(),
             "The trust policy of arn:aws:iam::123456789012:role/Ssm does not let ec2.amazonaws.com assume the role."
         );
+    }
+
+    #[tokio::test]
+    async fn an_enrolled_node_is_called_what_its_tag_says() {
+        let house = House::new().await;
+        house.give_profile("Web").await;
+        let input = json!({
+            "InstanceId": ID, "InstanceProfile": "Web", "Tags": [{"Key": "Name", "Value": "web-1"}],
+        });
+        house.ask("EnrolNode", input).await.expect("enrolled");
+        let named = async || {
+            let listed = house.ask("DescribeInstanceInformation", json!({})).await;
+            listed.expect("listed")["InstanceInformationList"][0]["Name"].clone()
+        };
+        assert_eq!(named().await, "web-1");
+        let id = NodeId::parse(ID).expect("valid");
+        let node = house.store.node(&id).await.expect("read").expect("there");
+        let tags = [Tag::new("Name", "web-2")];
+        house
+            .store
+            .add_tags(TagsOf::node(&node), &tags)
+            .await
+            .expect("stored");
+        assert_eq!(named().await, "web-2");
     }
 }

@@ -150,13 +150,19 @@ async fn read_batch(
     Ok((batch, true))
 }
 
-async fn look(ssm: &Ssm, node: ManagedNode, needs_tags: bool, now: Timestamp) -> Result<View, AwsError> {
+async fn look(ssm: &Ssm, mut node: ManagedNode, needs_tags: bool, now: Timestamp) -> Result<View, AwsError> {
+    // A registered node was named by its activation; an enrolled one is called what its tag says today.
+    let needs_tags = needs_tags || !node.id.is_registered();
     let connected = ssm.relay.node_connected(&node.id, Duration::ZERO).await;
     let tags = if needs_tags {
         ssm.store.tags(TagsOf::node(&node)).await.map_err(internal)?
     } else {
         Vec::new()
     };
+    if !node.id.is_registered() {
+        let name = tags.iter().find(|tag| tag.key == "Name");
+        node.name = name.map(|tag| tag.value.clone());
+    }
     Ok(View {
         status: PingStatus::of(&node, connected, now),
         node,
