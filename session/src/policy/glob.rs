@@ -6,14 +6,18 @@
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob {
-    /// Never empty; one chunk means that there is no star.
-    chunks: Vec<Chunk>,
+pub(super) enum Glob {
+    /// A text that stands for itself: most patterns are, and so cost one comparison.
+    Literal(String),
+    /// One star: every text.
+    Any,
+    /// What stands between stars; one chunk means that there is no star.
+    Wild(Vec<Chunk>),
 }
 
 /// What stands between two stars.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Chunk(Vec<Part>);
+pub(super) struct Chunk(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
@@ -24,9 +28,7 @@ enum Part {
 impl Glob {
     /// Starts with the pattern that matches the empty text only.
     pub(super) fn new() -> Self {
-        Self {
-            chunks: vec![Chunk::default()],
-        }
+        Self::Literal(String::new())
     }
 
     /// Compiles a text in which `*` and `?` are wildcards.
@@ -41,7 +43,7 @@ impl Glob {
         while let Some(at) = text.find(['*', '?']) {
             self.push_literal(&text[..at]);
             if text[at..].starts_with('*') {
-                self.chunks.push(Chunk::default());
+                self.push_star();
             } else {
                 self.last().0.push(Part::One);
             }
@@ -55,6 +57,10 @@ impl Glob {
         if text.is_empty() {
             return;
         }
+        if let Self::Literal(before) = self {
+            before.push_str(text);
+            return;
+        }
         match self.last().0.last_mut() {
             Some(Part::Text(before)) => before.push_str(text),
             _ => self.last().0.push(Part::Text(text.to_owned())),
@@ -63,40 +69,65 @@ impl Glob {
 
     /// Returns the one text that matches, `None` for a pattern with wildcards.
     pub(super) fn literal(&self) -> Option<&str> {
-        match self.chunks.as_slice() {
-            [Chunk(parts)] => match parts.as_slice() {
-                [] => Some(""),
-                [Part::Text(text)] => Some(text),
-                _ => None,
-            },
-            _ => None,
+        match self {
+            Self::Literal(text) => Some(text),
+            Self::Any | Self::Wild(_) => None,
+        }
+    }
+
+    fn push_star(&mut self) {
+        match self {
+            Self::Literal(text) if text.is_empty() => *self = Self::Any,
+            // Stars beside each other are one.
+            Self::Any => {}
+            Self::Literal(_) | Self::Wild(_) => self.chunks().push(Chunk::default()),
         }
     }
 
     fn last(&mut self) -> &mut Chunk {
-        self.chunks.last_mut().expect("a glob has at least one chunk")
+        self.chunks().last_mut().expect("a glob has at least one chunk")
+    }
+
+    /// Returns the chunks of a pattern that has wildcards, or is about to.
+    fn chunks(&mut self) -> &mut Vec<Chunk> {
+        let chunks = match self {
+            Self::Wild(chunks) => return chunks,
+            Self::Any => vec![Chunk::default(), Chunk::default()],
+            Self::Literal(text) if text.is_empty() => vec![Chunk::default()],
+            Self::Literal(text) => vec![Chunk(vec![Part::Text(std::mem::take(text))])],
+        };
+        *self = Self::Wild(chunks);
+        self.chunks()
     }
 
     /// Says whether the whole text matches.
     pub(super) fn matches(&self, text: &str) -> bool {
-        let (first, others) = self.chunks.split_first().expect("a glob has at least one chunk");
-        let Some(text) = first.strip_start(text) else {
-            return false;
-        };
-        let Some((last, middle)) = others.split_last() else {
-            return text.is_empty();
-        };
-        let Some(mut text) = last.strip_end(text) else {
-            return false;
-        };
-        for chunk in middle {
-            match chunk.skip_past(text) {
-                Some(rest) => text = rest,
-                None => return false,
-            }
+        match self {
+            Self::Literal(literal) => literal == text,
+            Self::Any => true,
+            Self::Wild(chunks) => chunks_match(chunks, text),
         }
-        true
     }
+}
+
+fn chunks_match(chunks: &[Chunk], text: &str) -> bool {
+    let (first, others) = chunks.split_first().expect("a glob has at least one chunk");
+    let Some(text) = first.strip_start(text) else {
+        return false;
+    };
+    let Some((last, middle)) = others.split_last() else {
+        return text.is_empty();
+    };
+    let Some(mut text) = last.strip_end(text) else {
+        return false;
+    };
+    for chunk in middle {
+        match chunk.skip_past(text) {
+            Some(rest) => text = rest,
+            None => return false,
+        }
+    }
+    true
 }
 
 impl Chunk {
@@ -166,6 +197,15 @@ mod tests {
                 &text.chars().collect::<Vec<_>>(),
             );
             prop_assert_eq!(Glob::wild(&pattern).matches(&text), expected);
+        }
+
+        #[test]
+        fn pieces_match_as_the_whole_does(pieces in prop::collection::vec("[ab*?]{0,3}", 0..5), text in "[ab]{0,6}") {
+            let mut glob = Glob::new();
+            for piece in &pieces {
+                glob.push_wild(piece);
+            }
+            prop_assert_eq!(glob.matches(&text), Glob::wild(&pieces.concat()).matches(&text));
         }
 
         #[test]

@@ -76,7 +76,10 @@ impl Template {
 
     /// Says whether the text matches; where a variable has no value, nothing does.
     pub(super) fn matches(&self, text: &str, context: &Context) -> bool {
-        self.glob(context).is_ok_and(|glob| glob.matches(text))
+        match self {
+            Self::Fixed(glob) => glob.matches(text),
+            Self::Variable(_) => self.glob(context).is_ok_and(|glob| glob.matches(text)),
+        }
     }
 
     /// Compares without regard to case; only for texts without wildcards.
