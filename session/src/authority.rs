@@ -5,6 +5,7 @@ use std::error::Error;
 use async_trait::async_trait;
 
 use crate::caller::Caller;
+use crate::grounds::Grounds;
 use crate::need::Need;
 use crate::policy::{Context, Decision, Explanation, Verdict};
 
@@ -13,6 +14,11 @@ use crate::policy::{Context, Decision, Explanation, Verdict};
 pub trait Authority: Send + Sync {
     /// Decides whether the caller may have all of the needs, each of which names its action.
     async fn decide(&self, caller: &Caller, needs: &[Need]) -> Result<Decision, AuthorityError>;
+
+    /// Says why a request that was allowed would not be any more; `None` where it still is.
+    ///
+    /// The policies, tags, roles and keys are those of now, the rest is as the request brought it.
+    async fn objection(&self, grounds: &Grounds) -> Result<Option<String>, AuthorityError>;
 }
 
 /// Says how decisions would come out on requests that nobody has made.

@@ -26,9 +26,6 @@ pub trait Relay: Send + Sync {
     /// A node that was never seen, or not for long, is answered at once.
     async fn node_connected(&self, node: &NodeId, patience: Duration) -> bool;
 
-    /// Closes a node's control channel, which it may open again if it is allowed to; its sessions go on.
-    async fn close_control_channel(&self, node: &NodeId);
-
     /// Closes a node's control channel and ends its sessions: it was deregistered.
     async fn disconnect_node(&self, node: &NodeId);
 }
@@ -78,11 +75,6 @@ impl FakeRelay {
     /// Takes down a node's control channel.
     pub fn lose(&self, node: &NodeId) {
         self.lock().connected.remove(node);
-    }
-
-    /// Says whether a node's control channel is up.
-    pub fn is_connected(&self, node: &NodeId) -> bool {
-        self.lock().connected.contains(node)
     }
 
     /// Loses the node of every session that is started from now on.
@@ -140,10 +132,6 @@ impl Relay for FakeRelay {
         let mut state = self.lock();
         state.patience = state.patience.max(Some(patience));
         state.connected.contains(node)
-    }
-
-    async fn close_control_channel(&self, node: &NodeId) {
-        self.lose(node);
     }
 
     async fn disconnect_node(&self, node: &NodeId) {

@@ -3,11 +3,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use drawbridge_session::policy::{self, PolicySet, Question};
-use drawbridge_session::{Authority, AuthorityError, Caller, Decision, Need};
+use drawbridge_session::{Authority, AuthorityError, Caller, Decision, Grounds, Need};
 use drawbridge_store::{Store, StoreError};
 
 use crate::subject::Found;
-use crate::{context, policies, subject};
+use crate::{context, objection, policies, subject};
 
 /// Decides by the directories, tags and records of a store.
 #[derive(Clone)]
@@ -61,6 +61,10 @@ impl Authority for Access {
             policies: asked.policies.clone(),
         });
         Ok(policy::decide(&caller.principal, questions.collect()))
+    }
+
+    async fn objection(&self, grounds: &Grounds) -> Result<Option<String>, AuthorityError> {
+        objection::to(self, grounds).await
     }
 }
 

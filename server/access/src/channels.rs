@@ -1,55 +1,68 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use drawbridge_session::{Caller, NodeId};
+use drawbridge_session::Grounds;
+use tokio_util::sync::CancellationToken;
 
-/// The control channels that are open, each with the request that opened it, so that it can be decided on again.
+/// The channels that are open by a decision of their own, so that it can be taken again: control channels of nodes, and
+/// those of people who joined somebody's session. The channels of a session's own ends go with the session.
 #[derive(Default)]
-pub struct OpenChannels(Mutex<HashMap<NodeId, Arc<Caller>>>);
+pub struct OpenChannels {
+    open: Mutex<HashMap<u64, Open>>,
+    next: AtomicU64,
+}
 
-/// A control channel in [`OpenChannels`], until it is dropped.
+#[derive(Clone)]
+pub(crate) struct Open {
+    pub(crate) grounds: Arc<Grounds>,
+    pub(crate) cut: CancellationToken,
+}
+
+/// A channel in [`OpenChannels`], until it is dropped.
 pub struct OpenChannel {
     channels: Arc<OpenChannels>,
-    node: NodeId,
-    opened_by: Arc<Caller>,
+    id: u64,
+    cut: CancellationToken,
 }
 
 impl OpenChannels {
-    /// Notes a channel, in the place of an older one of the same node.
-    pub fn open(self: &Arc<Self>, node: &NodeId, opened_by: Caller) -> OpenChannel {
-        let opened_by = Arc::new(opened_by);
-        self.lock().insert(node.clone(), Arc::clone(&opened_by));
+    /// Notes a channel and what it is open on.
+    pub fn open(self: &Arc<Self>, grounds: Grounds) -> OpenChannel {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let cut = CancellationToken::new();
+        let open = Open {
+            grounds: Arc::new(grounds),
+            cut: cut.clone(),
+        };
+        self.lock().insert(id, open);
         OpenChannel {
             channels: Arc::clone(self),
-            node: node.clone(),
-            opened_by,
+            id,
+            cut,
         }
     }
 
-    pub(crate) fn all(&self) -> Vec<(NodeId, Arc<Caller>)> {
-        let entries = self.lock();
-        let entries = entries.iter();
-        entries
-            .map(|(node, caller)| (node.clone(), Arc::clone(caller)))
-            .collect()
+    pub(crate) fn all(&self) -> Vec<Open> {
+        self.lock().values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, Arc<Caller>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenChannel {
+    /// Returns what is cancelled when the channel is no longer allowed.
+    pub fn cut(&self) -> &CancellationToken {
+        &self.cut
     }
 }
 
 impl Drop for OpenChannel {
     fn drop(&mut self) {
-        let mut channels = self.channels.lock();
-        // A newer channel of the node may stand in its place.
-        if channels
-            .get(&self.node)
-            .is_some_and(|caller| Arc::ptr_eq(caller, &self.opened_by))
-        {
-            channels.remove(&self.node);
-        }
+        self.channels.lock().remove(&self.id);
     }
 }
 
@@ -62,7 +75,7 @@ impl fmt::Debug for OpenChannels {
 impl fmt::Debug for OpenChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenChannel")
-            .field("node", &self.node)
+            .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }

@@ -8,16 +8,19 @@
 //! | `context` | the condition keys that every request has |
 //! | `subject` | the object that a need is about: its ARN, tags and own policy |
 //! | `revocation` | ends the live sessions that a change of policies no longer allows, and closes such channels |
-//! | `channels` | the control channels that are open, and who opened them |
+//! | `channels` | the channels that are open by a decision of their own |
+//! | `objection` | whether what was allowed once still is |
 
 mod authority;
 mod channels;
 mod context;
 mod explainer;
+mod objection;
 mod policies;
 mod revocation;
 mod subject;
 
 pub use authority::Access;
 pub use channels::{OpenChannel, OpenChannels};
-pub use revocation::{Revocation, open_channel_need, watch_live_sessions};
+pub use objection::open_channel_need;
+pub use revocation::{Revocation, watch_live_sessions};

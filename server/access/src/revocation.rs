@@ -6,13 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_session::iam::Directory;
-use drawbridge_session::{
-    Authority as _, AuthorityError, Caller, Decision, Need, NodeId, Relay, RelayError, Resource, Session,
-};
-use drawbridge_store::{Store, StoreError};
+use drawbridge_session::{Authority as _, AuthorityError, Relay, RelayError, Session};
+use drawbridge_store::StoreError;
 use tokio::time::sleep;
 
+use crate::channels::Open;
 use crate::{Access, OpenChannels};
 
 /// Changes come in bursts (a role, its policies, their attachments); they are looked at together.
@@ -35,7 +33,7 @@ pub async fn watch_live_sessions(revocation: Revocation) {
     loop {
         match revocation.sweep().await {
             Ok(0) => {}
-            Ok(ended) => tracing::info!(ended, "ended sessions that are no longer allowed"),
+            Ok(ended) => tracing::info!(ended, "ended what is no longer allowed"),
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -63,44 +61,31 @@ impl Revocation {
         }
     }
 
-    /// Decides again on every open channel and live session; returns how many sessions were ended.
+    /// Decides again on every open channel and live session; returns how many of them were ended.
+    ///
+    /// One that cannot be decided on keeps none of the others from it; the error is returned at the end.
     pub async fn sweep(&self) -> Result<usize, StoreError> {
-        self.sweep_channels().await?;
         let mut ended = 0;
+        let mut failed = None;
+        for Open { grounds, cut } in self.channels.all() {
+            let outcome = self.access.objection(&grounds).await;
+            if let Some(reason) = noting(outcome, &mut failed) {
+                let principal = grounds.caller.principal.arn();
+                tracing::warn!(principal.arn = principal, reason, "closing a channel");
+                cut.cancel();
+                ended += 1;
+            }
+        }
         for session in self.access.store.live_sessions().await? {
             let Some(grounds) = &session.grounds else {
                 continue;
             };
-            if let Some(reason) = self.objection(&grounds.caller, &grounds.needs).await? {
+            let outcome = self.access.objection(grounds).await;
+            if let Some(reason) = noting(outcome, &mut failed) {
                 ended += usize::from(self.end(&session, &reason).await);
             }
         }
-        Ok(ended)
-    }
-
-    async fn sweep_channels(&self) -> Result<(), StoreError> {
-        for (node, caller) in self.channels.all() {
-            let needs = [open_channel_need(&caller, "ssmmessages:OpenControlChannel")];
-            if let Some(reason) = self.objection(&caller, &needs).await? {
-                tracing::warn!(node.id = %node, reason, "closing a control channel");
-                self.relay.close_control_channel(&node).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Why a session would not be allowed to start now, or a channel to be opened.
-    async fn objection(&self, caller: &Caller, needs: &[Need]) -> Result<Option<String>, StoreError> {
-        if !may_still_sign(self.access.store.as_ref(), caller).await? {
-            return Ok(Some(
-                "the access key that started it is not active any more".to_owned(),
-            ));
-        }
-        let decided = self.access.decide(caller, needs).await;
-        match decided.map_err(|error: AuthorityError| StoreError::new("decide again", error))? {
-            Decision::Allow(_) => Ok(None),
-            Decision::Deny(denied) => Ok(Some(format!("no longer allowed: {denied}"))),
-        }
+        failed.map_or(Ok(ended), Err)
     }
 
     async fn end(&self, session: &Session, reason: &str) -> bool {
@@ -116,30 +101,14 @@ impl Revocation {
     }
 }
 
-/// What a node needs to open one of its channels.
-pub fn open_channel_need(node: &Caller, action: &str) -> Need {
-    let id = node.principal.node().map_or("", NodeId::as_str);
-    Need::also(action, Resource::message_channel(&node.region, &node.account, id))
-}
-
-/// Says whether the long-lived key that a request was signed with is still there and active.
-///
-/// Temporary credentials run out while their sessions go on; whoever they were made for is looked at by the decision.
-async fn may_still_sign(store: &dyn Store, caller: &Caller) -> Result<bool, StoreError> {
-    let Some(id) = caller.access_key_id.as_ref().filter(|id| !id.is_temporary()) else {
-        return Ok(true);
-    };
-    if let Some(node) = caller.principal.node() {
-        let key = store.node_access_key(id).await?;
-        return Ok(key.is_some_and(|key| key.node == *node));
-    }
-    let directory = store.directory(caller.principal.account());
-    let active = |directory: &Directory| {
-        directory
-            .find_access_key(id)
-            .is_some_and(|found| found.key.active)
-    };
-    Ok(directory.as_deref().is_some_and(active))
+fn noting(
+    outcome: Result<Option<String>, AuthorityError>,
+    failed: &mut Option<StoreError>,
+) -> Option<String> {
+    outcome.unwrap_or_else(|error| {
+        *failed = Some(StoreError::new("decide again", error));
+        None
+    })
 }
 
 impl std::fmt::Debug for Revocation {

@@ -172,16 +172,17 @@ impl Server {
             activation_tier: config.activation_tier,
             ..Settings::new(config.public_host.clone().unwrap_or_else(|| address.to_string()))
         };
+        let access = Access::new(Arc::clone(&store));
         let ssm = Ssm::new(
             Arc::clone(&store),
             Arc::clone(&root),
             Arc::new(relay.clone()),
+            Arc::new(access.clone()),
             Arc::clone(&clock),
             Arc::clone(&random),
             settings,
         );
         let ssmmessages = SsmMessages::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
-        let access = Access::new(Arc::clone(&store));
         let open_channels = Arc::new(OpenChannels::default());
         let revocation = config.end_disallowed_sessions.then(|| {
             let revocation = Revocation::new(

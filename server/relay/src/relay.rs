@@ -380,10 +380,6 @@ impl Relay for SessionRelay {
         self.inner.nodes.wait_for(node, patience).await
     }
 
-    async fn close_control_channel(&self, node: &NodeId) {
-        self.inner.nodes.remove(node);
-    }
-
     async fn disconnect_node(&self, node: &NodeId) {
         for live in self.inner.sessions_of(node) {
             let output = "the managed node was deregistered".to_owned();

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use drawbridge_session::iam::{Directory, FoundAccessKey, SealedSecret};
 use drawbridge_session::{
-    AccessKeyId, AccountId, EntityName, NodeId, Principal, Random, RandomArray as _, Region, Secret,
-    SessionGrant,
+    AccessKeyId, AccountId, EntityName, ManagedNode, NodeId, Principal, Random, RandomArray as _, Region,
+    Secret, SessionGrant,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -309,20 +309,24 @@ async fn node_principal(
         .await?
         .filter(|node| node.region == *region)
         .ok_or(CredentialError::Unknown)?;
+    Ok((principal_of_node(store, &node), node.public_key))
+}
+
+/// Names a node as a principal, with its role as it is now.
+pub fn principal_of_node(store: &dyn Store, node: &ManagedNode) -> Principal {
     let directory = store.directory(&node.account);
     let role = directory
         .as_ref()
-        .and_then(|directory| directory.role_of_node(&node));
+        .and_then(|directory| directory.role_of_node(node));
     let role = match role {
         Some(role) => EntityName::at(role.path.as_str(), role.name.as_str(), role.id.as_str()),
         None => EntityName::new(node.iam_role.as_str(), ""),
     };
-    let principal = Principal::Node {
-        account: node.account,
+    Principal::Node {
+        account: node.account.clone(),
         role,
-        node: node.id,
-    };
-    Ok((principal, node.public_key))
+        node: node.id.clone(),
+    }
 }
 
 #[cfg(test)]

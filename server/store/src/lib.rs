@@ -34,7 +34,7 @@ pub use sessions::{SessionPage, Sessions, StateChangeError};
 pub use settings::Settings;
 pub use sqlite::{Sqlite, verify_audit_log};
 pub use tags::{TagError, TagTarget, Tags, TagsOf};
-pub use tokens::{ChannelEnd, Token, TokenBinding, TokenGrant, TokenHash, Tokens};
+pub use tokens::{ChannelEnd, Redeemed, Token, TokenBinding, TokenGrant, TokenHash, Tokens};
 
 /// Everything that the server remembers.
 pub trait Store:

@@ -63,6 +63,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_audit.sql"),
     include_str!("../migrations/0003_directories.sql"),
     include_str!("../migrations/0004_enrolled_nodes.sql"),
+    include_str!("../migrations/0005_joined.sql"),
 ];
 
 impl Sqlite {

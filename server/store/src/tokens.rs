@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_lc_rs::{constant_time, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use drawbridge_session::{NodeId, Random, RandomArray as _, Secret, SessionId};
+use drawbridge_session::{Grounds, NodeId, Random, RandomArray as _, Secret, SessionId};
 use jiff::Timestamp;
 
 use crate::StoreError;
@@ -180,6 +180,17 @@ pub struct TokenGrant {
     pub granted_at: Timestamp,
     /// The first moment at which it opens nothing.
     pub expires_at: Timestamp,
+    /// What it was given on, where it lets somebody into a session that is not theirs.
+    pub grounds: Option<Grounds>,
+}
+
+/// What a token turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Redeemed {
+    /// What it opens.
+    pub binding: TokenBinding,
+    /// What it was given on, where it lets somebody into a session that is not theirs.
+    pub grounds: Option<Grounds>,
 }
 
 /// Remembers tokens until they are used or expire.
@@ -192,7 +203,7 @@ pub trait Tokens: Send + Sync {
     ///
     /// A token that is presented is gone, whatever the presenter wanted with it: compare the binding with what is
     /// being opened and refuse a difference.
-    async fn redeem_token(&self, token: &str, now: Timestamp) -> Result<Option<TokenBinding>, StoreError>;
+    async fn redeem_token(&self, token: &str, now: Timestamp) -> Result<Option<Redeemed>, StoreError>;
 }
 
 #[cfg(test)]

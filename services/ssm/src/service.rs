@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Caller, Clock, ManagedNode, NodeId, Random, Region, Relay, Session, SessionId};
+use drawbridge_session::{
+    Authority, Caller, Clock, ManagedNode, NodeId, Random, Region, Relay, Session, SessionId,
+};
 use drawbridge_store::{ChannelEnd, RootKey, Store, Token, TokenBinding, TokenGrant};
 use jiff::Timestamp;
 
@@ -16,6 +18,7 @@ pub struct Ssm {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) root: Arc<RootKey>,
     pub(crate) relay: Arc<dyn Relay>,
+    pub(crate) authority: Arc<dyn Authority>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
@@ -61,6 +64,7 @@ impl Ssm {
         store: Arc<dyn Store>,
         root: Arc<RootKey>,
         relay: Arc<dyn Relay>,
+        authority: Arc<dyn Authority>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         settings: Settings,
@@ -69,6 +73,7 @@ impl Ssm {
             store,
             root,
             relay,
+            authority,
             clock,
             random,
             settings,
@@ -117,6 +122,7 @@ impl Ssm {
             },
             granted_at,
             expires_at: later(granted_at, self.settings.token_lifetime),
+            grounds: None,
         };
         (token, grant)
     }

@@ -9,8 +9,8 @@ pub(crate) mod terminate;
 pub(crate) mod watch;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Caller, Needs, Resource, SessionId};
-use drawbridge_store::{ChannelEnd, Token};
+use drawbridge_session::{Call, Caller, Grounds, Needs, Resource, SessionId};
+use drawbridge_store::{ChannelEnd, Token, TokenGrant};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,8 +50,16 @@ fn needs_session(caller: &Caller, input: &Value) -> Needs {
 }
 
 /// Grants a token for one end of a session that is live.
-async fn grant(ssm: &Ssm, session: &SessionId, end: ChannelEnd) -> Result<Token, AwsError> {
+///
+/// `grounds` are those of somebody whose session it is not: their end is closed when they no longer hold.
+async fn grant(
+    ssm: &Ssm,
+    session: &SessionId,
+    end: ChannelEnd,
+    grounds: Option<Grounds>,
+) -> Result<Token, AwsError> {
     let (token, grant) = ssm.draw_token(session, end);
+    let grant = TokenGrant { grounds, ..grant };
     ssm.store.grant_token(&grant).await.map_err(internal)?;
     Ok(token)
 }
@@ -61,7 +69,11 @@ fn does_not_exist(id: &str) -> AwsError {
 }
 
 /// Opens a live session for someone other than its client.
-async fn join(ssm: &Ssm, caller: &Caller, id: &str, end: ChannelEnd) -> Result<Value, AwsError> {
+async fn join(ssm: &Ssm, call: Call, end: ChannelEnd) -> Result<Value, AwsError> {
+    let grounds = Grounds::of(&call);
+    let (caller, _, input) = call.into_parts();
+    let OneSession { session_id } = input::read(input)?;
+    let (id, caller) = (session_id.as_str(), &caller);
     let session = ssm.session(caller, id).await?.ok_or_else(|| does_not_exist(id))?;
     if !session.state.is_active() {
         return Err(AwsError::new(
@@ -69,6 +81,6 @@ async fn join(ssm: &Ssm, caller: &Caller, id: &str, end: ChannelEnd) -> Result<V
             format!("Session {id} has ended."),
         ));
     }
-    let token = grant(ssm, &session.id, end).await?;
+    let token = grant(ssm, &session.id, end, Some(grounds)).await?;
     input::write(&Stream::new(ssm, caller, session.id, Some(&token)))
 }

@@ -35,6 +35,7 @@ impl House {
             house.store.clone(),
             house.root.clone(),
             house.relay.clone(),
+            Arc::new(house.access.clone()),
             house.clock.clone(),
             house.random.clone(),
             Settings {
@@ -160,6 +161,6 @@ impl House {
 
     pub(crate) async fn redeem(&self, token: &str) -> Option<TokenBinding> {
         let redeemed = self.store.redeem_token(token, self.clock.now());
-        redeemed.await.expect("asked")
+        Some(redeemed.await.expect("asked")?.binding)
     }
 }

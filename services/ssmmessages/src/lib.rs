@@ -64,6 +64,7 @@ impl SsmMessages {
             binding,
             granted_at: now,
             expires_at,
+            grounds: None,
         };
         self.store
             .grant_token(&grant)

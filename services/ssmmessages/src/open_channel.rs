@@ -3,8 +3,8 @@
 //! A token that is presented is used up, wherever it is presented: one that turns up at the wrong session, end or
 //! node has been stolen or guessed at, and is worth nothing afterwards either.
 
-use drawbridge_session::{NodeId, Principal, SessionId};
-use drawbridge_store::{ChannelEnd, StoreError, TokenBinding};
+use drawbridge_session::{Grounds, NodeId, Principal, SessionId};
+use drawbridge_store::{ChannelEnd, Redeemed, StoreError, TokenBinding};
 
 use crate::SsmMessages;
 
@@ -20,10 +20,10 @@ pub struct DataChannelClaim<'a> {
 }
 
 /// Which end a token opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum OpenedEnd {
-    /// A client or watcher.
-    Client(ChannelEnd),
+    /// A client or watcher, and what it was let in on where the session is not its own.
+    Client(ChannelEnd, Option<Box<Grounds>>),
     /// The node that runs the session.
     Node(NodeId),
 }
@@ -56,7 +56,7 @@ impl SsmMessages {
         session: &SessionId,
         claim: DataChannelClaim<'_>,
     ) -> Result<OpenedEnd, OpenError> {
-        let binding = self.redeem(claim.token).await?;
+        let Redeemed { binding, grounds } = self.redeem(claim.token).await?;
         let TokenBinding::DataChannel { session: bound, end } = binding else {
             return Err(OpenError::InvalidToken);
         };
@@ -90,7 +90,7 @@ impl SsmMessages {
                 if signed_by_node.is_some() || claims_to_be_node {
                     return Err(OpenError::WrongEnd);
                 }
-                Ok(OpenedEnd::Client(end))
+                Ok(OpenedEnd::Client(end, grounds.map(Box::new)))
             }
         }
     }
@@ -106,7 +106,7 @@ impl SsmMessages {
         token: &str,
         signer: Option<&Principal>,
     ) -> Result<(), OpenError> {
-        let binding = self.redeem(token).await?;
+        let Redeemed { binding, .. } = self.redeem(token).await?;
         let TokenBinding::ControlChannel { node: bound } = binding else {
             return Err(OpenError::InvalidToken);
         };
@@ -121,7 +121,7 @@ impl SsmMessages {
         Ok(())
     }
 
-    async fn redeem(&self, token: &str) -> Result<TokenBinding, OpenError> {
+    async fn redeem(&self, token: &str) -> Result<Redeemed, OpenError> {
         let redeemed = self.store.redeem_token(token, self.clock.now()).await?;
         redeemed.ok_or(OpenError::InvalidToken)
     }

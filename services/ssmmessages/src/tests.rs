@@ -160,7 +160,7 @@ async fn each_end_is_told_by_its_token_and_nothing_else() {
                 .open(&session, &token, None, signer.as_ref())
                 .await
                 .expect("opens");
-            assert_eq!(opened, OpenedEnd::Client(end));
+            assert_eq!(opened, OpenedEnd::Client(end, None));
         }
         let token = house.token(&session, end).await;
         let refused = house
@@ -272,6 +272,7 @@ impl House {
             },
             granted_at,
             expires_at: granted_at.checked_add(Duration::from_secs(60)).expect("in range"),
+            grounds: None,
         };
         (token.expose().to_owned(), grant)
     }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_access::{OpenChannels, Revocation};
-use drawbridge_house::NODE_ROLE;
+use drawbridge_access::{OpenChannels, Revocation, open_channel_need};
+use drawbridge_house::{House, NODE_ROLE};
 use drawbridge_session::iam::{Holder, KeyOwner, NewAccessKey, NewRole};
-use drawbridge_session::{AccessKeyId, Caller, Clock as _, SessionId, Tag};
+use drawbridge_session::{
+    AccessKeyId, Caller, Clock as _, Grounds, ManagedNode, Need, Resource, SessionId, Tag,
+};
 use drawbridge_store::{Directories as _, Nodes as _, Tags as _, TagsOf, credentials};
 use serde_json::json;
 
@@ -226,36 +228,62 @@ async fn a_node_whose_role_may_no_more_loses_its_control_channel_and_no_other_do
     assert!(renamed.expect("stored"));
     let other = house.store.node(&other.id).await.expect("read").expect("there");
     let channels = Arc::new(OpenChannels::default());
-    let _open = [&node, &other].map(|node| channels.open(&node.id, house.node_role(node)));
+    let open = [&node, &other].map(|node| channels.open(opening(house, node)));
     let revocation = Revocation::new(house.access.clone(), house.relay.clone(), channels);
 
     revocation.sweep().await.expect("swept");
-    assert!(house.relay.is_connected(&node.id) && house.relay.is_connected(&other.id));
+    assert!(open.iter().all(|channel| !channel.cut().is_cancelled()));
     house
         .change(|directory| directory.detach_policy(Holder::Role(NODE_ROLE), AGENT))
         .await;
     revocation.sweep().await.expect("swept");
-    assert!(!house.relay.is_connected(&node.id));
-    assert!(house.relay.is_connected(&other.id));
+    let [of_node, of_other] = open;
+    assert!(of_node.cut().is_cancelled());
+    assert!(!of_other.cut().is_cancelled());
 }
 
 #[tokio::test]
-async fn a_channel_that_was_replaced_does_not_take_its_successor_along() {
+async fn a_node_is_judged_by_the_role_that_it_has_now() {
     let lab = Lab::new().await;
     let house = &lab.house;
     let node = house.online_node().await;
     let channels = Arc::new(OpenChannels::default());
-    let older = channels.open(&node.id, house.node_role(&node));
-    let newer = channels.open(&node.id, house.node_role(&node));
-    drop(older);
+    let open = channels.open(opening(house, &node));
     let revocation = Revocation::new(house.access.clone(), house.relay.clone(), Arc::clone(&channels));
+    let renamed = house.store.set_node_role(&node.id, "Nothing").await;
+    assert!(renamed.expect("stored"));
+    revocation.sweep().await.expect("swept");
+    assert!(open.cut().is_cancelled());
+}
+
+#[tokio::test]
+async fn whoever_joined_a_session_is_cut_off_and_the_session_goes_on() {
+    let lab = Lab::new().await;
+    let house = &lab.house;
+    let bob = lab.user("bob", allow_all()).await;
+    let channels = Arc::new(OpenChannels::default());
+    let session = Resource::session(&house.region, &house.account, "admin-00000000000000000");
+    let watching = channels.open(Grounds {
+        caller: bob,
+        needs: vec![Need::also("drawbridge:WatchSession", session)],
+    });
+    let revocation = Revocation::new(house.access.clone(), house.relay.clone(), Arc::clone(&channels));
+    assert_eq!(revocation.sweep().await.expect("swept"), 0);
     house
-        .change(|directory| directory.detach_policy(Holder::Role(NODE_ROLE), AGENT))
+        .change(|directory| directory.delete_inline_policy(Holder::User("bob"), "own"))
         .await;
-    revocation.sweep().await.expect("swept");
-    assert!(!house.relay.is_connected(&node.id), "it is still looked at");
-    drop(newer);
-    house.relay.connect(&node.id);
-    revocation.sweep().await.expect("swept");
-    assert!(house.relay.is_connected(&node.id), "it is forgotten");
+    assert_eq!(revocation.sweep().await.expect("swept"), 1);
+    assert!(watching.cut().is_cancelled());
+    assert!(house.relay.terminated().is_empty());
+    drop(watching);
+    assert_eq!(revocation.sweep().await.expect("swept"), 0, "it is forgotten");
+}
+
+/// What a node's control channel is open on.
+fn opening(house: &House, node: &ManagedNode) -> Grounds {
+    let caller = house.node_role(node);
+    Grounds {
+        needs: vec![open_channel_need(&caller, "ssmmessages:OpenControlChannel")],
+        caller,
+    }
 }

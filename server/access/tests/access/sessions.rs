@@ -38,6 +38,7 @@ impl Lab {
             },
             granted_at: now,
             expires_at: now,
+            grounds: None,
         };
         house
             .store

@@ -9,13 +9,13 @@ mod websocket;
 
 use std::sync::Arc;
 
-use drawbridge_access::open_channel_need;
+use drawbridge_access::{OpenChannel, open_channel_need};
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_aws_dialects::sigv4::{self, SignatureError};
 use drawbridge_protocol::payload::{OpenControlChannel, OpenDataChannel};
 use drawbridge_relay::{AcceptedClient, ClientRole, SessionOver};
 use drawbridge_service_ssmmessages::{DataChannelClaim, OpenedEnd};
-use drawbridge_session::{Authority as _, Caller, Decision, NodeId, Principal, SessionId};
+use drawbridge_session::{Authority as _, Caller, Decision, Grounds, NodeId, Principal, SessionId};
 use drawbridge_store::ChannelEnd;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -26,6 +26,8 @@ use crate::connection::Peer;
 use crate::http::{Answer, Gateway, authenticate, path_segment};
 use opening::{first_text, refuse};
 use websocket::{Buffers, WebSocket};
+
+const OPEN_CONTROL_CHANNEL: &str = "ssmmessages:OpenControlChannel";
 
 /// What a peer may send beyond its first text frame before it is known: pings, and what it sends without waiting.
 const READ_AHEAD: usize = 16 * 1024;
@@ -64,7 +66,7 @@ pub(crate) async fn open_control_channel(
         let text = format!("{} may open its own control channel only", signer.principal.arn());
         return Answer::rest_error(&Family::Rest.access_denied(&text));
     };
-    if let Err(refusal) = may_open(gateway, &signer, "ssmmessages:OpenControlChannel").await {
+    if let Err(refusal) = may_open(gateway, &signer, OPEN_CONTROL_CHANNEL).await {
         return Answer::rest_error(&refusal);
     }
     upgrade(
@@ -152,6 +154,27 @@ async fn may_open(gateway: &Gateway, node: &Caller, action: &str) -> Result<(), 
     }
 }
 
+/// Notes a channel that is open by a decision of its own, and ends its socket when that no longer holds; `None` if it
+/// does not hold now. It is noted first, so that no change falls between.
+async fn opened(gateway: &Gateway, socket: &mut WebSocket, grounds: Grounds) -> Option<OpenChannel> {
+    let channel = gateway.open_channels.open(grounds.clone());
+    socket.end_when(channel.cut());
+    match gateway.access.objection(&grounds).await {
+        Ok(None) => Some(channel),
+        Ok(Some(objection)) => {
+            tracing::info!(objection, "refused a channel");
+            None
+        }
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "cannot decide on a channel"
+            );
+            None
+        }
+    }
+}
+
 /// Consents to the upgrade and serves the socket in a task of its own.
 fn upgrade<F, S>(gateway: &Arc<Gateway>, parts: &mut Parts, peer: Peer, buffers: Buffers, serve: S) -> Answer
 where
@@ -202,7 +225,14 @@ async fn serve_control(gateway: &Gateway, mut socket: WebSocket, node: &NodeId, 
     {
         Ok(()) => {
             socket.admit();
-            let _open = gateway.open_channels.open(node, signer);
+            let needs = vec![open_channel_need(&signer, OPEN_CONTROL_CHANNEL)];
+            let grounds = Grounds {
+                caller: signer,
+                needs,
+            };
+            let Some(_open) = opened(gateway, &mut socket, grounds).await else {
+                return;
+            };
             let relay = &gateway.services.relay;
             Box::pin(relay.serve_control(node, &text, &open, socket)).await;
         }
@@ -272,14 +302,21 @@ async fn serve_end(
     socket.admit();
     let Admitted { session, end, open } = admitted;
     let relay = &gateway.services.relay;
+    let mut _open = None;
+    if let OpenedEnd::Client(_, Some(grounds)) = &end {
+        match opened(gateway, &mut socket, Grounds::clone(grounds)).await {
+            Some(channel) => _open = Some(channel),
+            None => return Err((SessionOver, socket)),
+        }
+    }
     let role = match end {
         OpenedEnd::Node(node) => return relay.serve_node(session, &node, socket).await,
-        OpenedEnd::Client(ChannelEnd::ClientStart) => ClientRole::Start,
-        OpenedEnd::Client(ChannelEnd::ClientResume) => ClientRole::Resume,
-        OpenedEnd::Client(ChannelEnd::ClientAttach) => ClientRole::Attach,
-        OpenedEnd::Client(ChannelEnd::Watcher) => ClientRole::Watch,
+        OpenedEnd::Client(ChannelEnd::ClientStart, _) => ClientRole::Start,
+        OpenedEnd::Client(ChannelEnd::ClientResume, _) => ClientRole::Resume,
+        OpenedEnd::Client(ChannelEnd::ClientAttach, _) => ClientRole::Attach,
+        OpenedEnd::Client(ChannelEnd::Watcher, _) => ClientRole::Watch,
         // Nodes were answered above; a token of theirs opens no client's end.
-        OpenedEnd::Client(ChannelEnd::Node) => return Err((SessionOver, socket)),
+        OpenedEnd::Client(ChannelEnd::Node, _) => return Err((SessionOver, socket)),
     };
     let client = AcceptedClient {
         role,

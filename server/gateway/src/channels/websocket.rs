@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message as Frame, Utf8Bytes};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::quota::Quota;
 use crate::connection::BoxedIo;
@@ -47,6 +48,8 @@ impl Buffers {
 /// Boxed, because it is handed from task to task, each of which sets aside room for what it is handed.
 pub(crate) struct WebSocket {
     inner: Box<WebSocketStream<Quota<BoxedIo>>>,
+    /// When this is ready, the socket has ended.
+    cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl WebSocket {
@@ -63,12 +66,17 @@ impl WebSocket {
         let inner =
             WebSocketStream::from_partially_read(io, read_already.to_vec(), Role::Server, config).await;
         let inner = Box::new(inner);
-        WebSocket { inner }
+        WebSocket { inner, cut: None }
     }
 
     /// Lets the peer, whose token was accepted, send as much as it likes.
     pub(crate) fn admit(&mut self) {
         self.inner.get_mut().lift();
+    }
+
+    /// Ends the socket, as if its peer had left, when `cut` is cancelled.
+    pub(crate) fn end_when(&mut self, cut: &CancellationToken) {
+        self.cut = Some(Box::pin(cut.clone().cancelled_owned()));
     }
 
     /// Says why the connection ends, where RFC 6455 has a code for it. Nobody waits for it to arrive.
@@ -96,6 +104,11 @@ impl Stream for WebSocket {
     type Item = Result<Message, SocketError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(cut) = &mut self.cut
+            && cut.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(None);
+        }
         let Some(frame) = ready!(Pin::new(&mut *self.inner).poll_next(cx)) else {
             return Poll::Ready(None);
         };

@@ -226,6 +226,7 @@ impl Lab {
             },
             granted_at,
             expires_at: granted_at.checked_add(Duration::from_secs(60)).expect("in range"),
+            grounds: None,
         };
         (token.expose().to_owned(), grant)
     }

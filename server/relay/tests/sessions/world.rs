@@ -108,6 +108,7 @@ impl World {
             },
             granted_at: now,
             expires_at: now,
+            grounds: None,
         };
         self.store.create_session(&record, &grant).await.expect("stored");
         (session, authorized)

@@ -170,6 +170,7 @@ impl Nodes for Sqlite {
             .await
             .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
+        self.snapshots.access_changed();
         Ok(changed.rows_affected() > 0)
     }
 

@@ -157,6 +157,7 @@ impl House {
             binding,
             granted_at: now,
             expires_at,
+            grounds: None,
         };
         (token, grant)
     }
@@ -405,7 +406,8 @@ async fn lists_nodes_in_pages_and_forgets_one_with_all_that_is_its() {
             .store
             .redeem_token(token.expose(), house.clock.now())
             .await
-            .expect("asked"),
+            .expect("asked")
+            .map(|redeemed| redeemed.binding),
         None
     );
 }
@@ -473,6 +475,7 @@ async fn a_token_opens_once_and_not_late() {
             .redeem_token(token, house.clock.now())
             .await
             .expect("asked")
+            .map(|redeemed| redeemed.binding)
     };
 
     let mut flipped = token.expose().to_owned().into_bytes();
@@ -519,6 +522,7 @@ async fn a_later_token_withdraws_the_earlier_of_the_same_end() {
             .redeem_token(token.expose(), house.clock.now())
             .await
             .expect("asked")
+            .map(|redeemed| redeemed.binding)
     };
 
     let node_end = grant(ChannelEnd::Node).await;
@@ -554,7 +558,13 @@ async fn of_two_who_race_with_one_token_one_wins() {
         let racers: Vec<_> = (0..4)
             .map(|_| {
                 let (store, token, now) = (house.store.clone(), token.clone(), house.clock.now());
-                tokio::spawn(async move { store.redeem_token(token.expose(), now).await.expect("asked") })
+                tokio::spawn(async move {
+                    store
+                        .redeem_token(token.expose(), now)
+                        .await
+                        .expect("asked")
+                        .map(|redeemed| redeemed.binding)
+                })
             })
             .collect();
         let mut winners = 0;
@@ -591,7 +601,8 @@ async fn a_session_passes_along_its_states_and_keeps_no_token_at_its_end() {
             .store
             .redeem_token(token.expose(), house.clock.now())
             .await
-            .expect("asked"),
+            .expect("asked")
+            .map(|redeemed| redeemed.binding),
         None
     );
     assert_eq!(

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{Durability, Sqlite, moment, ms};
-use crate::{StoreError, TokenBinding, TokenGrant, TokenHash, Tokens};
+use super::{Durability, Sqlite, json, moment, ms, to_json};
+use crate::{Redeemed, StoreError, TokenBinding, TokenGrant, TokenHash, Tokens};
 
 #[async_trait]
 impl Tokens for Sqlite {
@@ -14,7 +14,7 @@ impl Tokens for Sqlite {
         transaction.commit().await.map_err(failed())
     }
 
-    async fn redeem_token(&self, token: &str, now: Timestamp) -> Result<Option<TokenBinding>, StoreError> {
+    async fn redeem_token(&self, token: &str, now: Timestamp) -> Result<Option<Redeemed>, StoreError> {
         let failed = || StoreError::doing("redeem a token");
         // Whoever guesses must not keep the writer from others; that one of two who race wins is decided below.
         let known = sqlx::query("SELECT 1 FROM tokens WHERE hash = ?")
@@ -26,11 +26,12 @@ impl Tokens for Sqlite {
             return Ok(None);
         }
         let mut transaction = self.write(Durability::Buffered).await?;
-        let row = sqlx::query("DELETE FROM tokens WHERE hash = ? RETURNING subject, purpose, expires_at")
-            .bind(TokenHash::of(token).as_bytes().as_slice())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(failed())?;
+        let row =
+            sqlx::query("DELETE FROM tokens WHERE hash = ? RETURNING subject, purpose, expires_at, grounds")
+                .bind(TokenHash::of(token).as_bytes().as_slice())
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
         let Some(row) = row else { return Ok(None) };
         if now >= moment(&row, "expires_at").map_err(failed())? {
@@ -38,7 +39,13 @@ impl Tokens for Sqlite {
         }
         let subject: &str = row.try_get("subject").map_err(failed())?;
         let purpose: &str = row.try_get("purpose").map_err(failed())?;
-        TokenBinding::restore(subject, purpose).map(Some)
+        let grounds: Option<&str> = row.try_get("grounds").map_err(failed())?;
+        let grounds = grounds
+            .map(|_| json(&row, "grounds"))
+            .transpose()
+            .map_err(failed())?;
+        let binding = TokenBinding::restore(subject, purpose)?;
+        Ok(Some(Redeemed { binding, grounds }))
     }
 }
 
@@ -55,11 +62,12 @@ pub(super) async fn insert(connection: &mut SqliteConnection, grant: &TokenGrant
             .execute(&mut *connection)
             .await?;
     }
-    sqlx::query("INSERT INTO tokens VALUES (?, ?, ?, ?)")
+    sqlx::query("INSERT INTO tokens VALUES (?, ?, ?, ?, ?)")
         .bind(grant.hash.as_bytes().as_slice())
         .bind(grant.binding.subject())
         .bind(grant.binding.purpose())
         .bind(ms(grant.expires_at))
+        .bind(grant.grounds.as_ref().map(to_json))
         .execute(connection)
         .await?;
     Ok(())

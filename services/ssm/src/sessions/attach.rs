@@ -1,14 +1,10 @@
 //! `AttachSession`: lets another client take a live session over from its present one.
 
-use std::sync::Arc;
-
-use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, Call, SignedWith};
+use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::ChannelEnd;
-use serde_json::Value;
 
-use super::{OneSession, join, needs_session};
-use crate::{Operation, Ssm, input};
+use super::{join, needs_session};
+use crate::Operation;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "AttachSession",
@@ -16,14 +12,8 @@ pub(crate) const OPERATION: Operation = Operation {
     signed_with: SignedWith::AccessKey,
     needs: needs_session,
     audit: Audit::WRITE.hiding(&["TokenValue"]),
-    handler: |ssm, call| Box::pin(attach(ssm, call)),
+    handler: |ssm, call| Box::pin(async move { join(&ssm, call, ChannelEnd::ClientAttach).await }),
 };
-
-async fn attach(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
-    let (caller, _, input) = call.into_parts();
-    let OneSession { session_id } = input::read(input)?;
-    join(&ssm, &caller, &session_id, ChannelEnd::ClientAttach).await
-}
 
 #[cfg(test)]
 mod tests {

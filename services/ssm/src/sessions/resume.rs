@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, Call, SignedWith};
+use drawbridge_session::{Audit, Call, Grounds, SignedWith};
 use drawbridge_store::ChannelEnd;
 use serde_json::Value;
 
@@ -23,14 +23,18 @@ pub(crate) const OPERATION: Operation = Operation {
 };
 
 async fn resume(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
+    let grounds = Grounds::of(&call);
     let (caller, _, input) = call.into_parts();
     let OneSession { session_id } = input::read(input)?;
     let session = ssm
         .session(&caller, &session_id)
         .await?
         .ok_or_else(|| does_not_exist(&session_id))?;
+    // Its owner's end goes with the session; anybody else's is a right of their own.
+    let is_own = session.owner_id == caller.principal.user_id();
+    let grounds = (!is_own).then_some(grounds);
     let token = if session.state.is_active() {
-        Some(grant(&ssm, &session.id, ChannelEnd::ClientResume).await?)
+        Some(grant(&ssm, &session.id, ChannelEnd::ClientResume, grounds).await?)
     } else {
         None
     };

@@ -63,7 +63,7 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         .open_session(id.clone(), node)
         .ok_or_else(|| AwsError::internal("InternalServerError"))?;
     let session = Session {
-        grounds: Some(grounds),
+        grounds: Some(grounds.clone()),
         ..Session::new(
             &authorized,
             caller.region.clone(),
@@ -78,14 +78,13 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         .await
         .map_err(internal)?;
 
+    // The wait for the node was long enough for policies to change. From here on a change finds the session's record.
+    if let Some(objection) = ssm.authority.objection(&grounds).await.map_err(internal)? {
+        fail(&ssm, &id, &objection).await?;
+        return Err(AwsError::new("AccessDeniedException", objection));
+    }
     if let Err(error) = ssm.relay.start(authorized, start).await {
-        let details = error.to_string();
-        let failed = SessionState::Failed(Ending {
-            at: ssm.clock.now(),
-            details,
-            exit_code: None,
-        });
-        ssm.store.change_session(&id, failed).await.map_err(internal)?;
+        fail(&ssm, &id, &error.to_string()).await?;
         return Err(match error {
             RelayError::NodeNotConnected(_) => not_connected(&input.target),
             RelayError::UnknownSession(_) | RelayError::Unavailable(_) => internal(error),
@@ -93,6 +92,19 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     }
     tracing::info!(session.id = %id, node.id = %session.node, principal.id = session.owner_id, "session started");
     input::write(&Stream::new(&ssm, &caller, id, Some(&token)))
+}
+
+async fn fail(ssm: &Ssm, id: &SessionId, details: &str) -> Result<(), AwsError> {
+    let failed = SessionState::Failed(Ending {
+        at: ssm.clock.now(),
+        details: details.to_owned(),
+        exit_code: None,
+    });
+    ssm.store
+        .change_session(id, failed)
+        .await
+        .map(drop)
+        .map_err(internal)
 }
 
 fn choose_document(input: &Input) -> Result<SessionStart, AwsError> {
@@ -410,5 +422,28 @@ mod tests {
             .await
             .expect("started");
         assert!(answer["SessionId"].as_str().expect("an id").starts_with("root-0"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_longer_allowed_when_the_node_is_there_does_not_start() {
+        let house = House::new().await;
+        let node = house.online_node().await;
+        // The decision is about policies; that the key is gone shows only when it is looked at again.
+        let caller = Caller {
+            access_key_id: "AKIAAAAAAAAAAAAAAAAA".parse().ok(),
+            ..house.admin()
+        };
+        let error = house
+            .ask_as(caller, "StartSession", json!({"Target": node.id}))
+            .await
+            .expect_err("too late");
+        assert_eq!(error.code(), "AccessDeniedException");
+        assert!(error.message().contains("not active any more"), "{error}");
+        assert!(house.relay.started().is_empty());
+        let history = house
+            .ask("DescribeSessions", json!({"State": "History"}))
+            .await
+            .expect("listed");
+        assert_eq!(history["Sessions"][0]["Status"], "Failed");
     }
 }

@@ -1,14 +1,10 @@
 //! `WatchSession`: lets someone see a live session without typing into it.
 
-use std::sync::Arc;
-
-use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, Call, SignedWith};
+use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::ChannelEnd;
-use serde_json::Value;
 
-use super::{OneSession, join, needs_session};
-use crate::{Operation, Ssm, input};
+use super::{join, needs_session};
+use crate::Operation;
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "WatchSession",
@@ -16,18 +12,13 @@ pub(crate) const OPERATION: Operation = Operation {
     signed_with: SignedWith::AccessKey,
     needs: needs_session,
     audit: Audit::WRITE.hiding(&["TokenValue"]),
-    handler: |ssm, call| Box::pin(watch(ssm, call)),
+    handler: |ssm, call| Box::pin(async move { join(&ssm, call, ChannelEnd::Watcher).await }),
 };
-
-async fn watch(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
-    let (caller, _, input) = call.into_parts();
-    let OneSession { session_id } = input::read(input)?;
-    join(&ssm, &caller, &session_id, ChannelEnd::Watcher).await
-}
 
 #[cfg(test)]
 mod tests {
-    use drawbridge_store::TokenBinding;
+    use drawbridge_session::Clock as _;
+    use drawbridge_store::{TokenBinding, Tokens as _};
     use serde_json::json;
 
     use super::*;
@@ -89,5 +80,28 @@ mod tests {
             .ask_as(house.as_role("bob"), "WatchSession", json!({"SessionId": id}))
             .await;
         assert_eq!(answer.expect_err("denied").code(), "AccessDeniedException");
+    }
+
+    #[tokio::test]
+    async fn a_watchers_token_knows_what_it_was_given_on() {
+        let house = House::new().await;
+        let (id, owners) = house.started().await;
+        let answer = house
+            .ask("WatchSession", json!({"SessionId": id}))
+            .await
+            .expect("watched");
+        let watchers = answer["TokenValue"].as_str().expect("a token");
+        let redeem = async |token: &str| {
+            let redeemed = house.store.redeem_token(token, house.clock.now()).await;
+            redeemed.expect("asked").expect("valid").grounds
+        };
+        let grounds = redeem(watchers).await.expect("grounds");
+        assert_eq!(grounds.caller.principal, house.admin().principal);
+        assert_eq!(grounds.needs[0].action(), "drawbridge:WatchSession");
+        assert_eq!(
+            redeem(&owners).await,
+            None,
+            "the owner's end goes with the session"
+        );
     }
 }

@@ -273,6 +273,7 @@ async fn counts_what_decisions_depend_on_and_nothing_else() {
         .set_node_role(&node.id, "Other")
         .await
         .expect("changed");
+    assert!(changed(), "a node's role");
     let report = AgentReport::default();
     let reported = house.store.report_node(&node.id, report, house.clock.now());
     reported.await.expect("reported");
