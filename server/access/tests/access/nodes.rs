@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{Lab, allow_all, allow_if};
 
-/// The statements of seed 004's `SSMDevAccess` on sessions.
+/// The statements of the workshop's `SSMDevAccess` on sessions, in `session/tests/policy/seeds.json`.
 fn dev_access() -> serde_json::Value {
     json!([
         {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*"},
