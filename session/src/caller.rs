@@ -60,6 +60,20 @@ pub struct SessionGrant {
     pub external_id: Option<String>,
 }
 
+impl SessionGrant {
+    /// Makes what comes with credentials that nothing was asked for.
+    pub fn plain(issued_at: Timestamp) -> Self {
+        Self {
+            issued_at,
+            tags: Vec::new(),
+            transitive_tag_keys: Vec::new(),
+            policies: None,
+            source_identity: None,
+            external_id: None,
+        }
+    }
+}
+
 /// The policies of a session: what it may do is what these and the role's allow.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SessionPolicies {

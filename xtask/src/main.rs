@@ -40,7 +40,7 @@ enum Chore {
     },
     /// Formatting, lints, documentation, dependency arrows and licences
     Check,
-    /// Measure against OpenSSH in the same run and print ratios
+    /// Measure against OpenSSH in the same run and print ratios, then what decisions and calls cost
     Bench {
         /// Passed on to the measurement (`--quick`)
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -33,11 +33,6 @@ impl Service {
         signing_name: "ssm",
         target_prefix: "Drawbridge",
     };
-    /// The older message service that agents poll.
-    pub const EC2MESSAGES: Self = Self {
-        signing_name: "ec2messages",
-        target_prefix: "EC2WindowsMessageDeliveryService",
-    };
     /// The message gateway (REST and websockets).
     pub const SSMMESSAGES: Self = Self {
         signing_name: "ssmmessages",

@@ -113,11 +113,6 @@ impl AwsError {
     pub fn status(&self) -> StatusCode {
         self.status
     }
-
-    /// Whether the caller is at fault (any status below 500).
-    pub fn is_client_fault(&self) -> bool {
-        self.status.as_u16() < 500
-    }
 }
 
 impl fmt::Display for AwsError {

@@ -81,7 +81,12 @@ fn judge(error: &anyhow::Error) -> (u8, Option<&'static str>) {
                         ),
                     );
                 }
-                _ => {}
+                // What lies below says more.
+                RegisterError::Call { .. }
+                | RegisterError::KeyRefused { .. }
+                | RegisterError::Answer(_)
+                | RegisterError::Key(_)
+                | RegisterError::State(_) => {}
             }
         }
         if let Some(NodeError::NotRegistered) = cause.downcast_ref::<NodeError>() {

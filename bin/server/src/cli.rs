@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use drawbridge_session::{NodeId, Tag};
 use drawbridge_store::Checkpoint;
 
-/// A self-hosted Session Manager: shells, commands and tunnels on machines that listen on nothing.
+/// A self-hosted Session Manager: shells on machines that listen on nothing.
 #[derive(Parser)]
 #[command(name = "drawbridge", version, propagate_version = true)]
 pub(crate) struct Arguments {
@@ -189,10 +189,7 @@ pub(crate) struct NodeRole {
 }
 
 fn tag(text: &str) -> Result<Tag, String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok(Tag::new(key, value)),
-        _ => Err("expected KEY=VALUE".to_owned()),
-    }
+    key_and_value(text).map(|(key, value)| Tag::new(key, value))
 }
 
 #[derive(Subcommand)]

@@ -142,7 +142,14 @@ fn boundary_of(directory: &Directory, subject: &Subject) -> Option<String> {
     let boundary = match subject {
         Subject::User(name) => directory.user(name).ok()?.boundary.clone(),
         Subject::Role(name) => directory.role(name).ok()?.boundary.clone(),
-        _ => None,
+        Subject::Nothing
+        | Subject::Node(_)
+        | Subject::NodeMessages(_)
+        | Subject::Session(_)
+        | Subject::Document(_)
+        | Subject::Group(_)
+        | Subject::Policy(_)
+        | Subject::InstanceProfile(_) => None,
     };
     boundary.map(|arn| arn.to_string())
 }

@@ -1,20 +1,13 @@
 //! Errors, in EC2's words.
 
-use std::fmt::Write as _;
-
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_session::NodeId;
 use http::StatusCode;
 
 /// Answers a fault of ours, which is logged here with its causes and not shown.
-pub(crate) fn internal(error: impl std::error::Error) -> AwsError {
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(chain, ": {cause}");
-        source = cause.source();
-    }
-    tracing::error!(error = chain, "an operation failed inside");
+pub(crate) fn internal(error: impl std::error::Error + 'static) -> AwsError {
+    let error = &error as &dyn std::error::Error;
+    tracing::error!(error, "an operation failed inside");
     Family::Ec2.internal()
 }
 

@@ -21,14 +21,8 @@ pub(crate) fn unchanged(error: ChangeError) -> AwsError {
 }
 
 /// Answers a fault of ours, which is logged here with its causes and not shown.
-pub(crate) fn internal(error: impl std::error::Error) -> AwsError {
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        chain.push_str(": ");
-        chain.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    tracing::error!(error = chain, "an operation failed inside");
+pub(crate) fn internal(error: impl std::error::Error + 'static) -> AwsError {
+    let error = &error as &dyn std::error::Error;
+    tracing::error!(error, "an operation failed inside");
     Family::Query.internal()
 }

@@ -28,6 +28,7 @@ mod policies;
 mod policy_entities;
 mod roles;
 mod shape;
+mod simulate;
 mod tags;
 #[cfg(test)]
 mod testing;
@@ -37,8 +38,6 @@ mod whom;
 
 #[cfg(test)]
 mod tests;
-
-mod simulate;
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,8 +10,8 @@ use crate::OPERATIONS;
 mod decisions;
 mod pages;
 mod refusals;
-mod seed;
 mod terraform;
+mod workshop;
 
 #[test]
 fn every_modelled_operation_has_a_handler_and_every_handler_a_model() {

@@ -1,6 +1,5 @@
 //! `CreateAccount`: an account with an administrator and a role for its nodes.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::{AwsError, Family};
@@ -11,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::error::internal;
 use crate::{Operation, Operator};
 
 pub(crate) const OPERATION: Operation = Operation {
@@ -45,7 +45,7 @@ struct Key {
 
 async fn create(operator: Arc<Operator>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
-    let asked: Asked = serde_json::from_value(input).map_err(|error| internal(&error))?;
+    let asked: Asked = serde_json::from_value(input).map_err(internal)?;
     let (accounts, management) = operator.accounts(&caller)?;
     if accounts.len() >= MAX_ACCOUNTS {
         return Err(AwsError::new(
@@ -62,9 +62,9 @@ async fn create(operator: Arc<Operator>, call: Call) -> Result<Value, AwsError> 
         created_at: after(&management, operator.clock.now()),
     };
     for _ in 0..DRAWS {
-        let (directory, key) = operator.furnished(&account).map_err(|error| internal(&error))?;
+        let (directory, key) = operator.furnished(&account).map_err(internal)?;
         let created = operator.store.create_account_with(&account, directory).await;
-        if created.map_err(|error| internal(&error))? {
+        if created.map_err(internal)? {
             return Ok(json!({
                 "AccountId": account.id,
                 "UserName": ADMINISTRATOR,
@@ -101,9 +101,4 @@ fn after(management: &Account, now: Timestamp) -> Timestamp {
         .created_at
         .saturating_add(SignedDuration::from_millis(1));
     now.max(next.expect("a duration in milliseconds has no calendar units"))
-}
-
-fn internal(error: &(dyn Error + 'static)) -> AwsError {
-    tracing::error!(error, "an operation failed inside");
-    Family::Json.internal()
 }

@@ -171,16 +171,8 @@ fn as_role(role: &Role, session: &str, caller: &Caller) -> Caller {
         role: role_name(role),
         session_name: session.to_owned(),
     };
-    let grant = SessionGrant {
-        issued_at: caller.received_at,
-        tags: Vec::new(),
-        transitive_tag_keys: Vec::new(),
-        policies: None,
-        source_identity: None,
-        external_id: None,
-    };
     Caller {
-        grant: Some(Arc::new(grant)),
+        grant: Some(Arc::new(SessionGrant::plain(caller.received_at))),
         ..imagined(caller, principal)
     }
 }

@@ -27,15 +27,3 @@ impl Sts {
         })
     }
 }
-
-/// What comes with credentials before anything was asked for.
-pub(crate) fn plain_grant(now: Timestamp) -> SessionGrant {
-    SessionGrant {
-        issued_at: now,
-        tags: Vec::new(),
-        transitive_tag_keys: Vec::new(),
-        policies: None,
-        source_identity: None,
-        external_id: None,
-    }
-}

@@ -46,10 +46,9 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::credentials::plain_grant;
 
     fn tagged(count: usize, length: usize) -> SessionGrant {
-        let mut grant = plain_grant(Timestamp::UNIX_EPOCH);
+        let mut grant = SessionGrant::plain(Timestamp::UNIX_EPOCH);
         grant.tags = (0..count)
             .map(|n| Tag::new(format!("key{n}"), "v".repeat(length)))
             .collect();
@@ -58,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_hundred_percent_is_the_most() {
-        assert_eq!(packed_size(&plain_grant(Timestamp::UNIX_EPOCH)), Ok(None));
+        assert_eq!(packed_size(&SessionGrant::plain(Timestamp::UNIX_EPOCH)), Ok(None));
         assert_eq!(packed_size(&tagged(1, 0)), Ok(Some(1)));
         let error = packed_size(&tagged(50, 256)).expect_err("too much");
         assert_eq!(error.code(), "PackedPolicyTooLarge");
@@ -77,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_fullest_token_is_still_accepted() {
-        let mut grant = plain_grant(Timestamp::MAX);
+        let mut grant = SessionGrant::plain(Timestamp::MAX);
         grant.source_identity = Some("s".repeat(64));
         grant.external_id = Some("e".repeat(1224));
         let text = |length| SessionPolicies {

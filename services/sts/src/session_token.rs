@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, Call, Needs, Principal, SignedWith};
+use drawbridge_session::{Audit, Call, Needs, Principal, SessionGrant, SignedWith};
 use drawbridge_store::Holder;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::credentials::plain_grant;
 use crate::error::{denied, no_second_factor, read};
 use crate::{Operation, Sts};
 
@@ -59,5 +58,5 @@ fn give(sts: &Arc<Sts>, call: Call) -> Result<Value, AwsError> {
         return Err(no_second_factor());
     }
     let now = sts.clock.now();
-    Ok(json!({"Credentials": sts.credentials(holder, plain_grant(now), now, seconds)}))
+    Ok(json!({"Credentials": sts.credentials(holder, SessionGrant::plain(now), now, seconds)}))
 }

@@ -81,12 +81,8 @@ fn identity(caller: &Caller) -> (Value, Option<String>) {
 
 fn granted(principal: Principal) -> Caller {
     let grant = SessionGrant {
-        issued_at: at(),
-        tags: Vec::new(),
-        transitive_tag_keys: Vec::new(),
-        policies: None,
         source_identity: Some("alice@example".into()),
-        external_id: None,
+        ..SessionGrant::plain(at())
     };
     Caller {
         access_key_id: AccessKeyId::parse("ASIAEXAMPLE0000000").ok(),

@@ -155,11 +155,6 @@ impl Directory {
         self.find(name)
     }
 
-    /// Finds an instance profile by unique id.
-    pub fn instance_profile_by_id(&self, id: &str) -> Option<&Arc<InstanceProfile>> {
-        self.find_by_id(id)
-    }
-
     /// Returns instance profiles in the order of their names.
     pub fn instance_profiles(&self, listing: Listing<'_>) -> impl Iterator<Item = &Arc<InstanceProfile>> {
         self.list(listing)

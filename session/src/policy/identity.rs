@@ -110,7 +110,10 @@ impl Identity {
         let (kind, user_id) = match self.kind {
             Kind::User => ("User", self.id.clone()),
             Kind::Session => ("AssumedRole", format!("{}:{}", self.id, self.name)),
-            _ => ("Account", account.to_string()),
+            // Only the root is left: what has no account was answered above.
+            Kind::Root | Kind::Service | Kind::Federated | Kind::Anonymous => {
+                ("Account", account.to_string())
+            }
         };
         context.add("aws:PrincipalAccount", account.to_string());
         context.add("aws:PrincipalArn", self.role_arn.as_ref().unwrap_or(&self.arn));

@@ -182,7 +182,14 @@ impl Resource {
     pub(super) fn target_node(&self) -> Option<&str> {
         match &self.subject {
             Subject::Node(node) | Subject::NodeMessages(node) => Some(node),
-            _ => None,
+            Subject::Nothing
+            | Subject::Session(_)
+            | Subject::Document(_)
+            | Subject::User(_)
+            | Subject::Group(_)
+            | Subject::Role(_)
+            | Subject::Policy(_)
+            | Subject::InstanceProfile(_) => None,
         }
     }
 }

@@ -41,16 +41,8 @@ impl House {
             role: self.role_name(&self.account, name),
             session_name: session_name.to_owned(),
         };
-        let grant = SessionGrant {
-            issued_at: self.clock.now(),
-            tags: Vec::new(),
-            transitive_tag_keys: Vec::new(),
-            policies: None,
-            source_identity: None,
-            external_id: None,
-        };
         Caller {
-            grant: Some(Arc::new(grant)),
+            grant: Some(Arc::new(SessionGrant::plain(self.clock.now()))),
             ..self.caller(principal, SignedWith::AccessKey)
         }
     }

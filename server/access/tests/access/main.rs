@@ -10,6 +10,7 @@ mod sessions;
 use drawbridge_house::House;
 use drawbridge_session::iam::{Holder, NewRole, NewUser};
 use drawbridge_session::{Authority as _, Caller, Clock as _, Decision, ManagedNode, Need, Resource, Tag};
+use drawbridge_store::Nodes as _;
 use serde_json::{Value, json};
 
 /// What every test stands on.
@@ -55,6 +56,14 @@ impl Lab {
             })
             .await;
         self.house.role(name, "bob")
+    }
+
+    /// Gives a node another role.
+    async fn with_role(&self, node: &ManagedNode, role: &str) -> ManagedNode {
+        let changed = self.house.store.set_node_role(&node.id, role).await;
+        assert!(changed.expect("changed"));
+        let node = self.house.store.node(&node.id).await;
+        node.expect("read").expect("there")
     }
 
     /// Enrols a node, tagged with its environment.

@@ -2,12 +2,12 @@
 
 use drawbridge_session::iam::{NewInstanceProfile, NewRole};
 use drawbridge_session::{Clock as _, Need, Resource, SignedWith};
-use drawbridge_store::{Nodes as _, Tags as _, TagsOf};
+use drawbridge_store::{Tags as _, TagsOf};
 use serde_json::json;
 
 use crate::{Lab, allow_all, allow_if};
 
-/// The statements of seed 004's `SSMDevAccess` on sessions.
+/// The statements of the workshop's `SSMDevAccess` on sessions, in `session/tests/policy/seeds.json`.
 fn dev_access() -> serde_json::Value {
     json!([
         {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*"},
@@ -101,18 +101,7 @@ async fn a_node_acts_as_an_agent_for_itself_only_whatever_its_role_allows() {
     let lab = Lab::new().await;
     let (node, other) = (lab.house.node().await, lab.house.node().await);
     lab.role("Mighty", allow_all()).await;
-    lab.house
-        .store
-        .set_node_role(&node.id, "Mighty")
-        .await
-        .expect("changed");
-    let mighty = lab
-        .house
-        .store
-        .node(&node.id)
-        .await
-        .expect("read")
-        .expect("there");
+    let mighty = lab.with_role(&node, "Mighty").await;
     for node in [&node, &mighty] {
         let caller = lab.house.node_role(node);
         for action in [
@@ -146,18 +135,7 @@ async fn a_nodes_own_key_asks_for_credentials_and_nothing_else() {
     let lab = Lab::new().await;
     let node = lab.house.node().await;
     lab.role("Mighty", allow_all()).await;
-    lab.house
-        .store
-        .set_node_role(&node.id, "Mighty")
-        .await
-        .expect("changed");
-    let node = lab
-        .house
-        .store
-        .node(&node.id)
-        .await
-        .expect("read")
-        .expect("there");
+    let node = lab.with_role(&node, "Mighty").await;
     let caller = lab.house.node_key(&node);
     assert_eq!(caller.signed_with, SignedWith::NodeKey);
     let on = |action| Need::also(action, lab.target(&node));
@@ -228,15 +206,7 @@ async fn a_node_says_where_its_request_comes_from() {
         let condition = json!({"ArnEquals": {key: own.arn()}});
         lab.role(role, allow_if(&json!("*"), &condition)).await;
         for (node, expected) in [(node, true), (&lab.house.enrolled_node(&[]).await, false)] {
-            let changed = lab.house.store.set_node_role(&node.id, role).await;
-            assert!(changed.expect("changed"));
-            let node = lab
-                .house
-                .store
-                .node(&node.id)
-                .await
-                .expect("read")
-                .expect("there");
+            let node = lab.with_role(node, role).await;
             let caller = lab.house.node_role(&node);
             assert_eq!(lab.allows(&caller, lab.start(&enrolled)).await, expected, "{key}");
         }

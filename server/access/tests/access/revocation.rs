@@ -28,6 +28,12 @@ impl Lab {
         terminated
     }
 
+    /// Sweeps, and says which sessions ended.
+    async fn ended(&self) -> Vec<SessionId> {
+        let swept = self.swept().await;
+        swept.into_iter().map(|(session, _)| session).collect()
+    }
+
     /// Gives a user an access key, with which they sign from now on.
     async fn with_key(&self, name: &str) -> Caller {
         let house = &self.house;
@@ -105,12 +111,7 @@ async fn a_tag_that_denies_ends_the_sessions_on_its_node() {
         .add_tags(TagsOf::node(&node), &prod)
         .await
         .expect("tagged");
-    let ended: Vec<_> = lab
-        .swept()
-        .await
-        .into_iter()
-        .map(|(session, _)| session)
-        .collect();
+    let ended = lab.ended().await;
     assert_eq!(ended, [on_node]);
     assert_ne!(ended[0], by_admin);
 }
@@ -152,12 +153,7 @@ async fn a_role_that_is_deleted_ends_the_sessions_of_those_who_hold_it() {
         .await;
     // Another role of the name is another role.
     lab.role("Ops", allow_all()).await;
-    let ended: Vec<_> = lab
-        .swept()
-        .await
-        .into_iter()
-        .map(|(session, _)| session)
-        .collect();
+    let ended = lab.ended().await;
     assert_eq!(ended, [by_ops]);
 }
 
@@ -198,12 +194,7 @@ async fn an_enrolled_nodes_key_ends_what_it_started_when_another_takes_its_place
     let renewed = house.store.renew_node(&second, "Jump", None).await;
     assert!(renewed.expect("renewed"));
     assert!(changes.has_changed().expect("open"));
-    let ended: Vec<_> = lab
-        .swept()
-        .await
-        .into_iter()
-        .map(|(session, _)| session)
-        .collect();
+    let ended = lab.ended().await;
     assert_eq!(ended, [session]);
 }
 
@@ -224,9 +215,7 @@ async fn a_node_whose_role_may_no_more_loses_its_control_channel_and_no_other_do
             directory.attach_policy(Holder::Role("Other"), AGENT)
         })
         .await;
-    let renamed = house.store.set_node_role(&other.id, "Other").await;
-    assert!(renamed.expect("stored"));
-    let other = house.store.node(&other.id).await.expect("read").expect("there");
+    let other = lab.with_role(&other, "Other").await;
     let channels = Arc::new(OpenChannels::default());
     let open = [&node, &other].map(|node| channels.open(opening(house, node)));
     let revocation = Revocation::new(house.access.clone(), house.relay.clone(), channels);

@@ -119,12 +119,8 @@ impl House {
 
     fn grounds(&self, node: &ManagedNode) -> Grounds {
         let grant = SessionGrant {
-            issued_at: self.clock.now(),
             tags: vec![Tag::new("Team", "web")],
-            transitive_tag_keys: Vec::new(),
-            policies: None,
-            source_identity: None,
-            external_id: None,
+            ..SessionGrant::plain(self.clock.now())
         };
         let caller = Caller {
             principal: Principal::User {

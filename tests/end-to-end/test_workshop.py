@@ -1,6 +1,6 @@
-"""Module 2 of seed 004 as it is written: roles, activations, users, tags, and who gets a shell where.
+"""A public workshop on Session Manager as it is written: roles, activations, users, tags, and who gets a shell where.
 
-The seed has two tasks of the number 2; the numbers here are those of its list of tasks. Left out are the key pair and the
+It has two tasks of the number 2; the numbers here are those of its list of tasks. Left out are the key pair and the
 four `run-instances` of Task 3, whose machines are enrolled or registered here, and what needs session logs (Task 6, and
 the logs of Task 7), which are not there yet.
 """
@@ -77,7 +77,7 @@ TIER = "/ssm/managed-instance/activation-tier"
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory):
-    with Dev(tmp_path_factory.mktemp("seed-004")) as running:
+    with Dev(tmp_path_factory.mktemp("workshop")) as running:
         yield running
 
 
@@ -88,7 +88,7 @@ def admin(dev):
 
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory):
-    """The files that the seed has its reader save."""
+    """The files that the workshop has its reader save."""
     folder = tmp_path_factory.mktemp("papers")
     (folder / "lab-role-trust-policy.json").write_text(LAB_ROLE_TRUST_POLICY)
     (folder / "ssmservice-trust-policy.json").write_text(SSMSERVICE_TRUST_POLICY)
@@ -155,7 +155,7 @@ def test_task_2_answers_codes_and_ids(admin, activations):
 
 @pytest.fixture(scope="module")
 def on_premises(dev, admin, activations, tmp_path_factory):
-    """The mock on-premises machines, registered and tagged as the seed's instances are."""
+    """The mock on-premises machines, registered and tagged as the workshop's instances are."""
     nodes = {}
     for name, environment in (("DevOnPrem", "Dev"), ("ProdOnPrem", "Prod")):
         node = Node(dev, tmp_path_factory.mktemp(name), dev.env["AWS_ENDPOINT_URL"], activation=activations[name])
@@ -205,7 +205,7 @@ def test_the_on_premises_machines_are_online(admin, on_premises):
 
 def test_task_4_puts_the_account_into_the_advanced_tier(admin, on_premises):
     prod = on_premises["ProdOnPrem"].node
-    # `drawbridge dev` is in the advanced tier; the seed's account starts in the other.
+    # `drawbridge dev` is in the advanced tier; the workshop's account starts in the other.
     admin.aws("ssm", "update-service-setting", "--setting-id", TIER, "--setting-value", "standard")
     refused_ = admin.aws("ssm", "start-session", "--target", prod, check=False)
     assert "An error occurred (BadRequest)" in refused_.stderr
@@ -243,7 +243,7 @@ def workshop_user(admin, policy):
     return admin.new_key(USER)
 
 
-def test_task_5_prints_the_policy_as_the_seed_does(policy):
+def test_task_5_prints_the_policy_as_the_workshop_does(policy):
     made = policy["Policy"]
     assert re.fullmatch("ANPA[A-Z0-9]{17}", made.pop("PolicyId"))
     created = made.pop("CreateDate")
@@ -256,7 +256,7 @@ def test_task_5_prints_the_policy_as_the_seed_does(policy):
 
 
 def test_task_5_lists_all_three_policies(admin, workshop_user):
-    # The seed prints one, and under AWS's name; it attached three, and one of them is the account's own.
+    # The workshop prints one, and under AWS's name; it attached three, and one of them is the account's own.
     listed = admin.aws("iam", "list-attached-user-policies", "--user-name", USER)
     assert sorted(listed["AttachedPolicies"], key=lambda one: one["PolicyName"]) == [
         {"PolicyName": "CloudWatchEventsReadOnlyAccess", "PolicyArn": AWS_POLICY + "CloudWatchEventsReadOnlyAccess"},
@@ -276,7 +276,7 @@ def shell_on(terminal, user, node):
 
 
 def test_task_7_prod_on_premises_is_open(admin, terminal, workshop_user, on_premises):
-    """The gap in the seed's own policy, which it presents as a feature: its Deny is about EC2 instances only."""
+    """The gap in the workshop's own policy, which it presents as a feature: its Deny is about EC2 instances only."""
     shell, session = shell_on(terminal, workshop_user, on_premises["ProdOnPrem"].node)
     assert session.startswith(f"{USER}-")
     ended = workshop_user.aws("ssm", "terminate-session", "--session-id", session)

@@ -1,4 +1,4 @@
-//! The identities of the workshop in seed 004: tasks 1 and 5, as its commands are printed.
+//! The identities of a public workshop on Session Manager: tasks 1 and 5, as its commands are printed.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-"""The two classes of users of seed 003: one whose session document can sudo, one whose cannot.
+"""Two classes of users: one whose session document can sudo, one whose cannot.
 
 The documents themselves come with session documents; what is shown here is who may name which, and who may end what.
 """
@@ -14,7 +14,7 @@ DOCUMENTS = {"sudo": "SSM-sudo", "no-sudo": "SSM-no-sudo"}
 
 
 def restricted_to(name):
-    """The policy of the seed's module `restrict-by-ssm-document`."""
+    """The policy of a public module `restrict-by-ssm-document`."""
     return document(
         {
             "Effect": "Allow",
@@ -42,7 +42,7 @@ def restricted_to(name):
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory):
-    with Dev(tmp_path_factory.mktemp("seed-003")) as running:
+    with Dev(tmp_path_factory.mktemp("classes")) as running:
         yield running
 
 
@@ -53,7 +53,7 @@ def admin(dev):
 
 @pytest.fixture(scope="module")
 def classes(admin):
-    """A user of each class: one through a group, one by a policy of its own, as the seed's two modules attach them."""
+    """A user of each class: one through a group, one by a policy of its own, as two public modules attach them."""
     admin.iam.create_group(GroupName="sudoers")
     policy = admin.iam.create_policy(PolicyName="ssm-sudo", PolicyDocument=restricted_to("SSM-sudo"))["Policy"]
     admin.iam.attach_group_policy(GroupName="sudoers", PolicyArn=policy["Arn"])
