@@ -532,3 +532,17 @@ async fn long_resources_and_patterns_make_pages_shorter() {
     assert!(error.message().contains("too large"), "{error}");
     assert_eq!(ask(1, usize::MAX).await, Ok(Vec::new()));
 }
+
+#[tokio::test]
+async fn simulations_wait_for_their_turn() {
+    let lab = Lab::new().await;
+    let turns = Arc::clone(&lab.iam.simulations);
+    let taken = turns.acquire_many(2).await.expect("open");
+    tokio::time::pause();
+    let input = json!({"PolicyInputList": [START], "ActionNames": ["ssm:StartSession"]});
+    let waiting = lab.ask(&CUSTOM, input.clone());
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await;
+    assert!(waited.is_err(), "answered out of turn");
+    drop(taken);
+    assert_eq!(lab.decision(&CUSTOM, input).await, "allowed");
+}
