@@ -45,6 +45,7 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Clock, Random};
 use drawbridge_store::{RootKey, Store};
+use tokio::sync::Semaphore;
 
 use crate::kind::{Group, InstanceProfile, Policy, Role, User};
 use crate::passwords::Passwords;
@@ -155,6 +156,7 @@ pub struct Iam {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     passwords: Passwords,
+    simulations: Arc<Semaphore>,
 }
 
 impl Iam {
@@ -171,6 +173,7 @@ impl Iam {
             clock,
             random,
             passwords: Passwords::new(),
+            simulations: Arc::new(Semaphore::new(simulate::AT_ONCE)),
         }
     }
 

@@ -5,14 +5,18 @@
 
 mod answer;
 mod scene;
+mod work;
+
+use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, Caller, Needs, Resource, SignedWith};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Iam, Operation};
+use crate::{Iam, Operation, error};
 use scene::Scene;
+use work::MOST_WORK;
 
 pub(crate) const PRINCIPAL: Operation = Operation {
     name: "SimulatePrincipalPolicy",
@@ -23,7 +27,7 @@ pub(crate) const PRINCIPAL: Operation = Operation {
         Needs::from(source_resource(caller, source.unwrap_or_default()))
     },
     audit: Audit::READ,
-    handler: |iam, call| Box::pin(async move { simulate(&iam, call) }),
+    handler: |iam, call| Box::pin(in_turn(iam, call)),
 };
 
 pub(crate) const CUSTOM: Operation = Operation {
@@ -32,8 +36,11 @@ pub(crate) const CUSTOM: Operation = Operation {
     signed_with: SignedWith::AccessKey,
     needs: |_, _| Resource::any().into(),
     audit: Audit::READ,
-    handler: |iam, call| Box::pin(async move { simulate(&iam, call) }),
+    handler: |iam, call| Box::pin(in_turn(iam, call)),
 };
+
+/// How many simulations run at once: each may keep a processor busy for as long as its bounds allow.
+pub(crate) const AT_ONCE: usize = 2;
 
 /// How many results one answer has where the request does not say.
 const PAGE: usize = 100;
@@ -71,6 +78,13 @@ struct ContextEntry {
     context_key_type: Option<String>,
 }
 
+impl ContextEntry {
+    fn size(&self) -> usize {
+        let name = self.context_key_name.as_ref().map_or(0, String::len);
+        name + self.context_key_values.iter().map(String::len).sum::<usize>()
+    }
+}
+
 /// The ARN that policies know the source by, where it can be one; anything else is refused by the handler.
 fn source_resource(caller: &Caller, arn: &str) -> Resource {
     let own = format!("arn:aws:iam::{}:", caller.account);
@@ -79,6 +93,18 @@ fn source_resource(caller: &Caller, arn: &str) -> Resource {
     } else {
         Resource::plain(arn)
     }
+}
+
+/// Answers in its turn, off the threads that serve everybody.
+async fn in_turn(iam: Arc<Iam>, call: Call) -> Result<Value, AwsError> {
+    let turn = Arc::clone(&iam.simulations).acquire_owned().await;
+    let turn = turn.map_err(error::internal)?;
+    let simulated = tokio::task::spawn_blocking(move || {
+        // The turn ends with the work: whoever waits for it may go away before.
+        let _turn = turn;
+        simulate(&iam, call)
+    });
+    simulated.await.map_err(error::internal)?
 }
 
 fn simulate(iam: &Iam, call: Call) -> Result<Value, AwsError> {
@@ -108,21 +134,30 @@ fn simulate(iam: &Iam, call: Call) -> Result<Value, AwsError> {
     for resource in resources {
         check_resource(resource)?;
     }
+    let names = input.action_names.iter().chain(resources);
+    let pair = scene.work_of_pair(names.map(String::len).max().unwrap_or_default());
+    if pair > MOST_WORK {
+        return Err(invalid(format!(
+            "The simulation is too large: the size of its policies times the length of the longest resource or \
+             context value is {pair}, more than {MOST_WORK}."
+        )));
+    }
     let page = input
         .max_items
         .unwrap_or(PAGE)
-        .min(1 + MOST_STATEMENTS / scene.statements().max(1));
-    let pairs = input
-        .action_names
-        .iter()
-        .flat_map(|action| resources.iter().map(move |resource| (action, resource)));
-    let results: Vec<Value> = pairs
-        .skip(first)
+        .min(1 + MOST_STATEMENTS / scene.statements().max(1))
+        .min(MOST_WORK / pair.max(1));
+    let pairs = input.action_names.len().saturating_mul(resources.len());
+    let results: Vec<Value> = (first..pairs)
         .take(page)
+        .map_while(|at| {
+            let action = input.action_names.get(at / resources.len())?;
+            Some((action, resources.get(at % resources.len())?))
+        })
         .map(|(action, resource)| answer::result(&scene, action, resource, in_organization))
         .collect();
-    let next = first + results.len();
-    let truncated = next < input.action_names.len() * resources.len();
+    let next = first.saturating_add(results.len());
+    let truncated = next < pairs;
     let mut output = serde_json::json!({ "EvaluationResults": results, "IsTruncated": truncated });
     if truncated {
         output["Marker"] = Value::String(next.to_string());

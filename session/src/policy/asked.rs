@@ -1,5 +1,7 @@
 //! The condition keys that a decision would have to know.
 
+use std::collections::HashSet;
+
 use super::document::{Policy, Statement};
 use super::request::Request;
 use super::set::PolicySet;
@@ -7,7 +9,8 @@ use super::set::PolicySet;
 /// Returns the keys that statements about the action ask for, in conditions and variables, and that the request does
 /// not have; each once, as the policy writes it first.
 pub fn missing_keys(request: &Request<'_>, policies: &PolicySet) -> Vec<String> {
-    let mut missing: Vec<String> = Vec::new();
+    let mut missing = Vec::new();
+    let mut seen = HashSet::new();
     let layers = policies.layers().flat_map(|(_, policies)| policies);
     for policy in layers.map(|named| named.policy.as_ref()) {
         let about = policy
@@ -15,8 +18,8 @@ pub fn missing_keys(request: &Request<'_>, policies: &PolicySet) -> Vec<String> 
             .iter()
             .filter(|statement| statement.is_about(request));
         for key in about.flat_map(|statement| keys(policy, statement)) {
-            let known = request.context().values(key).is_some();
-            if !known && !missing.iter().any(|other| other.eq_ignore_ascii_case(key)) {
+            let lower = key.to_ascii_lowercase();
+            if request.context().lower(&lower).is_none() && seen.insert(lower) {
                 missing.push(key.to_owned());
             }
         }
@@ -88,5 +91,30 @@ mod tests {
             missing(&text.replace("2012-10-17", "2008-10-17")),
             ["ssm:resourceTag/Team", "AWS:UserName"]
         );
+    }
+
+    #[test]
+    fn answers_soon_about_many_keys() {
+        let keys: Vec<_> = (0..60_000).map(|n| format!("a:{n}")).collect();
+        let conditions: Vec<_> = keys.iter().map(|key| format!(r#""{key}":"""#)).collect();
+        // Each policy has some of them: a document has a longest length.
+        let policy = |(index, conditions): (usize, &[String])| {
+            let text = format!(
+                r#"{{"Statement": {{"Effect": "Allow", "Action": "*", "Resource": "*",
+                    "Condition": {{"StringEquals": {{{}}}}}}}}}"#,
+                conditions.join(",")
+            );
+            let policy = Policy::parse(&text, PolicyKind::Identity).expect("valid");
+            NamedPolicy::new(index.to_string(), policy)
+        };
+        let policies = PolicySet {
+            identity: conditions.chunks(6000).enumerate().map(policy).collect(),
+            ..PolicySet::default()
+        };
+        let account = AccountId::parse("123456789012").expect("valid");
+        let identity = Identity::user(account, "/", "alice", "AIDAALICE");
+        let context = Context::new();
+        let request = Request::new(&identity, "ssm:StartSession", "*", &context);
+        assert_eq!(missing_keys(&request, &policies), keys);
     }
 }

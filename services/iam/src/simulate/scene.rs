@@ -14,7 +14,14 @@ use drawbridge_session::policy::{
 use drawbridge_session::{AccountId, Resource};
 use jiff::Timestamp;
 
+use super::work::Work;
 use super::{ContextEntry, Input, invalid};
+
+/// The longest value of a context entry, in characters.
+const LONGEST_VALUE: usize = 2048;
+
+/// The most that all context entries may take up, in bytes of names and values.
+const MOST_CONTEXT: usize = 16 * 1024;
 
 /// Everything but action and resource.
 pub(super) struct Scene {
@@ -25,6 +32,7 @@ pub(super) struct Scene {
     pub(super) owner: AccountId,
     /// Where the statements of the policies stand, by the policies' names.
     spans: HashMap<String, Vec<Span>>,
+    work: Work,
 }
 
 /// A source that exists.
@@ -58,13 +66,16 @@ impl Scene {
             ));
         }
         let mut spans = HashMap::new();
+        let mut work = Work::default();
         for policy in own.identity.iter().chain(&own.boundary) {
             if let Some(text) = text_of(directory, policy.name()) {
+                work.add(text);
                 spans.insert(policy.name().to_owned(), Policy::spans(text));
             }
         }
         let mut read = |name: String, text: &str, kind| {
             let policy = Policy::parse(text, kind).map_err(|error| invalid(format!("{name}: {error}")))?;
+            work.add(text);
             spans.insert(name.clone(), Policy::spans(text));
             Ok::<_, AwsError>(NamedPolicy::new(name, policy))
         };
@@ -108,12 +119,18 @@ impl Scene {
                 None => account.clone(),
             },
             spans,
+            work,
         })
     }
 
     /// Returns how many statements each request is compared with.
     pub(super) fn statements(&self) -> usize {
         self.spans.values().map(Vec::len).sum()
+    }
+
+    /// Returns what it costs at most to decide on one action and resource, neither of which has more bytes than that.
+    pub(super) fn work_of_pair(&self, longest_name: usize) -> usize {
+        self.work.of_pair(&self.context, longest_name)
     }
 
     /// Returns where a statement stands in its policy; one that stands for a policy that is no more has no place.
@@ -221,6 +238,12 @@ fn text_of<'a>(directory: &'a Directory, name: &str) -> Option<&'a str> {
 }
 
 fn add_entries(context: &mut Context, entries: &[ContextEntry]) -> Result<(), AwsError> {
+    let size: usize = entries.iter().map(ContextEntry::size).sum();
+    if size > MOST_CONTEXT {
+        return Err(invalid(format!(
+            "The context entries have {size} bytes, more than {MOST_CONTEXT}."
+        )));
+    }
     for entry in entries {
         let name = entry.context_key_name.as_deref().unwrap_or_default();
         if !name.contains(':') {
@@ -236,6 +259,12 @@ fn add_entries(context: &mut Context, entries: &[ContextEntry]) -> Result<(), Aw
             return Err(invalid(format!(
                 "Context key {name} of type {kind} has {} values; {kind}List takes several.",
                 values.len()
+            )));
+        }
+        let longest = values.iter().map(|value| value.chars().count()).max();
+        if let Some(length) = longest.filter(|length| *length > LONGEST_VALUE) {
+            return Err(invalid(format!(
+                "Context key {name} has a value of {length} characters, more than {LONGEST_VALUE}."
             )));
         }
         if let Some(value) = values.iter().find(|value| !is_of_type(value, scalar)) {

@@ -450,3 +450,99 @@ async fn policies_that_meet_many_pairs_are_answered_in_shorter_pages() {
     let results = answer["EvaluationResults"].as_array().expect("a list").len();
     assert!((1..=MOST_STATEMENTS / 2000 + 1).contains(&results), "{results}");
 }
+
+/// Asks with one context entry about one policy, whose only condition has these values.
+async fn with_context(lab: &Lab, wanted: &str, values: &[String]) -> Result<Value, AwsError> {
+    let policy = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Action": "*", "Resource": "*",
+        "Condition": {"ForAnyValue:StringLike": {"aws:Some": wanted}},
+    }});
+    let input = json!({
+        "PolicyInputList": [policy.to_string()], "ActionNames": ["ssm:StartSession"],
+        "ContextEntries": [{
+            "ContextKeyName": "aws:Some", "ContextKeyType": "stringList", "ContextKeyValues": values,
+        }],
+    });
+    lab.ask(&CUSTOM, input).await
+}
+
+#[tokio::test]
+async fn context_entries_are_bounded() {
+    let lab = Lab::new().await;
+    let pattern = format!("*a{}b*", "?".repeat(50_000));
+    let long = |length: usize| "\u{e9}".repeat(length);
+    for (values, text) in [
+        (vec!["a".repeat(300_000)], "300008 bytes, more than 16384"),
+        (
+            vec![long(2049)],
+            "aws:Some has a value of 2049 characters, more than 2048",
+        ),
+        (vec!["a".repeat(2047); 9], "18431 bytes, more than 16384"),
+    ] {
+        let error = with_context(&lab, &pattern, &values).await.expect_err(text);
+        assert_eq!(error.code(), "InvalidInput");
+        assert!(error.message().contains(text), "{error}");
+    }
+    let answer = with_context(&lab, "*", &[long(2048)]).await.expect("answered");
+    assert_eq!(answer["EvaluationResults"][0]["EvalDecision"], "allowed");
+}
+
+#[tokio::test]
+async fn simulations_that_cost_too_much_even_for_one_pair_are_refused() {
+    let lab = Lab::new().await;
+    let pattern = format!("*a{}b*", "?".repeat(50_000));
+    let long = with_context(&lab, &pattern, &["a".repeat(2048)]).await;
+    let many = with_context(&lab, &pattern, &vec![String::new(); 3000]).await;
+    let grown = with_context(&lab, &"${aws:Some}".repeat(1000), &["a".repeat(2048)]).await;
+    for refused in [long, many, grown] {
+        let error = refused.expect_err("refused");
+        assert_eq!(error.code(), "InvalidInput");
+        assert!(error.message().contains("more than 100000000"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn long_resources_and_patterns_make_pages_shorter() {
+    let lab = Lab::new().await;
+    let arn = |n: usize| format!("arn:aws:s3:::{n:04}{}", "a".repeat(1983));
+    let pattern = format!("arn:aws:s3:::*{}b", "?a".repeat(500));
+    let ask = async |patterns: usize, first: usize| {
+        let policy = json!({"Statement": {
+            "Effect": "Allow", "Action": "*", "Resource": vec![&pattern; patterns],
+        }});
+        let input = json!({
+            "PolicyInputList": [policy.to_string()], "ActionNames": ["s3:GetObject"],
+            "ResourceArns": (0..20).map(arn).collect::<Vec<_>>(), "MaxItems": 1000, "Marker": first.to_string(),
+        });
+        let answer = lab.ask(&CUSTOM, input).await;
+        answer.map(|answer| answer["EvaluationResults"].as_array().expect("a list").clone())
+    };
+    // Each pair costs its ten patterns of a good 1,000 bytes times 2,000.
+    let results = ask(10, 16).await.expect("answered");
+    assert_eq!(results.len(), 4);
+    assert_eq!(results[0]["EvalResourceName"], arn(16));
+    let bytes = 20 * (pattern.len() + 3);
+    let results = ask(20, 0).await.expect("answered");
+    assert!(
+        (1..=MOST_WORK / (bytes * 2000)).contains(&results.len()),
+        "{}",
+        results.len()
+    );
+    let error = ask(100, 0).await.expect_err("refused");
+    assert!(error.message().contains("too large"), "{error}");
+    assert_eq!(ask(1, usize::MAX).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn simulations_wait_for_their_turn() {
+    let lab = Lab::new().await;
+    let turns = Arc::clone(&lab.iam.simulations);
+    let taken = turns.acquire_many(2).await.expect("open");
+    tokio::time::pause();
+    let input = json!({"PolicyInputList": [START], "ActionNames": ["ssm:StartSession"]});
+    let waiting = lab.ask(&CUSTOM, input.clone());
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await;
+    assert!(waited.is_err(), "answered out of turn");
+    drop(taken);
+    assert_eq!(lab.decision(&CUSTOM, input).await, "allowed");
+}
