@@ -33,7 +33,7 @@ use tokio_util::task::TaskTracker;
 use crate::ca::{AuthorityError, CERTIFICATE_FILE, CertificateAuthority, LeafCertificates, PrivateNames};
 use crate::connection;
 use crate::first_start::{AdministratorKey, first_start};
-use crate::http::{Gateway, Services};
+use crate::http::{Gateway, Services, Strangers};
 use crate::limits::Limits;
 use crate::listener::{Listen, accept_until_stopped};
 use crate::{housekeeping, tls};
@@ -53,7 +53,7 @@ pub struct ServerConfig {
     pub listen: String,
     /// The account it serves.
     pub account: AccountId,
-    /// The region of unsigned requests; signed ones name their own.
+    /// The region of unsigned requests and of the audit events of global services; signed requests name their own.
     pub region: Region,
     /// `HOST[:PORT]` by which clients reach it, for stream URLs where a request does not say.
     pub public_host: Option<String>,
@@ -227,6 +227,7 @@ impl Server {
             region: config.region,
             long_bodies: Semaphore::new(limits.long_bodies),
             limits,
+            strangers: Strangers::default(),
             channels: TaskTracker::new(),
             stop: CancellationToken::new(),
         });

@@ -108,6 +108,17 @@ impl Audited {
         self.effect == Effect::Write
     }
 
+    /// Returns whether the operation acts on what belongs to no region: principals, policies and accounts.
+    ///
+    /// Requests for it may be signed for any region, so that the signature must not choose where the event is found.
+    pub fn is_global(&self) -> bool {
+        match self.action.split_once(':') {
+            Some(("iam" | "sts" | "organizations", _)) => true,
+            Some(("drawbridge", name)) => matches!(name, "CreateAccount" | "ListAccounts"),
+            Some(_) | None => false,
+        }
+    }
+
     /// Names who answers: `ssm.amazonaws.com` for `ssm:…`.
     ///
     /// Our own operations are from `drawbridge`: the names under `amazonaws.com` are not ours to give.
@@ -165,6 +176,13 @@ impl Intent {
             keeps_answer: operation.keeps_answer,
             hides: operation.hides,
         }
+    }
+
+    /// Moves the event to a region, instead of the one that the request was signed for.
+    #[must_use]
+    pub fn in_region(mut self, region: Region) -> Self {
+        self.event.aws_region = region;
+        self
     }
 
     /// Notes what the request touches, once that is known.

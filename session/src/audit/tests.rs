@@ -92,6 +92,42 @@ fn granted(principal: Principal) -> Caller {
 }
 
 #[test]
+fn only_operations_without_a_region_are_global() {
+    let is_global = |action| {
+        operation(action, Audit::WRITE)
+            .audited()
+            .expect("audited")
+            .is_global()
+    };
+    for action in [
+        "iam:CreateUser",
+        "sts:AssumeRole",
+        "organizations:ListAccounts",
+        "drawbridge:CreateAccount",
+        "drawbridge:ListAccounts",
+    ] {
+        assert!(is_global(action), "{action}");
+    }
+    for action in [
+        "ssm:StartSession",
+        "ec2:CreateTags",
+        "cloudtrail:LookupEvents",
+        "drawbridge:RemoveNode",
+    ] {
+        assert!(!is_global(action), "{action}");
+    }
+}
+
+#[test]
+fn an_event_is_moved_to_another_region() {
+    let moved =
+        intent(&caller(alice()), write(), &json!({})).in_region(Region::parse("eu-west-1").expect("valid"));
+    let event = moved.failed("AccessDenied", "no", None);
+    assert_eq!(parsed(&event)["awsRegion"], "eu-west-1");
+    assert_eq!(event.region().as_str(), "eu-west-1");
+}
+
+#[test]
 fn keeps_what_credentials_are_recognized_by_and_not_what_they_open() {
     let assume = operation(
         "sts:AssumeRole",

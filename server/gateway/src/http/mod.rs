@@ -8,6 +8,7 @@ mod pipeline;
 mod query;
 mod rest;
 mod services;
+mod strangers;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub(crate) use answer::{Answer, REQUEST_ID};
 pub(crate) use authenticate::{AuthenticationError, Identity, authenticate};
 pub(crate) use rest::path_segment;
 pub(crate) use services::Services;
+pub(crate) use strangers::Strangers;
 
 use crate::channels;
 use crate::connection::Peer;
@@ -54,6 +56,7 @@ pub(crate) struct Gateway {
     pub(crate) account: AccountId,
     pub(crate) region: Region,
     pub(crate) limits: Limits,
+    pub(crate) strangers: Strangers,
     /// Places for bodies that are long.
     pub(crate) long_bodies: Semaphore,
     /// Websockets, which outlive the requests that opened them.

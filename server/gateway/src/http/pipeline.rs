@@ -39,6 +39,9 @@ pub(crate) async fn perform<S: Send + Sync + 'static>(
     asked: Asked,
 ) -> Result<Value, AwsError> {
     let family = asked.family;
+    if !is_heard(gateway, &asked.caller) {
+        return Err(AwsError::new("ThrottlingException", "Rate exceeded"));
+    }
     let run = Run {
         gateway: Arc::clone(gateway),
         service: Arc::clone(service),
@@ -52,7 +55,10 @@ pub(crate) async fn perform<S: Send + Sync + 'static>(
         }
         Some(audited) => {
             let at = asked.caller.received_at;
-            let intent = Intent::of(&asked.caller, audited, &asked.input, at, gateway.random.as_ref());
+            let mut intent = Intent::of(&asked.caller, audited, &asked.input, at, gateway.random.as_ref());
+            if audited.is_global() {
+                intent = intent.in_region(gateway.region.clone());
+            }
             if audited.is_write() {
                 let running = tokio::spawn(async move { run.change(asked, intent).await });
                 running.await.unwrap_or_else(|panicked| {
@@ -63,6 +69,19 @@ pub(crate) async fn perform<S: Send + Sync + 'static>(
                 run.read(asked, intent).await
             }
         }
+    }
+}
+
+/// Whether there is room for a request: those that nobody signed are counted before they leave an event.
+fn is_heard(gateway: &Gateway, caller: &Caller) -> bool {
+    match caller.principal {
+        Principal::Anonymous { .. } => gateway
+            .strangers
+            .admit(caller.source_ip, gateway.clock.monotonic()),
+        Principal::Root { .. }
+        | Principal::User { .. }
+        | Principal::AssumedRole { .. }
+        | Principal::Node { .. } => true,
     }
 }
 

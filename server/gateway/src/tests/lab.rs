@@ -79,10 +79,15 @@ impl Lab {
     }
 
     pub(super) fn client(&self) -> Client {
+        self.client_in("us-east-1")
+    }
+
+    /// A client that signs for a region.
+    pub(super) fn client_in(&self, region: &str) -> Client {
         let endpoint: Endpoint = format!("https://{}", self.address).parse().expect("an endpoint");
         let connector = Connector::new(Tls::of_file(&self.authority).expect("a bundle"), Proxies::none());
         let clock = Arc::clone(&self.gateway.clock);
-        Client::new(endpoint, "us-east-1", connector, Arc::new(move || clock.now()))
+        Client::new(endpoint, region, connector, Arc::new(move || clock.now()))
     }
 
     pub(super) fn administrators_credentials(&self) -> Credentials {

@@ -1,5 +1,6 @@
 //! The gateway over real TLS, with a real store, journal and relay behind it.
 
+mod audit;
 mod certificates;
 mod channels;
 mod connections;
