@@ -62,6 +62,10 @@ pub enum TagError {
     /// The resource would have more than [`MAX_TAGS`].
     #[error("a resource has at most 50 tags")]
     TooMany,
+    /// Two of its keys would differ by their case alone, and conditions, which have none, would see one key with two
+    /// values.
+    #[error("the tag keys of a resource differ by more than their case")]
+    SameKey,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -51,7 +51,7 @@ pub(crate) fn fault(tags: &[Tag]) -> Option<String> {
     tags.iter().find_map(|tag| {
         if tag.key.to_ascii_lowercase().starts_with("aws:") {
             Some("Tag keys that start with aws: are reserved.".to_owned())
-        } else if keys.insert(&tag.key) {
+        } else if keys.insert(tag.key.to_ascii_lowercase()) {
             None
         } else {
             Some(format!("Tag key {} is given more than once.", tag.key))

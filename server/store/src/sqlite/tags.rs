@@ -37,8 +37,8 @@ impl Tags for Sqlite {
         let mut transaction = self.write(Durability::Synced).await?;
         insert(&mut transaction, of, tags).await.map_err(failed())?;
         // Counted after the insertion, because some of the keys may have been there before.
-        let count: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM tags \
+        let (count, keys): (i64, i64) = sqlx::query_as(
+            "SELECT count(*), count(DISTINCT lower(key)) FROM tags \
              WHERE account = ? AND region = ? AND resource_type = ? AND resource_id = ?",
         )
         .bind(of.account.as_str())
@@ -50,6 +50,9 @@ impl Tags for Sqlite {
         .map_err(failed())?;
         if usize::try_from(count).is_ok_and(|count| count > MAX_TAGS) {
             return Err(TagError::TooMany);
+        }
+        if keys < count {
+            return Err(TagError::SameKey);
         }
         transaction.commit().await.map_err(failed())?;
         self.snapshots.access_changed();

@@ -702,12 +702,20 @@ async fn replaces_removes_and_limits_tags() {
         .expect("the same fifty");
     let refused = house.store.add_tags(of, &tags(50..51, "c")).await;
     assert!(matches!(refused, Err(TagError::TooMany)));
+    let refused = house.store.add_tags(of, &[Tag::new("K49", "c")]).await;
+    assert!(matches!(refused, Err(TagError::TooMany)));
     assert_eq!(house.store.tags(of).await.expect("listed"), tags(0..50, "b"));
     house
         .store
         .remove_tags(of, &["k00".into(), "none".into()])
         .await
         .expect("removed");
+    assert_eq!(house.store.tags(of).await.expect("listed"), tags(1..50, "b"));
+    let refused = house.store.add_tags(of, &[Tag::new("K01", "c")]).await;
+    assert!(
+        matches!(refused, Err(TagError::SameKey)),
+        "conditions have no case"
+    );
     assert_eq!(house.store.tags(of).await.expect("listed"), tags(1..50, "b"));
 }
 

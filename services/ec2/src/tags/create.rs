@@ -48,6 +48,12 @@ async fn create(ec2: Arc<Ec2>, call: Call) -> Result<Value, AwsError> {
                     format!("The resource '{}' would have more than 50 tags.", node.id),
                 ));
             }
+            Err(TagError::SameKey) => {
+                return Err(invalid_value(format!(
+                    "Tag keys of '{}' must differ by more than their case.",
+                    node.id
+                )));
+            }
             Err(TagError::Store(error)) => return Err(internal(error)),
         }
     }
@@ -79,7 +85,7 @@ fn check(asked: Vec<AskedTag>) -> Result<Vec<Tag>, AwsError> {
                 "Tag value exceeds the maximum length of {MAX_VALUE} characters"
             )));
         }
-        if !keys.insert(key.clone()) {
+        if !keys.insert(key.to_ascii_lowercase()) {
             return Err(invalid_value(format!("Duplicate tag key '{key}' specified.")));
         }
         tags.push(Tag { key, value });

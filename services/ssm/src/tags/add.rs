@@ -52,6 +52,9 @@ async fn add(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
             "TooManyTagsError",
             format!("Managed node {} would have more than 50 tags.", node.id),
         )),
+        Err(TagError::SameKey) => Err(AwsError::validation(
+            "Tag keys of a managed node must differ by more than their case.",
+        )),
         Err(TagError::Store(error)) => Err(internal(error)),
     }
 }
