@@ -1,10 +1,11 @@
 """Terraform's AWS provider makes, plans again and destroys what Drawbridge has of IAM and Systems Manager.
 
-The provider comes from where Terraform's own configuration says, or from the folder of a mirror that
-`DRAWBRIDGE_TERRAFORM_MIRROR` names.
+The provider comes from the folder of a mirror that `DRAWBRIDGE_TERRAFORM_MIRROR` names or that is found where software
+is put, or else from where Terraform's own configuration says.
 """
 
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -159,12 +160,19 @@ def terraform(dev, tmp_path):
         assert done.returncode in check, done.stdout + done.stderr
         return done.returncode, done.stdout
 
-    mirror = os.environ.get("DRAWBRIDGE_TERRAFORM_MIRROR")
+    mirror = os.environ.get("DRAWBRIDGE_TERRAFORM_MIRROR") or found_mirror()
     init = subprocess.run(["terraform", "init", "-no-color", *([f"-plugin-dir={mirror}"] if mirror else [])], cwd=tmp_path,
                           env=env, timeout=PATIENCE, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if init.returncode:
         pytest.skip(f"Terraform finds no AWS provider: {re.search('Error: .*', init.stderr + 'Error: none given').group()}")
     return run
+
+
+def found_mirror():
+    """A folder laid out as a provider mirror with the AWS provider in it, if this machine has one."""
+    roots = [pathlib.Path(root) for root in ("/opt", "/srv", "/usr/share", "/usr/local/share", "/usr/local/lib")]
+    found = (path for root in roots for path in root.glob("*/registry.terraform.io/hashicorp/aws"))
+    return next((path.parents[2] for path in found), None)
 
 
 def test_what_is_applied_stays_and_is_destroyed(dev, terraform):
