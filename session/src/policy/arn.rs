@@ -72,13 +72,13 @@ impl ArnPattern {
         let Some(parts) = &arn.parts else {
             return false;
         };
-        // The service first: it tells most ARNs apart.
-        let matches = |at: usize| {
-            patterns
-                .get(at)
-                .is_some_and(|pattern| pattern.matches(parts[at], context))
+        let Ok(patterns) = <&[Template; PARTS]>::try_from(patterns.as_slice()) else {
+            return false;
         };
-        patterns.len() == PARTS && [2, 0, 1, 3, 4, 5].into_iter().all(matches)
+        // The service and the resource first: they tell most ARNs apart.
+        [2, 5, 4, 3, 1, 0]
+            .into_iter()
+            .all(|at| patterns[at].matches(parts[at], context))
     }
 
     pub(super) fn unresolved(&self, context: &Context) -> Option<&str> {

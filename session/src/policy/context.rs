@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
 /// Condition keys with their values; the case of a key does not matter, that of a value does.
@@ -9,7 +10,9 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Context {
     /// By the key in lower case; never an empty list, because a key without values counts as absent.
-    values: HashMap<String, Vec<String>>,
+    ///
+    /// A request has some tens of keys at most, so a fast hash is enough: nobody gains by keys that collide.
+    values: HashMap<String, Vec<String>, FixedState>,
 }
 
 impl Context {
