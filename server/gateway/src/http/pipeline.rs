@@ -31,17 +31,34 @@ pub(crate) struct Asked {
     pub(crate) family: Family,
 }
 
-/// Decides on a request, carries it out, and keeps its event.
+/// Decides on a request, carries it out, and keeps its event. Of those that nobody signed only so many may fail.
 pub(crate) async fn perform<S: Send + Sync + 'static>(
     gateway: &Arc<Gateway>,
     service: &Arc<S>,
     operation: &'static Operation<S, AwsError>,
     asked: Asked,
 ) -> Result<Value, AwsError> {
-    let family = asked.family;
-    if !is_heard(gateway, &asked.caller) {
+    let Principal::Anonymous { .. } = asked.caller.principal else {
+        return perform_heard(gateway, service, operation, asked).await;
+    };
+    let address = asked.caller.source_ip;
+    if !gateway.strangers.admit(address, gateway.clock.monotonic()) {
         return Err(AwsError::new("ThrottlingException", "Rate exceeded"));
     }
+    let answer = perform_heard(gateway, service, operation, asked).await;
+    if answer.is_ok() {
+        gateway.strangers.succeeded(address);
+    }
+    answer
+}
+
+async fn perform_heard<S: Send + Sync + 'static>(
+    gateway: &Arc<Gateway>,
+    service: &Arc<S>,
+    operation: &'static Operation<S, AwsError>,
+    asked: Asked,
+) -> Result<Value, AwsError> {
+    let family = asked.family;
     let run = Run {
         gateway: Arc::clone(gateway),
         service: Arc::clone(service),
@@ -69,19 +86,6 @@ pub(crate) async fn perform<S: Send + Sync + 'static>(
                 run.read(asked, intent).await
             }
         }
-    }
-}
-
-/// Whether there is room for a request: those that nobody signed are counted before they leave an event.
-fn is_heard(gateway: &Gateway, caller: &Caller) -> bool {
-    match caller.principal {
-        Principal::Anonymous { .. } => gateway
-            .strangers
-            .admit(caller.source_ip, gateway.clock.monotonic()),
-        Principal::Root { .. }
-        | Principal::User { .. }
-        | Principal::AssumedRole { .. }
-        | Principal::Node { .. } => true,
     }
 }
 

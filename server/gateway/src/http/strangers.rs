@@ -1,11 +1,13 @@
-//! How often requests without a signature are heard: each leaves an event on the disk, whoever sent it.
+//! How often requests without a signature may fail: each leaves an event on the disk, whoever sent it.
+//!
+//! One that succeeds had something better than a signature, such as an activation's code, which bounds it already.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// One address. The burst is a fleet behind one NAT that registers at once: agents do not all ask again when throttled.
+/// One address. The burst is what a fleet behind one NAT may have under way: agents do not all ask again when throttled.
 /// What follows is slow, because 90 days of it stay on the disk.
 const PER_ADDRESS: Rate = Rate {
     burst: 100,
@@ -65,6 +67,11 @@ impl Strangers {
         admitted.is_ok()
     }
 
+    /// Forgets one request from `address` that was heard and succeeded.
+    pub(crate) fn succeeded(&self, address: IpAddr) {
+        self.lock().give_back(address);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,6 +98,13 @@ impl State {
         Some(())
     }
 
+    fn give_back(&mut self, address: IpAddr) {
+        self.all = self.all.give_back(ALL);
+        if let Some(bucket) = self.addresses.get_mut(&network(address)) {
+            *bucket = bucket.give_back(PER_ADDRESS);
+        }
+    }
+
     fn turn_away(&mut self, now: Duration) -> TooMany {
         self.turned_away += 1;
         let quiet = self.reported_at.is_some_and(|at| now < at + REPORT_EVERY);
@@ -107,6 +121,12 @@ impl Bucket {
     fn take(self, rate: Rate, now: Duration) -> Option<Bucket> {
         let full_at = self.full_at.max(now) + rate.every;
         (full_at - now <= rate.every * rate.burst).then_some(Bucket { full_at })
+    }
+
+    /// Returns the bucket with one token more. It stays full if it was: the next `take` starts from then.
+    fn give_back(self, rate: Rate) -> Bucket {
+        let full_at = self.full_at.saturating_sub(rate.every);
+        Bucket { full_at }
     }
 }
 
@@ -157,6 +177,16 @@ mod tests {
         let mut state = State::default();
         heard(&mut state, "192.0.2.1", START);
         assert_eq!(heard(&mut state, "192.0.2.2", START), 100);
+    }
+
+    #[test]
+    fn what_succeeds_is_not_counted() {
+        let mut state = State::default();
+        for _ in 0..1000 {
+            state.admit(ip("192.0.2.1"), START).expect("heard");
+            state.give_back(ip("192.0.2.1"));
+        }
+        assert_eq!(heard(&mut state, "192.0.2.1", START), 100, "no more than full");
     }
 
     #[test]
