@@ -45,8 +45,14 @@ impl<'a> Arn<'a> {
 pub(super) enum ArnPattern {
     /// `*`: every text.
     Any,
-    /// One pattern for each part.
-    Parts(Vec<Template>),
+    Parts {
+        /// The leading parts without wildcards or variables, each with its colon, as one text to compare with.
+        lead: String,
+        /// How many parts that is.
+        lead_parts: usize,
+        /// One pattern for each other part.
+        rest: Vec<Template>,
+    },
 }
 
 impl ArnPattern {
@@ -58,33 +64,42 @@ impl ArnPattern {
             wildcards: true,
             variables,
         };
-        split(text, variables)
+        let parts = split(text, variables)
             .into_iter()
             .map(|part| Template::parse(part, syntax))
-            .collect::<Result<_, _>>()
-            .map(Self::Parts)
+            .collect::<Result<Vec<_>, _>>()?;
+        let leading = parts.iter().take(PARTS - 1).map_while(Template::literal);
+        let lead: Vec<String> = leading.map(|part| format!("{part}:")).collect();
+        Ok(Self::Parts {
+            lead_parts: lead.len(),
+            rest: parts[lead.len()..].to_vec(),
+            lead: lead.concat(),
+        })
     }
 
     pub(super) fn matches(&self, arn: &Arn<'_>, context: &Context) -> bool {
-        let Self::Parts(patterns) = self else {
+        let Self::Parts {
+            lead,
+            lead_parts,
+            rest,
+        } = self
+        else {
             return true;
         };
         let Some(parts) = &arn.parts else {
             return false;
         };
-        let Ok(patterns) = <&[Template; PARTS]>::try_from(patterns.as_slice()) else {
-            return false;
-        };
-        // The service and the resource first: they tell most ARNs apart.
-        [2, 5, 4, 3, 1, 0]
-            .into_iter()
-            .all(|at| patterns[at].matches(parts[at], context))
+        // The resource before account and region: it tells more ARNs apart.
+        lead_parts + rest.len() == PARTS
+            && arn.text.starts_with(lead.as_str())
+            && (rest.iter().zip(&parts[*lead_parts..]).rev())
+                .all(|(pattern, part)| pattern.matches(part, context))
     }
 
     pub(super) fn unresolved(&self, context: &Context) -> Option<&str> {
         match self {
             Self::Any => None,
-            Self::Parts(patterns) => patterns.iter().find_map(|pattern| pattern.unresolved(context)),
+            Self::Parts { rest, .. } => rest.iter().find_map(|pattern| pattern.unresolved(context)),
         }
     }
 }

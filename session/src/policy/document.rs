@@ -63,8 +63,8 @@ pub(super) struct ActionPattern {
     text: String,
     /// In lower case and with its colon; `None` for every vendor.
     vendor: Option<String>,
-    /// In lower case; `None` for every name.
-    name: Option<Glob>,
+    /// In lower case.
+    whole: Glob,
 }
 
 /// Why a statement does not apply to a request.
@@ -113,7 +113,7 @@ impl Policy {
 impl Statement {
     /// Says whether the action of a request is among those that the statement is about.
     pub(super) fn is_about(&self, request: &Request<'_>) -> bool {
-        self.actions.include(|pattern| pattern.matches(request))
+        self.actions.include(|pattern| pattern.covers(request.action()))
     }
 
     /// Returns how closely the statement names who asks, or why it does not apply.
@@ -179,23 +179,17 @@ impl ActionPattern {
             )));
         }
         let lower = text.to_ascii_lowercase();
-        let (vendor, name) = lower.split_at(lower.find(':').map_or(0, |colon| colon + 1));
+        let vendor = &lower[..lower.find(':').map_or(0, |colon| colon + 1)];
         Ok(Self {
             text: text.to_owned(),
             vendor: (!matches!(vendor, "" | "*:")).then(|| vendor.to_owned()),
-            name: (name != "*").then(|| Glob::wild(name)),
+            whole: Glob::wild(&lower),
         })
     }
 
-    fn matches(&self, request: &Request<'_>) -> bool {
-        let (vendor, name) = request.vendor_and_name();
-        self.covers(vendor, name)
-    }
-
-    /// Says whether the pattern covers an action, given in lower case with the vendor's colon.
-    pub(super) fn covers(&self, vendor: &str, name: &str) -> bool {
-        self.vendor.as_deref().is_none_or(|wanted| wanted == vendor)
-            && self.name.as_ref().is_none_or(|wanted| wanted.matches(name))
+    /// Says whether the pattern covers an action, such as `ssm:startsession`, in lower case.
+    pub(super) fn covers(&self, action: &str) -> bool {
+        self.whole.matches(action)
     }
 
     pub(super) fn text(&self) -> &str {
@@ -209,7 +203,7 @@ impl ActionPattern {
 
     /// Says whether the pattern takes in all of a vendor, as `ssm:*` does.
     pub(super) fn is_general(&self) -> bool {
-        self.name.is_none()
+        self.text.ends_with(":*") || self.text == "*"
     }
 }
 

@@ -7,10 +7,10 @@
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Glob {
-    /// A text that stands for itself: most patterns are, and so cost one comparison.
+    /// A text that stands for itself.
     Literal(String),
-    /// One star: every text.
-    Any,
+    /// A text that stands for itself and one star. Nearly all patterns are this or a literal, and cost one comparison.
+    Prefix(String),
     /// What stands between stars; one chunk means that there is no star.
     Wild(Vec<Chunk>),
 }
@@ -71,16 +71,16 @@ impl Glob {
     pub(super) fn literal(&self) -> Option<&str> {
         match self {
             Self::Literal(text) => Some(text),
-            Self::Any | Self::Wild(_) => None,
+            Self::Prefix(_) | Self::Wild(_) => None,
         }
     }
 
     fn push_star(&mut self) {
         match self {
-            Self::Literal(text) if text.is_empty() => *self = Self::Any,
+            Self::Literal(text) => *self = Self::Prefix(std::mem::take(text)),
             // Stars beside each other are one.
-            Self::Any => {}
-            Self::Literal(_) | Self::Wild(_) => self.chunks().push(Chunk::default()),
+            Self::Prefix(_) => {}
+            Self::Wild(chunks) => chunks.push(Chunk::default()),
         }
     }
 
@@ -92,9 +92,8 @@ impl Glob {
     fn chunks(&mut self) -> &mut Vec<Chunk> {
         let chunks = match self {
             Self::Wild(chunks) => return chunks,
-            Self::Any => vec![Chunk::default(), Chunk::default()],
-            Self::Literal(text) if text.is_empty() => vec![Chunk::default()],
-            Self::Literal(text) => vec![Chunk(vec![Part::Text(std::mem::take(text))])],
+            Self::Prefix(text) => vec![Chunk::text(text), Chunk::default()],
+            Self::Literal(text) => vec![Chunk::text(text)],
         };
         *self = Self::Wild(chunks);
         self.chunks()
@@ -104,7 +103,7 @@ impl Glob {
     pub(super) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Literal(literal) => literal == text,
-            Self::Any => true,
+            Self::Prefix(prefix) => prefix.is_empty() || text.starts_with(prefix.as_str()),
             Self::Wild(chunks) => chunks_match(chunks, text),
         }
     }
@@ -131,6 +130,11 @@ fn chunks_match(chunks: &[Chunk], text: &str) -> bool {
 }
 
 impl Chunk {
+    fn text(text: &str) -> Self {
+        let parts = (!text.is_empty()).then(|| Part::Text(text.to_owned()));
+        Self(parts.into_iter().collect())
+    }
+
     fn strip_start<'a>(&self, mut text: &'a str) -> Option<&'a str> {
         for part in &self.0 {
             text = match part {

@@ -209,10 +209,8 @@ impl Placed<'_> {
     }
 
     /// Says whether an action, in lower case with its vendor, is among those that the statement is about.
-    fn is_about(&self, vendor: &str, name: &str) -> bool {
-        self.statement
-            .actions
-            .include(|pattern| pattern.covers(vendor, name))
+    fn is_about(&self, action: &str) -> bool {
+        self.statement.actions.include(|pattern| pattern.covers(action))
     }
 
     fn finding(&self, severity: Severity, rule: &'static str, message: String, hint: String) -> Finding {

@@ -10,8 +10,6 @@ use crate::ids::AccountId;
 pub struct Request<'a> {
     identity: &'a Identity,
     action: String,
-    /// Where the action's name begins, behind the vendor and the colon.
-    name_at: usize,
     resource: Arn<'a>,
     owner: Option<&'a AccountId>,
     context: &'a Context,
@@ -26,7 +24,6 @@ impl<'a> Request<'a> {
         Self {
             identity,
             action: action.to_ascii_lowercase(),
-            name_at: action.find(':').map_or(0, |colon| colon + 1),
             resource: Arn::new(resource),
             owner: None,
             context,
@@ -57,11 +54,6 @@ impl<'a> Request<'a> {
 
     pub(super) fn arn(&self) -> &Arn<'a> {
         &self.resource
-    }
-
-    /// Returns the vendor with its colon, and the name; both in lower case.
-    pub(super) fn vendor_and_name(&self) -> (&str, &str) {
-        self.action.split_at(self.name_at)
     }
 
     /// Returns the facts that conditions and variables read.

@@ -90,6 +90,14 @@ impl Template {
         glob.literal().is_some_and(|literal| fold(literal) == fold(text))
     }
 
+    /// Returns the one text that matches in every request.
+    pub(super) fn literal(&self) -> Option<&str> {
+        match self {
+            Self::Fixed(glob) => glob.literal(),
+            Self::Variable(_) => None,
+        }
+    }
+
     /// Returns the first variable that has no value in this request.
     pub(super) fn unresolved(&self, context: &Context) -> Option<&str> {
         self.glob(context).err()

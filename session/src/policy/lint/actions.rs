@@ -10,15 +10,10 @@ use crate::policy::document::Effect;
 static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let lines = include_str!("known_actions.txt").lines();
     let known = |line: &'static str| {
-        let name_at = line.find(':')? + 1;
         let lower = line.to_ascii_lowercase();
-        Some(Known {
-            text: line,
-            lower,
-            name_at,
-        })
+        Known { text: line, lower }
     };
-    lines.filter_map(known).collect()
+    lines.map(known).collect()
 });
 /// A longer name is not a mistyped one.
 const MAX_NAME: usize = 64;
@@ -28,7 +23,6 @@ const MAX_DISTANCE: usize = 2;
 struct Known {
     text: &'static str,
     lower: String,
-    name_at: usize,
 }
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
@@ -38,11 +32,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             let Some(vendor) = pattern.vendor().filter(|vendor| is_known(vendor)) else {
                 continue;
             };
-            let exists = |known: &Known| {
-                let (vendor, name) = known.lower.split_at(known.name_at);
-                pattern.covers(vendor, name)
-            };
-            if KNOWN.iter().any(exists) {
+            if KNOWN.iter().any(|known| pattern.covers(&known.lower)) {
                 continue;
             }
             let narrows = (placed.statement.effect == Effect::Deny) != actions.negated;

@@ -46,7 +46,7 @@ fn limits_documents(subject: &Subject<'_>) -> bool {
         let mut documents = resources
             .map(|entry| entry.text())
             .filter(|text| text.contains(":document/"));
-        placed.is_about("ssm:", "startsession")
+        placed.is_about("ssm:startsession")
             && documents.any(|text| {
                 let place = Place::within(text);
                 let scene = subject.scene(&place).with(CHECK, "true");

@@ -180,7 +180,7 @@ fn may_concern(action: &ActionPattern, resource: &str) -> bool {
         .find(|(vendor, _)| action.vendor() == Some(vendor));
     match services {
         // Commands may write to buckets; nothing else of the service is asked about one.
-        Some((vendor, _)) if *vendor == "ssm:" && service == "s3" => action.covers("ssm:", "sendcommand"),
+        Some((vendor, _)) if *vendor == "ssm:" && service == "s3" => action.covers("ssm:sendcommand"),
         Some((_, services)) => vague(service) || services.contains(&service),
         None => true,
     }

@@ -5,10 +5,10 @@ use super::variables::uses_user_name;
 use super::{AttachedTo, Finding, Placed, Severity, Subject};
 use crate::policy::document::Effect;
 
-/// The actions on sessions that exist, as requests name them and in lower case.
+/// The actions on sessions that exist, as people write them and in lower case.
 const ACTIONS: [(&str, &str); 2] = [
-    ("ssm:TerminateSession", "terminatesession"),
-    ("ssm:ResumeSession", "resumesession"),
+    ("ssm:TerminateSession", "ssm:terminatesession"),
+    ("ssm:ResumeSession", "ssm:resumesession"),
 ];
 /// The tag that holds the `aws:userid` of who started a session.
 const OWNER_TAG: &str = "ssm:resourcetag/aws:ssmmessages:session-id";
@@ -30,7 +30,7 @@ pub(super) fn check_owners(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             continue;
         };
         let own = subject.of_holder(Effect::Allow).find(|other| {
-            other.speaks_of_own_sessions() && opened.iter().any(|(_, name)| other.is_about("ssm:", name))
+            other.speaks_of_own_sessions() && opened.iter().any(|(_, lower)| other.is_about(lower))
         });
         let message = match own {
             Some(own) => format!(
@@ -62,7 +62,7 @@ pub(super) fn check_names(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         .of_holder(Effect::Allow)
         .chain(subject.of_holder(Effect::Deny))
     {
-        let about_sessions = ACTIONS.iter().any(|(_, name)| placed.is_about("ssm:", name));
+        let about_sessions = ACTIONS.iter().any(|(_, lower)| placed.is_about(lower));
         let concerned = about_sessions || subject.attached == AttachedTo::Role;
         if concerned && placed.has_variables() && placed.texts().any(uses_user_name) {
             let message =
@@ -94,12 +94,12 @@ impl Placed<'_> {
     /// Says whether an action pattern is about sessions, and not about everything.
     fn names_session_action(&self) -> bool {
         let actions = &self.statement.actions;
-        let named = |name| {
+        let named = |lower| {
             actions
                 .entries
                 .iter()
-                .any(|entry| !entry.is_general() && entry.covers("ssm:", name))
+                .any(|entry| !entry.is_general() && entry.covers(lower))
         };
-        !actions.negated && ACTIONS.iter().any(|(_, name)| named(name))
+        !actions.negated && ACTIONS.iter().any(|(_, lower)| named(lower))
     }
 }
