@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
-use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_session::iam::{InstanceProfile, Role};
+use drawbridge_session::policy::Denied;
 use drawbridge_session::{
     AccessKeyId, AgentReport, Audit, Call, Caller, ManagedNode, Need, Needs, NodeId, Region, Resource,
     Secret, SignedWith, Tag,
@@ -152,10 +153,16 @@ async fn add(
     if ssm.store.enrol_node(&node, key, tags).await.map_err(internal)? {
         return Ok(());
     }
-    Err(AwsError::new(
-        "AlreadyExistsException",
-        format!("Node {id} is enrolled already; Rotate gives it another access key."),
-    ))
+    if ssm.node(caller, id.as_str()).await?.is_some() {
+        return Err(AwsError::new(
+            "AlreadyExistsException",
+            format!("Node {id} is enrolled already; Rotate gives it another access key."),
+        ));
+    }
+    tracing::warn!(node.id = %id, account.id = %caller.account, "node not enrolled: its id is taken elsewhere");
+    let instance = Resource::node(&caller.region, &caller.account, id.as_str());
+    let denied = Denied::implicit(&caller.principal, OPERATION.action, Some(&instance)).without_reason();
+    Err(Family::Json.access_denied(&denied.to_string()))
 }
 
 async fn renew(
@@ -361,6 +368,29 @@ mod tests {
         let error = house.ask_as(elsewhere, "EnrolNode", rotate).await;
         assert_eq!(error.expect_err("not there").code(), "InvalidInstanceId");
         assert!(house.proven_by(&second).await.is_ok(), "nothing changed");
+    }
+
+    #[tokio::test]
+    async fn an_id_that_is_taken_elsewhere_is_not_theirs_to_have() {
+        let house = House::new().await;
+        house.give_role("Web", "/", EC2).await;
+        let input = json!({"InstanceId": ID, "IamRole": "Web"});
+        let mut elsewhere = house.admin();
+        elsewhere.region = "eu-west-1".parse().expect("valid");
+        house
+            .ask_as(elsewhere, "EnrolNode", input.clone())
+            .await
+            .expect("enrolled");
+        let error = house.ask("EnrolNode", input).await.expect_err("taken");
+        assert_eq!(error.code(), "AccessDeniedException");
+        assert_eq!(
+            error.message(),
+            format!(
+                "User: {} is not authorized to perform: drawbridge:EnrolNode \
+                 on resource: arn:aws:ec2:us-east-1:123456789012:instance/{ID}",
+                house.admin().principal.arn()
+            )
+        );
     }
 
     #[tokio::test]
