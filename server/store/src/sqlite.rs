@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Row as _, SqlStr, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
 
 use access_keys::NotedUses;
 use audit::Recorder;
 use directories::Snapshots;
+use writer::{Durability, Writer, Writing};
 
 use crate::{RootKey, StoreError};
 
@@ -30,6 +30,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod writer;
 
 pub use audit::verify_audit_log;
 
@@ -40,19 +41,12 @@ pub use audit::verify_audit_log;
 /// a loss of power can undo its last moments.
 #[derive(Clone)]
 pub struct Sqlite {
-    writer: SqlitePool,
+    writer: Writer,
     readers: SqlitePool,
     root: Arc<RootKey>,
     snapshots: Arc<Snapshots>,
     key_uses: Arc<NotedUses>,
     audit: Recorder,
-}
-
-/// Whether a commit waits for the disk.
-#[derive(Debug, Clone, Copy)]
-enum Durability {
-    Synced,
-    Buffered,
 }
 
 const READERS: u32 = 4;
@@ -77,15 +71,10 @@ impl Sqlite {
             .filename(file)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
+            .pragma("wal_autocheckpoint", "4000")
             .busy_timeout(Duration::from_secs(10));
         let failed = || StoreError::doing("open its database");
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone())
-            .await
-            .map_err(failed())?;
+        let writer = Writer::connect(&options).await.map_err(failed())?;
         migrate(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -111,29 +100,10 @@ impl Sqlite {
         self.writer.close().await;
     }
 
-    /// Waits for the writer and begins; reads inside the transaction see what the write will find.
-    async fn write(&self, durability: Durability) -> Result<Transaction<'static, sqlx::Sqlite>, StoreError> {
-        begin(&self.writer, durability).await
+    /// Waits for the writer and begins.
+    async fn write(&self, durability: Durability) -> Result<Writing, StoreError> {
+        self.writer.begin(durability).await
     }
-}
-
-async fn begin(
-    writer: &SqlitePool,
-    durability: Durability,
-) -> Result<Transaction<'static, sqlx::Sqlite>, StoreError> {
-    let failed = || StoreError::doing("begin a transaction");
-    let mut connection: PoolConnection<sqlx::Sqlite> = writer.acquire().await.map_err(failed())?;
-    let pragma = match durability {
-        Durability::Synced => "PRAGMA synchronous = FULL",
-        Durability::Buffered => "PRAGMA synchronous = NORMAL",
-    };
-    sqlx::query(pragma)
-        .execute(&mut *connection)
-        .await
-        .map_err(failed())?;
-    Transaction::begin(connection, Some(SqlStr::from_static("BEGIN IMMEDIATE")))
-        .await
-        .map_err(failed())
 }
 
 impl std::fmt::Debug for Sqlite {
@@ -152,7 +122,7 @@ fn keep_to_ourselves(file: &Path) -> std::io::Result<()> {
         .map(drop)
 }
 
-async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
+async fn migrate(writer: &Writer) -> Result<(), StoreError> {
     let failed = || StoreError::doing("bring its schema up to date");
     let mut connection = writer.acquire().await.map_err(failed())?;
     let done: i64 = sqlx::query_scalar("PRAGMA user_version")

@@ -65,15 +65,16 @@ impl Sqlite {
     /// Reads every account and its directory into memory.
     pub(super) async fn load_directories(&self) -> Result<(), StoreError> {
         let failed = || StoreError::doing("read its accounts");
+        let mut connection = self.writer.acquire().await.map_err(failed())?;
         let accounts = sqlx::query("SELECT * FROM accounts")
-            .fetch_all(&self.writer)
+            .fetch_all(&mut *connection)
             .await
             .map_err(failed())?;
         for row in &accounts {
             let account = read_account(row).map_err(failed())?;
             let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM iam_entities WHERE account = ?")
                 .bind(account.id.as_str())
-                .fetch_all(&self.writer)
+                .fetch_all(&mut *connection)
                 .await
                 .map_err(failed())?;
             let entities: Vec<Entity> = bodies

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use drawbridge_session::{AuditEvent, Intent, Random as _, SystemRandom};
-use sqlx::{Row as _, SqliteConnection, SqlitePool};
+use sqlx::{Row as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::super::{Durability, begin, undecodable};
+use super::super::undecodable;
+use super::super::writer::{Durability, Writer};
 use super::rows::{self, Chained};
 use crate::audit::{Head, Mark, Signer};
 use crate::{RootKey, StoreError};
@@ -53,7 +54,7 @@ struct Entry {
 }
 
 struct Chain {
-    writer: SqlitePool,
+    writer: Writer,
     signer: Arc<Signer>,
     /// Where it ends; `None` where that must be read again, because a batch failed.
     end: Option<End>,
@@ -70,26 +71,24 @@ impl Recorder {
     /// Turns the intents that an earlier run left into events, and starts the task.
     ///
     /// The task ends when it is told to, or when nobody can hand it events any more.
-    pub(in crate::sqlite) async fn start(writer: &SqlitePool, root: &RootKey) -> Result<Self, StoreError> {
-        let id = writer_id(writer)
-            .await
-            .map_err(StoreError::doing("name the writer of its audit log"))?;
+    pub(in crate::sqlite) async fn start(writer: &Writer, root: &RootKey) -> Result<Self, StoreError> {
+        let failed = || StoreError::doing("take up its audit log");
+        let mut connection = writer.acquire().await.map_err(failed())?;
+        let id = writer_id(&mut connection).await.map_err(failed())?;
         let signer = Arc::new(Signer::new(id, root));
+        let left = left_intents(&mut connection, &signer)
+            .await
+            .map_err(StoreError::doing("read the intents of its last run"))?;
+        drop(connection);
         let mut chain = Chain {
             writer: writer.clone(),
             signer: Arc::clone(&signer),
             end: None,
         };
-        let left = left_intents(writer, &signer)
-            .await
-            .map_err(StoreError::doing("read the intents of its last run"))?;
         if !left.is_empty() {
             chain.append(&left).await?;
         }
-        sqlx::query("DELETE FROM audit_intents")
-            .execute(writer)
-            .await
-            .map_err(StoreError::doing("forget the intents of its last run"))?;
+        chain.forget_intents().await?;
         let (queue, orders) = mpsc::channel(QUEUE);
         tokio::spawn(run(chain, orders));
         Ok(Self { queue, signer })
@@ -175,8 +174,18 @@ impl FromIterator<Order> for Batch {
 impl Chain {
     async fn intend(&self, intents: &[(Uuid, String)]) -> Result<(), StoreError> {
         let failed = || StoreError::doing("store the intents of audit events");
-        let mut transaction = begin(&self.writer, Durability::Buffered).await?;
+        let mut transaction = self.writer.begin(Durability::Buffered).await?;
         rows::insert_intents(&mut transaction, &self.signer, intents)
+            .await
+            .map_err(failed())?;
+        transaction.commit().await.map_err(failed())
+    }
+
+    async fn forget_intents(&self) -> Result<(), StoreError> {
+        let failed = || StoreError::doing("forget the intents of its last run");
+        let mut transaction = self.writer.begin(Durability::Buffered).await?;
+        sqlx::query("DELETE FROM audit_intents")
+            .execute(&mut *transaction)
             .await
             .map_err(failed())?;
         transaction.commit().await.map_err(failed())
@@ -184,7 +193,7 @@ impl Chain {
 
     /// Appends events in one synced transaction, signs where the chain then ends, and forgets their intents.
     async fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        let mut transaction = begin(&self.writer, Durability::Synced).await?;
+        let mut transaction = self.writer.begin(Durability::Synced).await?;
         // Taken, so that what a failure leaves is not trusted.
         let end = match self.end.take() {
             Some(end) => Ok(end),
@@ -262,16 +271,13 @@ async fn end_of(connection: &mut SqliteConnection, writer: Uuid) -> Result<End, 
 }
 
 /// Reads the id under which this store chains its events, drawn once.
-async fn writer_id(writer: &SqlitePool) -> Result<Uuid, sqlx::Error> {
+async fn writer_id(connection: &mut SqliteConnection) -> Result<Uuid, sqlx::Error> {
     sqlx::query("INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO NOTHING")
         .bind(WRITER)
         .bind(SystemRandom.uuid().to_string())
-        .execute(writer)
+        .execute(&mut *connection)
         .await?;
-    let mut connection = writer.acquire().await?;
-    known_writer_id(&mut connection)
-        .await?
-        .ok_or(sqlx::Error::RowNotFound)
+    known_writer_id(connection).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 /// Reads the id under which a store chains its events; `None` where none was opened yet.
@@ -288,10 +294,10 @@ pub(super) async fn known_writer_id(connection: &mut SqliteConnection) -> Result
 }
 
 /// Reads the intents that an earlier run left as events, but for those that are not ours or have their event.
-async fn left_intents(writer: &SqlitePool, signer: &Signer) -> Result<Vec<Entry>, sqlx::Error> {
+async fn left_intents(connection: &mut SqliteConnection, signer: &Signer) -> Result<Vec<Entry>, sqlx::Error> {
     // Their ids begin with the time.
     let rows = sqlx::query("SELECT intent, tag FROM audit_intents ORDER BY id")
-        .fetch_all(writer)
+        .fetch_all(&mut *connection)
         .await?;
     let mut entries = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -302,7 +308,7 @@ async fn left_intents(writer: &SqlitePool, signer: &Signer) -> Result<Vec<Entry>
         let event = AuditEvent::interrupted(intent).map_err(|error| undecodable("intent", error))?;
         let known = sqlx::query("SELECT 1 FROM audit_events WHERE id = ?")
             .bind(event.id().to_string())
-            .fetch_optional(writer)
+            .fetch_optional(&mut *connection)
             .await?;
         if known.is_none() {
             let text = event.to_json();

@@ -119,7 +119,7 @@ impl House {
 
     async fn sql(&self, statements: &str) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned()))
-            .execute(&self.store.writer)
+            .execute(&mut *self.store.writer.acquire().await.expect("open"))
             .await
             .expect("executed");
     }
@@ -510,7 +510,7 @@ async fn a_rewritten_chain_ends_at_the_next_checkpoint() {
             .bind(text)
             .bind(head.hash.as_slice())
             .bind(rows::from_index(head.index))
-            .execute(&house.store.writer)
+            .execute(&mut *house.store.writer.acquire().await.expect("open"))
             .await
             .expect("rewritten");
     }
