@@ -23,6 +23,9 @@ pub struct Capabilities {
     pub cumulative_ack: bool,
     /// Whether this end reports (node) or uses (client) the exit code of a shell.
     pub exit_code: bool,
+    /// Whether this end knows [`flag::END_OF_INPUT`](crate::payload::flag::END_OF_INPUT): a node passes all input to a
+    /// command without a terminal, and that flag as the end of it.
+    pub end_of_input: bool,
 }
 
 impl Capabilities {
@@ -31,6 +34,7 @@ impl Capabilities {
         large_frames: 32 * 1024,
         cumulative_ack: true,
         exit_code: true,
+        end_of_input: true,
     };
 
     /// Returns the payload bytes per frame that may be sent to this end, between 1 KiB and 256 KiB.

@@ -330,6 +330,7 @@ fn hello() {
             large_frames: 32768,
             cumulative_ack: true,
             exit_code: true,
+            end_of_input: true,
         },
         input_sequence: 0,
         role: Role::Owner,

@@ -56,6 +56,9 @@ pub mod flag {
     /// A connection of a multiplexed tunnel was refused; node to client.
     pub const CONNECT_TO_PORT_ERROR: u32 = 3;
 
+    /// The client's standard input has ended; client to a node that named the capability.
+    pub const END_OF_INPUT: u32 = 0x0100;
+
     /// Reads the payload.
     ///
     /// # Errors

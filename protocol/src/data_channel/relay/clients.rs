@@ -291,6 +291,7 @@ impl RelayCore {
         let hello = Hello {
             capabilities: Capabilities {
                 exit_code: self.config.server.exit_code && node.is_some_and(|node| node.exit_code),
+                end_of_input: self.config.server.end_of_input && node.is_some_and(|node| node.end_of_input),
                 ..self.config.server
             },
             input_sequence,
