@@ -239,7 +239,7 @@ impl<D: Dial> Agent<D> {
 
     fn handle_event(&mut self, event: Event) {
         match event {
-            Event::StartSession(content) => self.start(*content),
+            Event::StartSession(content) => self.start(&content),
             Event::Terminate(session) => self.terminate(&session),
             Event::CompletionAcknowledged(message) => {
                 if let Some(Err(error)) = self.reports.remove(&message).map(|folder| folder.forget()) {
@@ -254,7 +254,7 @@ impl<D: Dial> Agent<D> {
         }
     }
 
-    fn start(&mut self, content: ShellContent) {
+    fn start(&mut self, content: &ShellContent) {
         let session = match SessionId::parse(&content.session_id) {
             Ok(session) => session,
             // Nothing can be reported about something that has no name.
@@ -287,7 +287,7 @@ impl<D: Dial> Agent<D> {
         }
     }
 
-    fn launch(&self, content: ShellContent, folder: &SessionFolder) -> Result<ProcessHandle, StartError> {
+    fn launch(&self, content: &ShellContent, folder: &SessionFolder) -> Result<ProcessHandle, StartError> {
         let plan = ShellPlan::parse(content)?;
         if self.workers.len() >= MAX_SESSIONS {
             return Err(StartError::TooMany);

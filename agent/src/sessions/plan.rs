@@ -1,11 +1,12 @@
 //! What a session is to do, taken from its document and checked before anything is started.
 
+use std::collections::BTreeMap;
+
 use drawbridge_protocol::NodeExtension;
 use drawbridge_protocol::payload::ShellContent;
-use drawbridge_session::document::{SessionDocument, SessionType};
-use drawbridge_session::{ParseError, SessionId};
+use drawbridge_session::document::{Content, DocumentError, ParameterError, SessionType, Strictness};
+use drawbridge_session::{ParseError, SessionDocument, SessionId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::account::RunAs;
 
@@ -30,7 +31,10 @@ pub enum PlanError {
     Session(#[from] ParseError),
     /// The document is not one of schema 1.0.
     #[error("session document is invalid: {0}")]
-    Document(String),
+    Document(#[from] DocumentError),
+    /// A parameter of the document has no value, or one that it cannot have.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
     /// The kind of session is not one that this agent runs.
     #[error("unsupported session type: {0}")]
     SessionType(&'static str),
@@ -39,22 +43,15 @@ pub enum PlanError {
     Unsupported(&'static str),
 }
 
-/// Boolean settings that documents also give as strings (`protocol.md` 11.2).
-const LENIENT_BOOLEANS: [&str; 3] = [
-    "s3EncryptionEnabled",
-    "cloudWatchEncryptionEnabled",
-    "runAsEnabled",
-];
-
 impl ShellPlan {
     /// Reads and checks a request to start a session.
     ///
     /// # Errors
     ///
     /// See [`PlanError`].
-    pub fn parse(content: ShellContent) -> Result<Self, PlanError> {
+    pub fn parse(content: &ShellContent) -> Result<Self, PlanError> {
         let session = SessionId::parse(&content.session_id)?;
-        let document = read(content.document_content)?;
+        let document = read(content)?;
         match document.session_type {
             SessionType::StandardStream => {}
             other => return Err(PlanError::SessionType(other.as_str())),
@@ -89,36 +86,15 @@ impl ShellPlan {
     }
 }
 
-fn read(mut content: Value) -> Result<SessionDocument, PlanError> {
-    if let Some(inputs) = content.get_mut("inputs").and_then(Value::as_object_mut) {
-        for name in LENIENT_BOOLEANS {
-            if let Some(Value::String(text)) = inputs.get(name) {
-                let value = boolean(text)
-                    .ok_or_else(|| PlanError::Document(format!("`{name}` is neither true nor false")))?;
-                inputs.insert(name.to_owned(), Value::Bool(value));
-            }
-        }
-        // Null stands for "not set" wherever AWS's agent reads a setting.
-        inputs.retain(|_, value| !value.is_null());
-    }
-    if let Some(document) = content.as_object_mut() {
-        document.retain(|_, value| !value.is_null());
-    }
-    serde_json::from_value(content).map_err(|error| PlanError::Document(error.to_string()))
-}
-
-/// The texts that AWS's agent takes for booleans, those of Go's `strconv.ParseBool` and nothing.
-fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
+fn read(content: &ShellContent) -> Result<SessionDocument, PlanError> {
+    let read = Content::read(&content.document_content, Strictness::Lenient)?;
+    let (document, _) = read.resolve(&BTreeMap::new())?;
+    Ok(document)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -134,7 +110,7 @@ mod tests {
 
     #[test]
     fn reads_a_plain_shell() {
-        let plan = ShellPlan::parse(request(&json!({}), "")).expect("accepted");
+        let plan = ShellPlan::parse(&request(&json!({}), "")).expect("accepted");
         assert_eq!(plan.session.as_str(), "alice-0a1b2c3d4e5f67890");
         assert_eq!(plan.run_as, RunAs::default());
         assert_eq!(plan.extension, None);
@@ -145,7 +121,7 @@ mod tests {
         let inputs =
             json!({"runAsEnabled": "true", "runAsDefaultUser": "bob", "shellProfile": {"linux": "date"}});
         let user = |run_as_user| {
-            ShellPlan::parse(request(&inputs, run_as_user))
+            ShellPlan::parse(&request(&inputs, run_as_user))
                 .expect("accepted")
                 .run_as
         };
@@ -172,7 +148,7 @@ mod tests {
             json!({"s3BucketName": "logs"}),
             json!({"cloudWatchLogGroupName": "logs"}),
         ] {
-            let error = ShellPlan::parse(request(&inputs, "")).expect_err("refused");
+            let error = ShellPlan::parse(&request(&inputs, "")).expect_err("refused");
             assert!(matches!(error, PlanError::Unsupported(_)), "{error}");
         }
     }
@@ -186,7 +162,7 @@ mod tests {
         ] {
             assert!(
                 matches!(
-                    ShellPlan::parse(request(&inputs, "")),
+                    ShellPlan::parse(&request(&inputs, "")),
                     Err(PlanError::Document(_))
                 ),
                 "{inputs}"
@@ -200,7 +176,7 @@ mod tests {
             let mut bad = request(&json!({}), "");
             bad.session_id = id.to_owned();
             assert!(
-                matches!(ShellPlan::parse(bad), Err(PlanError::Session(_))),
+                matches!(ShellPlan::parse(&bad), Err(PlanError::Session(_))),
                 "{id:?}"
             );
         }
@@ -210,7 +186,8 @@ mod tests {
     fn refuses_other_kinds_of_session_by_name() {
         let mut content = request(&json!({}), "");
         content.document_content["sessionType"] = json!("Port");
-        let error = ShellPlan::parse(content).expect_err("refused");
+        content.document_content["properties"] = json!({"portNumber": "22"});
+        let error = ShellPlan::parse(&content).expect_err("refused");
         assert_eq!(error.to_string(), "unsupported session type: Port");
     }
 }

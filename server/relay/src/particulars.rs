@@ -5,7 +5,7 @@ use std::time::Duration;
 use drawbridge_protocol::data_channel::relay::{RelayConfig, SessionKind, Timers};
 use drawbridge_protocol::payload::InteractiveShell;
 use drawbridge_protocol::{Capabilities, DEFAULT_MAX_PAYLOAD, NodeExtension};
-use drawbridge_session::document::SessionType;
+use drawbridge_session::document::{Properties, SessionType, TUNNEL};
 use drawbridge_session::{AuthorizedSession, SessionDocument, SessionStart};
 use serde_json::json;
 
@@ -22,13 +22,14 @@ pub(crate) fn particulars(
     timers: Timers,
 ) -> Particulars {
     let inputs = &start.document.inputs;
-    let idle = minutes(&inputs.idle_session_timeout).unwrap_or(DEFAULT_IDLE_MINUTES);
+    let idle = inputs.idle_minutes().unwrap_or(DEFAULT_IDLE_MINUTES);
     let config = RelayConfig {
         node_id: authorized.node().to_string(),
         node,
         timers: Timers {
             idle: Some(Duration::from_secs(60 * idle)),
-            max_duration: minutes(&inputs.max_session_duration)
+            max_duration: inputs
+                .longest_minutes()
                 .map(|minutes| Duration::from_secs(60 * minutes)),
             ..timers
         },
@@ -74,12 +75,11 @@ fn kind(document: &SessionDocument) -> SessionKind {
         SessionType::StandardStream | SessionType::InteractiveCommands => SessionKind::Shell,
         SessionType::NonInteractiveCommands => SessionKind::Command,
         SessionType::Port => {
-            let multiplexed = document.properties["type"] == "LocalPortForwarding";
-            SessionKind::Port { multiplexed }
+            let is_tunnel =
+                matches!(&document.properties, Properties::Port(settings) if settings.kind == TUNNEL);
+            SessionKind::Port {
+                multiplexed: is_tunnel,
+            }
         }
     }
-}
-
-fn minutes(text: &str) -> Option<u64> {
-    text.trim().parse().ok().filter(|minutes| *minutes > 0)
 }
