@@ -26,6 +26,8 @@ pub struct Capabilities {
     /// Whether this end knows [`flag::END_OF_INPUT`](crate::payload::flag::END_OF_INPUT): a node passes all input to a
     /// command without a terminal, and that flag as the end of it.
     pub end_of_input: bool,
+    /// Whether this end shows a [`Notice`].
+    pub notices: bool,
 }
 
 impl Capabilities {
@@ -35,6 +37,7 @@ impl Capabilities {
         cumulative_ack: true,
         exit_code: true,
         end_of_input: true,
+        notices: true,
     };
 
     /// Returns the payload bytes per frame that may be sent to this end, between 1 KiB and 256 KiB.
@@ -69,6 +72,17 @@ pub struct Hello {
     pub role: Role,
     /// Bytes of payload that this client may send in one stream frame.
     pub max_payload: u32,
+}
+
+/// Tells the person at the other end what is about to happen.
+///
+/// Payload of the binary message [`MessageType::DrawbridgeNotice`](crate::wire::MessageType::DrawbridgeNotice). A client shows
+/// it beside the session's output. A node is sent it where the client cannot read it, and puts it into the output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Notice {
+    /// One sentence without control characters.
+    pub text: String,
 }
 
 /// Tells our agent, inside `interactive_shell`, what it may use in this session.

@@ -30,7 +30,9 @@ mod time;
 mod token;
 mod transmit;
 
-pub use capabilities::{Capabilities, DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, NodeExtension, Role};
+pub use capabilities::{
+    Capabilities, DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, NodeExtension, Notice, Role,
+};
 pub use keepalive::Keepalive;
 pub use message_ids::MessageIds;
 pub use misbehaviour::PeerMisbehaved;

@@ -279,35 +279,6 @@ fn our_client_may_say_goodbye_and_a_plain_one_may_not() {
 }
 
 #[test]
-fn idleness_and_old_age_end_a_session() {
-    let mut config = shell();
-    config.timers.idle = Some(seconds(600));
-    config.timers.max_duration = Some(seconds(1500));
-    let mut rig = Rig::started(config.clone(), None);
-    for sequence in 0..2 {
-        assert!(
-            !rig.pass_with_pongs(seconds(500))
-                .contains(&Effect::TerminateOnNode)
-        );
-        rig.client_sends(input(sequence, "x"));
-        rig.node_sends(ack_input(sequence));
-    }
-    let effects = rig.pass_with_pongs(seconds(499));
-    assert!(!effects.contains(&Effect::TerminateOnNode));
-    let effects = [rig.pass_with_pongs(seconds(2)), rig.sync()].concat();
-    assert!(
-        goodbye(&effects, CLIENT)
-            .unwrap()
-            .output
-            .contains("maximum duration")
-    );
-
-    let mut rig = Rig::started(config, None);
-    let effects = [rig.pass_with_pongs(seconds(601)), rig.sync()].concat();
-    assert!(goodbye(&effects, CLIENT).unwrap().output.contains("idle"));
-}
-
-#[test]
 fn an_end_survives_a_crash() {
     let mut rig = Rig::shell();
     rig.node_sends(output(0, "bye"));

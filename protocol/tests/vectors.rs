@@ -10,7 +10,7 @@ use drawbridge_protocol::payload::{
     Size, TaskAcknowledge, TaskComplete, TaskStatus, flag,
 };
 use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
-use drawbridge_protocol::{Capabilities, Hello, NodeExtension, Role, Time, Token};
+use drawbridge_protocol::{Capabilities, Hello, NodeExtension, Notice, Role, Time, Token};
 use serde_json::{Map, Value, json};
 use uuid::{Uuid, uuid};
 
@@ -331,6 +331,7 @@ fn hello() {
             cumulative_ack: true,
             exit_code: true,
             end_of_input: true,
+            notices: true,
         },
         input_sequence: 0,
         role: Role::Owner,
@@ -341,6 +342,18 @@ fn hello() {
         &control(MessageType::DrawbridgeHello, payload::to_bytes(&hello)),
     );
     assert_eq!(payload::parse(&decoded("drawbridge_hello").payload), Ok(hello));
+}
+
+#[test]
+fn notice() {
+    let notice = Notice {
+        text: "This session ends in 60 s.".to_owned(),
+    };
+    holds(
+        "drawbridge_notice",
+        &control(MessageType::DrawbridgeNotice, payload::to_bytes(&notice)),
+    );
+    assert_eq!(payload::parse(&decoded("drawbridge_notice").payload), Ok(notice));
 }
 
 /// Messages that this version does not act on still pass through unchanged.

@@ -278,6 +278,7 @@ impl<D: Dial> ShellSession<D> {
                     tracing::debug!(%error, "cannot resize the terminal");
                 }
             }
+            Event::Notice(text) => self.announce(&text),
             Event::Paused => self.is_paused = true,
             Event::Resumed => self.is_paused = false,
             Event::ChannelClosed => self.terminate(),
@@ -288,6 +289,13 @@ impl<D: Dial> ShellSession<D> {
             // A shell has neither flags nor a handshake.
             Event::Flag(_) | Event::HandshakeDone { .. } | Event::HandshakeFailed(_) => {}
         }
+    }
+
+    /// Puts words of the server on the person's terminal, where the client has no other place for them.
+    fn announce(&mut self, text: &str) {
+        let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+        let line = format!("\r\n{plain}\r\n");
+        self.end.send_output(PayloadType::Output, Bytes::from(line));
     }
 
     fn handle_output(&mut self, outcome: io::Result<ReadOutcome>) {

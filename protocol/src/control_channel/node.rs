@@ -158,6 +158,7 @@ impl NodeControl {
             | MessageType::AgentTelemetry
             | MessageType::AgentUpdateResult
             | MessageType::DrawbridgeHello
+            | MessageType::DrawbridgeNotice
             | MessageType::Unknown(_) => self.ignored += 1,
         }
         Ok(())

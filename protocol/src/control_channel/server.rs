@@ -151,6 +151,7 @@ impl ServerControl {
             | MessageType::AgentTelemetry
             | MessageType::AgentUpdateResult
             | MessageType::DrawbridgeHello
+            | MessageType::DrawbridgeNotice
             | MessageType::Unknown(_) => self.ignored += 1,
         }
         Ok(())

@@ -35,7 +35,8 @@ use crate::payload::{
 use crate::stream::{Arrival, Inbound, Outbound};
 use crate::wire::{Frame, MessageType, PayloadType};
 use crate::{
-    DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, MessageIds, PeerMisbehaved, Role, Time, Token, Transmit,
+    DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, MessageIds, Notice, PeerMisbehaved, Role, Time, Token,
+    Transmit,
 };
 
 pub use config::ClientConfig;
@@ -155,6 +156,10 @@ impl ClientEnd {
                 let hello: Hello = payload::parse(&frame.payload).map_err(unreadable)?;
                 self.agree(Some(hello), now);
                 self.events.push_back(Event::Hello(hello));
+            }
+            MessageType::DrawbridgeNotice => {
+                let notice: Notice = payload::parse(&frame.payload).map_err(unreadable)?;
+                self.events.push_back(Event::Message(notice.text));
             }
             MessageType::InputStreamData => return Err(PeerMisbehaved::UnexpectedMessage(message_type)),
             MessageType::PausePublication

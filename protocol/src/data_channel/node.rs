@@ -36,7 +36,7 @@ use crate::payload::{
 };
 use crate::stream::{Arrival, Inbound, Outbound};
 use crate::wire::{FLAG_ACKNOWLEDGE, Frame, MessageType, PayloadType};
-use crate::{Capabilities, DEFAULT_MAX_PAYLOAD, MessageIds, PeerMisbehaved, Time, Token, Transmit};
+use crate::{Capabilities, DEFAULT_MAX_PAYLOAD, MessageIds, Notice, PeerMisbehaved, Time, Token, Transmit};
 
 pub use config::NodeConfig;
 pub use event::{Event, State};
@@ -172,6 +172,11 @@ impl NodeEnd {
             }
             MessageType::StartPublication => self.resume(),
             MessageType::ChannelClosed => self.events.push_back(Event::ChannelClosed),
+            MessageType::DrawbridgeNotice => {
+                let notice: Notice = payload::parse(&frame.payload)
+                    .map_err(|source| PeerMisbehaved::Payload { message_type, source })?;
+                self.events.push_back(Event::Notice(notice.text));
+            }
             MessageType::OutputStreamData => return Err(PeerMisbehaved::UnexpectedMessage(message_type)),
             MessageType::AgentSessionState
             | MessageType::InteractiveShell

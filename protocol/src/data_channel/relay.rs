@@ -38,6 +38,7 @@ mod sequence_set;
 mod settle;
 mod stage;
 mod store;
+mod time_limits;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -66,6 +67,7 @@ use sequence_set::SequenceSet;
 use settle::Ledger;
 use stage::Stage;
 use store::OutputStore;
+use time_limits::TimeLimits;
 
 /// Relays one session.
 #[derive(Debug)]
@@ -92,7 +94,7 @@ pub struct RelayCore {
     /// Furthest output frame for which there was no room: the node will send it again.
     refused: i64,
     last_size: Size,
-    last_activity: Duration,
+    limits: TimeLimits,
     state: RelayState,
     now: Time,
 }
@@ -119,7 +121,7 @@ impl RelayCore {
             handshake_end: 0,
             refused: -1,
             last_size: Size::WITHOUT_TERMINAL,
-            last_activity: now.monotonic,
+            limits: TimeLimits::new(now),
             state: RelayState::Connecting,
             now,
             config,

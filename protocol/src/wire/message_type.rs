@@ -41,6 +41,8 @@ pub enum MessageType {
     AgentUpdateResult,
     /// `drawbridge_hello`: our server to our client, first on every connection.
     DrawbridgeHello,
+    /// `drawbridge_notice`: our server to an end that named the capability, for the person to read.
+    DrawbridgeNotice,
     /// Anything else, kept as it was received.
     Unknown(Label),
 }
@@ -127,7 +129,7 @@ fn trim(field: &[u8]) -> &[u8] {
     &field[start..end]
 }
 
-const NAMES: [(MessageType, &str); 17] = [
+const NAMES: [(MessageType, &str); 18] = [
     // The first two and acknowledge are nearly all traffic, so they are compared first.
     (MessageType::OutputStreamData, "output_stream_data"),
     (MessageType::InputStreamData, "input_stream_data"),
@@ -146,6 +148,7 @@ const NAMES: [(MessageType, &str); 17] = [
     (MessageType::AgentTelemetry, "agent_telemetry"),
     (MessageType::AgentUpdateResult, "agent_update_result"),
     (MessageType::DrawbridgeHello, "drawbridge_hello"),
+    (MessageType::DrawbridgeNotice, "drawbridge_notice"),
 ];
 
 #[cfg(test)]

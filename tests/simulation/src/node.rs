@@ -203,6 +203,7 @@ impl Node {
                 Event::Size(_)
                 | Event::Flag(_)
                 | Event::HandshakeDone { .. }
+                | Event::Notice(_)
                 | Event::Paused
                 | Event::Resumed
                 | Event::Unresponsive => {}

@@ -25,7 +25,7 @@ pub enum Event {
         /// The payload.
         bytes: Bytes,
     },
-    /// The node has words for the person at the client.
+    /// The node, or our server, has words for the person at the client.
     Message(String),
     /// The session is over; nothing follows.
     Closed {

@@ -20,6 +20,8 @@ pub enum Event {
     },
     /// The handshake went wrong: end the session with these words.
     HandshakeFailed(String),
+    /// The server has words for the person at the client, whose program cannot show them otherwise than as output.
+    Notice(String),
     /// The server wants no output for now.
     Paused,
     /// The server wants output again.

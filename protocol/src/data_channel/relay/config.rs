@@ -154,7 +154,7 @@ pub struct Timers {
     pub first_resend: Duration,
     /// Slowest period of resends.
     pub slowest_resend: Duration,
-    /// Time without input or output after which the session ends.
+    /// Time without input after which the session ends; of anything but a terminal, without traffic either way.
     pub idle: Option<Duration>,
     /// Longest life of the session, counted from the node's arrival.
     pub max_duration: Option<Duration>,

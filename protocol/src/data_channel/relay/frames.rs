@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::payload::{self, Acknowledge, ChannelClosed, Size};
 use crate::wire::{FLAG_ACKNOWLEDGE, Frame, MessageType, PAYLOAD_OFFSET, PayloadType};
-use crate::{Hello, MessageIds, Time};
+use crate::{Hello, MessageIds, Notice, Time};
 
 /// Names the frame that an acknowledgement is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,14 @@ impl FrameWriter {
 
     pub(super) fn hello(&mut self, hello: &Hello, now: Time) -> Bytes {
         self.control(MessageType::DrawbridgeHello, payload::to_bytes(hello), now)
+            .encode()
+    }
+
+    pub(super) fn notice(&mut self, text: &str, now: Time) -> Bytes {
+        let notice = Notice {
+            text: text.to_owned(),
+        };
+        self.control(MessageType::DrawbridgeNotice, payload::to_bytes(&notice), now)
             .encode()
     }
 

@@ -80,6 +80,11 @@ impl ClientLink {
         }
     }
 
+    /// Says whether this client shows what the server tells its person.
+    pub(super) fn shows_notices(&self) -> bool {
+        self.capabilities.is_some_and(|capabilities| capabilities.notices)
+    }
+
     /// Says whether this is AWS's plugin, or another client that named no capabilities.
     pub(super) fn is_plain(&self) -> bool {
         self.capabilities.is_none()

@@ -67,7 +67,7 @@ impl RelayCore {
         let most_bytes = self.config.limits.input_bytes * 2;
         match self.input.receive(place, bytes.clone(), most_bytes) {
             Arrival::Taken => {
-                self.last_activity = now.monotonic;
+                self.note_input(frame, now);
                 self.record_input(frame, sequence, bytes, now);
             }
             Arrival::Released => {

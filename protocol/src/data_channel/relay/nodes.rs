@@ -21,7 +21,7 @@ impl RelayCore {
         self.ledger.facts.node_seen = true;
         self.ledger.facts.start_requested = true;
         if let Stage::AwaitingClient { .. } | Stage::Starting { .. } = self.stage {
-            self.last_activity = now.monotonic;
+            self.limits.moved(now);
             self.stage = Stage::Running { since: now.monotonic };
         }
     }
@@ -97,7 +97,7 @@ impl RelayCore {
     fn keep_output(&mut self, place: Acknowledged, payload_type: PayloadType, bytes: Bytes, now: Time) {
         let grown = self.intake.arrived(place.sequence, &bytes);
         self.owner.reader.grown(grown);
-        self.last_activity = now.monotonic;
+        self.note_output(payload_type, now);
         self.ledger.facts.note_output(payload_type);
         if payload_type == PayloadType::HandshakeComplete {
             self.handshake_end = place.sequence + 1;

@@ -141,15 +141,7 @@ impl RelayCore {
                 };
                 self.effects.push_back(Effect::StartOnNode);
             }
-            Stage::Running { .. } if reached(self.idle_deadline()) => {
-                let output = "The session was idle for too long.".to_owned();
-                self.begin_end(EndCause::Idle, output, None, now);
-            }
-            Stage::Running { since } if reached(self.age_deadline(since)) => {
-                let output = "The session has reached its maximum duration.".to_owned();
-                self.begin_end(EndCause::MaxDuration, output, None, now);
-            }
-            _ => {}
+            _ => self.check_time_limits(now),
         }
         if reached(self.node_deadline()) {
             let output = "The managed node is gone.".to_owned();
@@ -338,11 +330,7 @@ impl RelayCore {
                 deadline,
                 ask_again_at,
             } => Some(*deadline.min(ask_again_at)),
-            Stage::Running { since } => self
-                .idle_deadline()
-                .into_iter()
-                .chain(self.age_deadline(*since))
-                .min(),
+            Stage::Running { .. } => self.next_time_limit(),
             Stage::Draining(draining) => {
                 let quiet = self.owner.link().filter(|link| link.is_quiet(self.now));
                 // The link's own deadline says when it is over.
@@ -352,14 +340,6 @@ impl RelayCore {
             }
             Stage::Over => None,
         }
-    }
-
-    fn idle_deadline(&self) -> Option<Duration> {
-        self.config.timers.idle.map(|idle| self.last_activity + idle)
-    }
-
-    fn age_deadline(&self, since: Duration) -> Option<Duration> {
-        self.config.timers.max_duration.map(|most| since + most)
     }
 
     fn node_deadline(&self) -> Option<Duration> {

@@ -261,6 +261,7 @@ impl Core for Worker {
                 node::Event::Size(_)
                 | node::Event::Flag(_)
                 | node::Event::HandshakeDone { .. }
+                | node::Event::Notice(_)
                 | node::Event::Paused
                 | node::Event::Resumed => {}
                 node::Event::Unresponsive => panic!("the relay answers pings"),
