@@ -1,7 +1,7 @@
 //! The condition keys that every request has: who asks, when, from where and how.
 
 use drawbridge_session::policy::{Context, Identity};
-use drawbridge_session::{Caller, Principal, Resource, SignedWith, Tag};
+use drawbridge_session::{Caller, Resource, SignedWith};
 use drawbridge_store::Store;
 use jiff::Timestamp;
 
@@ -45,29 +45,11 @@ pub(crate) fn add_caller(context: &mut Context, store: &dyn Store, caller: &Call
     if caller.signed_with == SignedWith::AccessKey && caller.grant.is_some() {
         set("aws:MultiFactorAuthPresent", "false".to_owned());
     }
-    for tag in principal_tags(store, caller) {
+    let directory = store.directory(caller.principal.account());
+    let tags = directory.map(|directory| directory.principal_tags(caller));
+    for tag in tags.unwrap_or_default() {
         context.set(&format!("aws:PrincipalTag/{}", tag.key), vec![tag.value]);
     }
-}
-
-/// The tags of the user or role, and those of the session, which win.
-fn principal_tags(store: &dyn Store, caller: &Caller) -> Vec<Tag> {
-    let directory = store.directory(caller.principal.account());
-    let own = directory.and_then(|directory| match &caller.principal {
-        Principal::User { user, .. } => directory
-            .user_by_id(&user.id)
-            .map(|user| user.tags.as_slice().to_vec()),
-        Principal::AssumedRole { role, .. } | Principal::Node { role, .. } => directory
-            .role_by_id(&role.id)
-            .map(|role| role.tags.as_slice().to_vec()),
-        Principal::Root { .. } | Principal::Anonymous { .. } => None,
-    });
-    let mut tags = own.unwrap_or_default();
-    for tag in caller.grant.iter().flat_map(|grant| &grant.tags) {
-        tags.retain(|own| !own.key.eq_ignore_ascii_case(&tag.key));
-        tags.push(tag.clone());
-    }
-    tags
 }
 
 fn rfc3339(at: Timestamp) -> String {

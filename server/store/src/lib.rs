@@ -30,7 +30,7 @@ pub use error::StoreError;
 pub use folder::{DataFolder, FolderError};
 pub use nodes::{NodeAccessKey, Nodes, Registration, RegistrationError};
 pub use root_key::{RootKey, RootKeyError, SealError};
-pub use sessions::{SessionPage, Sessions, StateChangeError};
+pub use sessions::{CreateSessionError, SessionLimits, SessionPage, Sessions, StateChangeError};
 pub use settings::Settings;
 pub use sqlite::{Sqlite, verify_audit_log};
 pub use tags::{TagError, TagTarget, Tags, TagsOf};

@@ -38,11 +38,39 @@ pub enum StateChangeError {
     Store(#[from] StoreError),
 }
 
+/// How many sessions may be live at one time; `None` for any number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Of one owner.
+    pub per_owner: Option<u32>,
+    /// On one node.
+    pub per_node: Option<u32>,
+}
+
+/// Why a session was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateSessionError {
+    /// Its owner has as many as one may have.
+    #[error("its owner has {0} live sessions already, which is the limit")]
+    TooManyOfOwner(u32),
+    /// Its node has as many as one may have.
+    #[error("its node has {0} live sessions already, which is the limit")]
+    TooManyOnNode(u32),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Remembers sessions; an id that was issued once is known for ever.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Stores a new session and the first token of its client, in one transaction.
-    async fn create_session(&self, session: &Session, token: &TokenGrant) -> Result<(), StoreError>;
+    /// Stores a new session and the first token of its client, in one transaction, unless it would be one too many.
+    async fn create_session(
+        &self,
+        session: &Session,
+        token: &TokenGrant,
+        limits: SessionLimits,
+    ) -> Result<(), CreateSessionError>;
 
     /// Finds a session by its id, live or past.
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;

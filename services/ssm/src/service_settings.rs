@@ -8,6 +8,7 @@ pub(crate) mod update;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Caller, Need, Needs, Resource};
+use drawbridge_store::SessionLimits;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,16 +45,23 @@ enum Known {
     ActivationTier,
     DefaultInstanceRole,
     PublicDocuments,
+    SessionsPerUser,
+    SessionsPerNode,
 }
+
+/// A limit that is none, which is the default.
+const UNLIMITED: &str = "unlimited";
 
 /// The role of nobody, which is the default.
 const NO_ROLE: &str = "$None";
 
 impl Known {
-    const ALL: [Self; 3] = [
+    const ALL: [Self; 5] = [
         Self::ActivationTier,
         Self::DefaultInstanceRole,
         Self::PublicDocuments,
+        Self::SessionsPerUser,
+        Self::SessionsPerNode,
     ];
 
     fn id(self) -> &'static str {
@@ -61,6 +69,8 @@ impl Known {
             Self::ActivationTier => "/ssm/managed-instance/activation-tier",
             Self::DefaultInstanceRole => "/ssm/managed-instance/default-ec2-instance-management-role",
             Self::PublicDocuments => "/ssm/documents/console/public-sharing-permission",
+            Self::SessionsPerUser => "/drawbridge/sessions/per-user",
+            Self::SessionsPerNode => "/drawbridge/sessions/per-node",
         }
     }
 
@@ -69,6 +79,7 @@ impl Known {
             Self::ActivationTier => ssm.settings.activation_tier.as_str(),
             Self::DefaultInstanceRole => NO_ROLE,
             Self::PublicDocuments => "Enable",
+            Self::SessionsPerUser | Self::SessionsPerNode => UNLIMITED,
         }
     }
 
@@ -147,10 +158,23 @@ pub(crate) async fn allows_sessions_on_registered_nodes(
     ssm: &Ssm,
     caller: &Caller,
 ) -> Result<bool, AwsError> {
-    let known = Known::ActivationTier;
-    let customized = read(ssm, caller, known).await?;
-    let tier = customized.map_or_else(|| known.default(ssm).to_owned(), |it| it.value);
+    let tier = value(ssm, caller, Known::ActivationTier).await?;
     Ok(tier == ActivationTier::ADVANCED)
+}
+
+/// Returns how many sessions may be live at one time where the caller acts.
+pub(crate) async fn session_limits(ssm: &Ssm, caller: &Caller) -> Result<SessionLimits, AwsError> {
+    // What is no number is no limit.
+    let limit = async |known| Ok::<_, AwsError>(value(ssm, caller, known).await?.parse().ok());
+    Ok(SessionLimits {
+        per_owner: limit(Known::SessionsPerUser).await?,
+        per_node: limit(Known::SessionsPerNode).await?,
+    })
+}
+
+async fn value(ssm: &Ssm, caller: &Caller, known: Known) -> Result<String, AwsError> {
+    let customized = read(ssm, caller, known).await?;
+    Ok(customized.map_or_else(|| known.default(ssm).to_owned(), |it| it.value))
 }
 
 async fn read(ssm: &Ssm, caller: &Caller, known: Known) -> Result<Option<Customized>, AwsError> {

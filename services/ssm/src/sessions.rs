@@ -4,6 +4,7 @@ pub(crate) mod attach;
 pub(crate) mod connection_status;
 pub(crate) mod describe;
 pub(crate) mod resume;
+mod run_as;
 pub(crate) mod start;
 pub(crate) mod terminate;
 pub(crate) mod watch;

@@ -7,7 +7,9 @@ use drawbridge_session::{
     Authority as _, Caller, Clock as _, Decision, Ending, Need, NodeId, Operation, Principal, Resource,
     Session, SessionId, SessionStart, SessionState,
 };
-use drawbridge_store::{ChannelEnd, Nodes as _, Sessions as _, Token, TokenBinding, TokenGrant, Tokens as _};
+use drawbridge_store::{
+    ChannelEnd, Nodes as _, SessionLimits, Sessions as _, Token, TokenBinding, TokenGrant, Tokens as _,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -251,7 +253,10 @@ impl House {
         let start = SessionStart::default_shell();
         let record = Session::new(&authorized, self.region.clone(), None, start, self.clock.now());
         let (_, grant) = self.draw(&session, ChannelEnd::ClientStart);
-        self.store.create_session(&record, &grant).await.expect("stored");
+        self.store
+            .create_session(&record, &grant, SessionLimits::default())
+            .await
+            .expect("stored");
         session
     }
 

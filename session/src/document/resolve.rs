@@ -59,6 +59,11 @@ impl SessionDocument {
             properties: Properties::None,
         }
     }
+
+    /// Says whether the session has a process of its own on the node.
+    pub fn runs_as_an_account(&self) -> bool {
+        self.session_type != SessionType::Port
+    }
 }
 
 impl Content {

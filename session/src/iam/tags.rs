@@ -9,6 +9,8 @@ use super::profiles::InstanceProfile;
 use super::quotas;
 use super::roles::Role;
 use super::users::User;
+use crate::caller::Caller;
+use crate::principal::Principal;
 use crate::tag::Tag;
 
 /// Tags in the order in which their keys were added; keys are unique whatever their case.
@@ -52,6 +54,23 @@ impl Directory {
             Tagged::Policy(arn) => self.own_policy(arn).map(|policy| &policy.tags),
             Tagged::InstanceProfile(name) => self.instance_profile(name).map(|profile| &profile.tags),
         }
+    }
+
+    /// Returns the tags of whoever calls: those of the user or role, and those of the session, which win.
+    pub fn principal_tags(&self, caller: &Caller) -> Vec<Tag> {
+        let own = match &caller.principal {
+            Principal::User { user, .. } => self.user_by_id(&user.id).map(|user| &user.tags),
+            Principal::AssumedRole { role, .. } | Principal::Node { role, .. } => {
+                self.role_by_id(&role.id).map(|role| &role.tags)
+            }
+            Principal::Root { .. } | Principal::Anonymous { .. } => None,
+        };
+        let mut tags = own.map(|own| own.as_slice().to_vec()).unwrap_or_default();
+        for tag in caller.grant.iter().flat_map(|grant| &grant.tags) {
+            tags.retain(|own| !same_key(&own.key, &tag.key));
+            tags.push(tag.clone());
+        }
+        tags
     }
 
     fn edit_tags(

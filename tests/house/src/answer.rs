@@ -32,6 +32,7 @@ pub(crate) fn check_error(operation: &Operation, error: &AwsError) {
     const UNDECLARED: &[(&str, &str)] = &[
         ("StartSession", "InvalidParameters"),
         ("StartSession", "BadRequest"),
+        ("StartSession", "ServiceQuotaExceededException"),
         ("GetUser", "InvalidInput"),
         ("CreateRole", "NoSuchEntity"),
     ];

@@ -4,7 +4,7 @@ use drawbridge_session::{
     Authority as _, Caller, Clock as _, Decision, Grounds, ManagedNode, Need, Resource, Session, SessionId,
     SessionStart,
 };
-use drawbridge_store::{ChannelEnd, Sessions as _, Token, TokenBinding, TokenGrant};
+use drawbridge_store::{ChannelEnd, SessionLimits, Sessions as _, Token, TokenBinding, TokenGrant};
 use serde_json::json;
 
 use crate::{Lab, allow_if};
@@ -42,7 +42,7 @@ impl Lab {
         };
         house
             .store
-            .create_session(&session, &grant)
+            .create_session(&session, &grant, SessionLimits::default())
             .await
             .expect("stored");
         house.relay.connect(&node.id);

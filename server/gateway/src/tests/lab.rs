@@ -14,7 +14,8 @@ use drawbridge_session::{
     Random, Region, Relay, Resource, Session, SessionId, SessionStart, SystemRandom,
 };
 use drawbridge_store::{
-    ChannelEnd, Holder, Registration, TemporaryCredentials, Token, TokenBinding, TokenGrant, TokenHash,
+    ChannelEnd, Holder, Registration, SessionLimits, TemporaryCredentials, Token, TokenBinding, TokenGrant,
+    TokenHash,
 };
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
@@ -206,7 +207,7 @@ impl Lab {
         let (token, grant) = self.grant(&session, ChannelEnd::ClientStart);
         self.gateway
             .store
-            .create_session(&record, &grant)
+            .create_session(&record, &grant, SessionLimits::default())
             .await
             .expect("stored");
         self.relay().start(authorized, start).await.expect("starts");

@@ -13,7 +13,9 @@ use drawbridge_session::{
     AccountId, AuthorizedSession, Clock, EntityName, Need, NodeId, Principal, Region, Relay, Resource,
     Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
 };
-use drawbridge_store::{ChannelEnd, RootKey, Sessions, Sqlite, Store, Token, TokenBinding, TokenGrant};
+use drawbridge_store::{
+    ChannelEnd, RootKey, SessionLimits, Sessions, Sqlite, Store, Token, TokenBinding, TokenGrant,
+};
 use tokio::time::timeout;
 
 use crate::peers::{Agent, Client, Peer, Worker};
@@ -110,7 +112,10 @@ impl World {
             expires_at: now,
             grounds: None,
         };
-        self.store.create_session(&record, &grant).await.expect("stored");
+        self.store
+            .create_session(&record, &grant, SessionLimits::default())
+            .await
+            .expect("stored");
         (session, authorized)
     }
 

@@ -1,16 +1,37 @@
 use async_trait::async_trait;
 use drawbridge_session::{Grounds, Session, SessionId, SessionState};
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::{Durability, Sqlite, json, moment, ms, parsed, to_json, tokens};
-use crate::{SessionPage, Sessions, StateChangeError, StoreError, TokenGrant};
+use crate::{
+    CreateSessionError, SessionLimits, SessionPage, Sessions, StateChangeError, StoreError, TokenGrant,
+};
 
 #[async_trait]
 impl Sessions for Sqlite {
-    async fn create_session(&self, session: &Session, token: &TokenGrant) -> Result<(), StoreError> {
+    async fn create_session(
+        &self,
+        session: &Session,
+        token: &TokenGrant,
+        limits: SessionLimits,
+    ) -> Result<(), CreateSessionError> {
         let failed = || StoreError::doing("create a session");
         let mut transaction = self.write(Durability::Synced).await?;
+        if let Some(most) = limits.per_owner {
+            let live = "SELECT count(*) FROM sessions WHERE ended_at IS NULL AND owner_id = ?";
+            let count = count_live(&mut transaction, live, &session.owner_id).await;
+            if count.map_err(failed())? >= i64::from(most) {
+                return Err(CreateSessionError::TooManyOfOwner(most));
+            }
+        }
+        if let Some(most) = limits.per_node {
+            let live = "SELECT count(*) FROM sessions WHERE ended_at IS NULL AND node = ?";
+            let count = count_live(&mut transaction, live, session.node.as_str()).await;
+            if count.map_err(failed())? >= i64::from(most) {
+                return Err(CreateSessionError::TooManyOnNode(most));
+            }
+        }
         sqlx::query("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(session.id.as_str())
             .bind(session.account.as_str())
@@ -29,7 +50,7 @@ impl Sessions for Sqlite {
             .await
             .map_err(failed())?;
         tokens::insert(&mut transaction, token).await.map_err(failed())?;
-        transaction.commit().await.map_err(failed())
+        Ok(transaction.commit().await.map_err(failed())?)
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
@@ -127,4 +148,12 @@ fn read(row: &SqliteRow) -> Result<Session, sqlx::Error> {
         started_at: moment(row, "started_at")?,
         grounds: grounds(row)?,
     })
+}
+
+async fn count_live(
+    connection: &mut SqliteConnection,
+    live: &'static str,
+    of: &str,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(live).bind(of).fetch_one(connection).await
 }

@@ -11,9 +11,9 @@ use drawbridge_session::{
 
 use super::*;
 use crate::{
-    Activations as _, ChannelEnd, Nodes as _, Registration, RegistrationError, SessionPage, Sessions as _,
-    Settings as _, StateChangeError, TagError, TagTarget, Tags as _, TagsOf, Token, TokenBinding, TokenGrant,
-    TokenHash, Tokens as _,
+    Activations as _, ChannelEnd, Nodes as _, Registration, RegistrationError, SessionLimits, SessionPage,
+    Sessions as _, Settings as _, StateChangeError, TagError, TagTarget, Tags as _, TagsOf, Token,
+    TokenBinding, TokenGrant, TokenHash, Tokens as _,
 };
 
 mod directories;
@@ -162,7 +162,7 @@ impl House {
         let session = self.session(node);
         let (token, grant) = self.grant(channel(&session.id, ChannelEnd::ClientStart));
         self.store
-            .create_session(&session, &grant)
+            .create_session(&session, &grant, SessionLimits::default())
             .await
             .expect("created");
         (session, token)

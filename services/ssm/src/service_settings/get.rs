@@ -48,6 +48,8 @@ mod tests {
                 "$None",
             ),
             ("/ssm/documents/console/public-sharing-permission", "Enable"),
+            ("/drawbridge/sessions/per-user", "unlimited"),
+            ("/drawbridge/sessions/per-node", "unlimited"),
         ] {
             let arn = format!("arn:aws:ssm:us-east-1:123456789012:servicesetting{id}");
             for named in [id, &arn] {

@@ -7,7 +7,7 @@ use drawbridge_session::{Audit, Call, Caller, Needs, Resource, SignedWith};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ActivationTier, Customized, Known, NO_ROLE, need};
+use super::{ActivationTier, Customized, Known, NO_ROLE, UNLIMITED, need};
 use crate::error::internal;
 use crate::{Operation, Ssm, input, passed_role};
 
@@ -19,6 +19,9 @@ pub(crate) const OPERATION: Operation = Operation {
     audit: Audit::WRITE,
     handler: |ssm, call| Box::pin(update(ssm, call)),
 };
+
+/// The highest limit that is one.
+const MAX_LIMIT: u32 = 10_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -52,6 +55,7 @@ async fn update(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
             check_one_of(known, &value, &tiers)?;
         }
         Known::PublicDocuments => check_one_of(known, &value, &["Enable", "Disable"])?,
+        Known::SessionsPerUser | Known::SessionsPerNode => check_limit(known, &value)?,
         Known::DefaultInstanceRole if value == NO_ROLE => {}
         Known::DefaultInstanceRole => check_role(&ssm, &caller, &value)?,
     }
@@ -70,6 +74,18 @@ async fn update(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         "service setting changed"
     );
     Ok(json!({}))
+}
+
+fn check_limit(known: Known, value: &str) -> Result<(), AwsError> {
+    let plain = value.bytes().all(|byte| byte.is_ascii_digit());
+    let in_range = value
+        .parse()
+        .is_ok_and(|limit: u32| (1..=MAX_LIMIT).contains(&limit));
+    if value == UNLIMITED || (plain && in_range) {
+        return Ok(());
+    }
+    let rule = format!("{UNLIMITED} or a whole number from 1 to {MAX_LIMIT}");
+    Err(invalid(known, value, &rule))
 }
 
 fn check_one_of(known: Known, value: &str, values: &[&str]) -> Result<(), AwsError> {
@@ -196,6 +212,12 @@ mod tests {
                     ),
                     (set("/ssm/none", "standard"), "ServiceSettingNotFound"),
                     (set(TIER, "Advanced"), "ValidationException"),
+                    (set("/drawbridge/sessions/per-user", "0"), "ValidationException"),
+                    (
+                        set("/drawbridge/sessions/per-node", "10001"),
+                        "ValidationException",
+                    ),
+                    (set("/drawbridge/sessions/per-node", "+1"), "ValidationException"),
                     (
                         set("/ssm/documents/console/public-sharing-permission", "enable"),
                         "ValidationException",

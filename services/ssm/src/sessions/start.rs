@@ -1,21 +1,22 @@
-//! `StartSession`: asks for a shell on a node.
+//! `StartSession`: asks for a shell, a command or a tunnel on a node.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::document::DEFAULT_SHELL_DOCUMENT;
+use drawbridge_session::document::{DEFAULT_SHELL_DOCUMENT, ParameterError, builtin};
 use drawbridge_session::{
     Audit, Call, Caller, Ending, Grounds, Need, Needs, NodeId, RelayError, Resource, Session, SessionId,
     SessionStart, SessionState, SignedWith,
 };
-use drawbridge_store::ChannelEnd;
+use drawbridge_store::{ChannelEnd, CreateSessionError};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Stream;
+use super::run_as::run_as;
 use crate::error::internal;
-use crate::service_settings::allows_sessions_on_registered_nodes;
+use crate::service_settings::{allows_sessions_on_registered_nodes, session_limits};
 use crate::{Operation, Ssm, input};
 
 pub(crate) const OPERATION: Operation = Operation {
@@ -55,7 +56,7 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let grounds = Grounds::of(&call);
     let (caller, allowed, input) = call.into_parts();
     let input: Input = input::read(input)?;
-    let start = choose_document(&input)?;
+    let start = prepare(&ssm, &caller, &input)?;
     let node = find_connected(&ssm, &caller, &input.target).await?;
 
     let id = SessionId::generate(caller.principal.session_prefix(), ssm.random.as_ref());
@@ -73,10 +74,9 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         )
     };
     let (token, grant) = ssm.draw_token(&id, ChannelEnd::ClientStart);
-    ssm.store
-        .create_session(&session, &grant)
-        .await
-        .map_err(internal)?;
+    let limits = session_limits(&ssm, &caller).await?;
+    let created = ssm.store.create_session(&session, &grant, limits).await;
+    created.map_err(|error| refused(&session, error))?;
 
     // The wait for the node was long enough for policies to change. From here on a change finds the session's record.
     if let Some(objection) = ssm.authority.objection(&grounds).await.map_err(internal)? {
@@ -107,23 +107,57 @@ async fn fail(ssm: &Ssm, id: &SessionId, details: &str) -> Result<(), AwsError> 
         .map_err(internal)
 }
 
+/// Settles what the session runs, before anything is started.
+fn prepare(ssm: &Ssm, caller: &Caller, input: &Input) -> Result<SessionStart, AwsError> {
+    let start = choose_document(input)?;
+    let run_as_user = run_as(ssm, caller, &start.document)?;
+    Ok(SessionStart { run_as_user, ..start })
+}
+
 fn choose_document(input: &Input) -> Result<SessionStart, AwsError> {
-    match input.document_name.as_deref() {
-        None | Some("" | DEFAULT_SHELL_DOCUMENT) => {}
-        Some(other) => {
-            return Err(AwsError::new(
-                "InvalidDocument",
-                format!("Document with name {other} does not exist."),
-            ));
+    let name = input.document_name.as_deref().unwrap_or_default();
+    let given = input.parameters.clone().unwrap_or_default();
+    if matches!(name, "" | DEFAULT_SHELL_DOCUMENT) {
+        if let Some(name) = given.into_keys().next() {
+            return Err(invalid_parameters(&ParameterError::Unknown(name)));
         }
+        return Ok(SessionStart::default_shell());
     }
-    if let Some(name) = input.parameters.iter().flatten().map(|(name, _)| name).next() {
-        return Err(AwsError::new(
-            "InvalidParameters",
-            format!("Parameter \"{name}\" is not defined in the document."),
-        ));
+    let (_, content) = builtin(name).ok_or_else(|| {
+        AwsError::new(
+            "InvalidDocument",
+            format!("Document with name {name} does not exist."),
+        )
+    })?;
+    let (document, parameters) = content
+        .resolve(&given)
+        .map_err(|error| invalid_parameters(&error))?;
+    Ok(SessionStart {
+        document_name: name.to_owned(),
+        document,
+        parameters,
+        run_as_user: None,
+    })
+}
+
+fn invalid_parameters(error: &ParameterError) -> AwsError {
+    AwsError::new("InvalidParameters", error.to_string())
+}
+
+/// Says why a session was not made.
+fn refused(session: &Session, error: CreateSessionError) -> AwsError {
+    let quota = |text: String| AwsError::new("ServiceQuotaExceededException", text);
+    match error {
+        CreateSessionError::TooManyOfOwner(limit) => quota(format!(
+            "{} has {limit} live sessions already, which is the limit of the service setting /drawbridge/sessions/per-user.",
+            session.owner_arn
+        )),
+        CreateSessionError::TooManyOnNode(limit) => quota(format!(
+            "{} has {limit} live sessions already, which is the limit of the service setting /drawbridge/sessions/per-node.",
+            session.node
+        )),
+        CreateSessionError::Store(error) => internal(error),
     }
-    Ok(SessionStart::default_shell())
 }
 
 /// Finds the node by its id and waits for it where it is expected back; one that is not there, belongs to someone
@@ -208,6 +242,67 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_document_runs_with_the_values_of_the_request() {
+        let house = House::new().await;
+        let node = house.online_node().await.id;
+        let input = json!({
+            "Target": node, "DocumentName": "AWS-StartNonInteractiveCommand",
+            "Parameters": {"command": ["ls -l"], "separateOutputStream": ["true"]},
+        });
+        house.ask("StartSession", input).await.expect("started");
+        let [(authorized, start)] = house.relay.started().try_into().expect("one start");
+        let content = start.interactive_shell(&authorized);
+        assert_eq!(content["DocumentName"], "AWS-StartNonInteractiveCommand");
+        assert_eq!(content["Parameters"], json!({}));
+        assert_eq!(
+            content["DocumentContent"]["properties"]["linux"],
+            json!({
+                "commands": "ls -l", "runAsElevated": false, "separateOutputStream": true,
+                "stdOutSeparatorPrefix": "", "stdErrSeparatorPrefix": "",
+            })
+        );
+        assert_eq!(start.parameters["command"], ["ls -l"]);
+    }
+
+    #[tokio::test]
+    async fn no_more_sessions_than_the_account_allows() {
+        let house = House::new().await;
+        let (first, second) = (house.online_node().await.id, house.online_node().await.id);
+        let limit = async |of: &str, value: &str| {
+            let id = format!("/drawbridge/sessions/{of}");
+            let input = json!({"SettingId": id, "SettingValue": value});
+            house.ask("UpdateServiceSetting", input).await.expect("set");
+        };
+        let start = async |caller: Caller, node: &NodeId| {
+            let answer = house
+                .ask_as(caller, "StartSession", json!({"Target": node}))
+                .await;
+            answer.map(|it| SessionId::parse(it["SessionId"].as_str().expect("an id")).expect("valid"))
+        };
+        let may = json!([{"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*"}]);
+        let alice = house.give_user("alice", may).await;
+
+        limit("per-user", "1").await;
+        let session = start(house.admin(), &first).await.expect("the first");
+        let error = start(house.admin(), &second).await.expect_err("one too many");
+        assert_eq!(error.code(), "ServiceQuotaExceededException");
+        assert_eq!(
+            error.message(),
+            "arn:aws:iam::123456789012:user/admin has 1 live sessions already, which is the limit of the service \
+             setting /drawbridge/sessions/per-user."
+        );
+        start(alice.clone(), &first).await.expect("another's first");
+
+        limit("per-user", "unlimited").await;
+        limit("per-node", "2").await;
+        let error = start(house.admin(), &first).await.expect_err("one too many");
+        assert!(error.message().starts_with(first.as_str()), "{error}");
+        start(house.admin(), &second).await.expect("on another node");
+        house.end(&session).await;
+        start(alice, &first).await.expect("there is room again");
+    }
+
+    #[tokio::test]
     async fn a_token_waits_no_longer_than_its_lifetime() {
         let house = House::new().await;
         let node = house.online_node().await;
@@ -257,8 +352,19 @@ mod tests {
                     (json!({"Target": "web-1"}), "TargetNotConnected"),
                     (json!({"Target": "../../etc/passwd"}), "TargetNotConnected"),
                     (
-                        json!({"Target": node, "DocumentName": "AWS-StartSSHSession"}),
+                        json!({"Target": node, "DocumentName": "AWS-RunShellScript"}),
                         "InvalidDocument",
+                    ),
+                    (
+                        json!({"Target": node, "DocumentName": "AWS-StartInteractiveCommand"}),
+                        "InvalidParameters",
+                    ),
+                    (
+                        json!({
+                            "Target": node, "DocumentName": "AWS-StartSSHSession",
+                            "Parameters": {"portNumber": ["22; id"]},
+                        }),
+                        "InvalidParameters",
                     ),
                     (
                         json!({"Target": node, "DocumentName": "SSM-sessionmanagerrunshell"}),
