@@ -14,12 +14,13 @@ use crate::live::Particulars;
 /// Minutes without input or output after which a session ends when its document does not say.
 const DEFAULT_IDLE_MINUTES: u64 = 20;
 
-/// Puts together what the relay of a session must know.
+/// Puts together what the relay of a session must know that began some time ago: a restart makes nobody's session longer.
 pub(crate) fn particulars(
     authorized: AuthorizedSession,
     start: SessionStart,
     node: Option<Capabilities>,
     timers: Timers,
+    age: Duration,
 ) -> Particulars {
     let inputs = &start.document.inputs;
     let idle = inputs.idle_minutes().unwrap_or(DEFAULT_IDLE_MINUTES);
@@ -28,9 +29,7 @@ pub(crate) fn particulars(
         node,
         timers: Timers {
             idle: Some(Duration::from_secs(60 * idle)),
-            max_duration: inputs
-                .longest_minutes()
-                .map(|minutes| Duration::from_secs(60 * minutes)),
+            max_duration: longest(&start.document, age),
             ..timers
         },
         ..RelayConfig::new(authorized.session().to_string(), kind(&start.document))
@@ -70,6 +69,12 @@ pub(crate) fn start_order(particulars: &Particulars, client: Option<Capabilities
     }
 }
 
+/// What is left of the longest duration.
+fn longest(document: &SessionDocument, age: Duration) -> Option<Duration> {
+    let minutes = document.inputs.longest_minutes()?;
+    Some(Duration::from_secs(60 * minutes).saturating_sub(age))
+}
+
 fn kind(document: &SessionDocument) -> SessionKind {
     match document.session_type {
         SessionType::StandardStream | SessionType::InteractiveCommands => SessionKind::Shell,
@@ -81,5 +86,28 @@ fn kind(document: &SessionDocument) -> SessionKind {
                 multiplexed: is_tunnel,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::document::{Content, DocumentFormat};
+
+    use super::*;
+
+    #[test]
+    fn a_restart_makes_no_session_longer() {
+        let document = r#"{"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {"maxSessionDuration": "30"}}"#;
+        let content = Content::parse(document, DocumentFormat::Json).expect("valid");
+        let (document, _) = content.resolve(&[].into()).expect("resolved");
+        assert_eq!(
+            longest(&document, Duration::from_secs(60 * 20)),
+            Some(Duration::from_secs(60 * 10))
+        );
+        assert_eq!(
+            longest(&document, Duration::from_secs(60 * 40)),
+            Some(Duration::ZERO)
+        );
+        assert_eq!(longest(&SessionDocument::default_shell(), Duration::ZERO), None);
     }
 }

@@ -294,7 +294,9 @@ impl SessionRelay {
         for session in going_on {
             let recovered = recovery.take(&SessionDigest::of(&session.id));
             let authorized = AuthorizedSession::recall(&session);
-            let particulars = particulars(authorized, session.start, recovered.node, self.timers);
+            let age = self.inner.clock.now().duration_since(session.started_at);
+            let age = Duration::try_from(age).unwrap_or_default();
+            let particulars = particulars(authorized, session.start, recovered.node, self.timers, age);
             let core = RelayCore::recover(
                 particulars.config.clone(),
                 recovered.core,
@@ -356,7 +358,7 @@ impl Relay for SessionRelay {
             return Err(RelayError::NodeNotConnected(node.clone()));
         }
         let capabilities = self.inner.nodes.capabilities(node);
-        let particulars = particulars(session, start, capabilities, self.timers);
+        let particulars = particulars(session, start, capabilities, self.timers, Duration::ZERO);
         let core = RelayCore::new(particulars.config.clone(), self.message_ids(), self.now());
         self.run(particulars, core, Some(capabilities));
         Ok(())
