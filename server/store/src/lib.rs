@@ -8,6 +8,7 @@ pub mod activations;
 pub mod audit;
 pub mod credentials;
 pub mod directories;
+pub mod documents;
 mod error;
 pub mod folder;
 pub mod nodes;
@@ -26,6 +27,10 @@ pub use audit::{
 };
 pub use credentials::{Credential, CredentialError, Holder, TemporaryCredentials};
 pub use directories::{ChangeError, Directories, DirectoryEdit, change_directory};
+pub use documents::{
+    ChangeDocumentError, CreateDocumentError, Document, DocumentAt, DocumentShare, DocumentVersion,
+    Documents, FoundDocument, NewDocumentVersion, ShareChange, SharedVersions, SharedWith, WantedVersion,
+};
 pub use error::StoreError;
 pub use folder::{DataFolder, FolderError};
 pub use nodes::{NodeAccessKey, Nodes, Registration, RegistrationError};
@@ -38,11 +43,20 @@ pub use tokens::{ChannelEnd, Redeemed, Token, TokenBinding, TokenGrant, TokenHas
 
 /// Everything that the server remembers.
 pub trait Store:
-    Activations + AuditLog + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens
+    Activations + AuditLog + Directories + Documents + KeyUses + Nodes + Sessions + Settings + Tags + Tokens
 {
 }
 
-impl<S: Activations + AuditLog + Directories + KeyUses + Nodes + Sessions + Settings + Tags + Tokens> Store
-    for S
+impl<S> Store for S where
+    S: Activations
+        + AuditLog
+        + Directories
+        + Documents
+        + KeyUses
+        + Nodes
+        + Sessions
+        + Settings
+        + Tags
+        + Tokens
 {
 }

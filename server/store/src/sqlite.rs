@@ -23,6 +23,7 @@ mod access_keys;
 mod activations;
 mod audit;
 mod directories;
+mod documents;
 mod nodes;
 mod sessions;
 mod settings;
@@ -58,6 +59,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_directories.sql"),
     include_str!("../migrations/0004_enrolled_nodes.sql"),
     include_str!("../migrations/0005_joined.sql"),
+    include_str!("../migrations/0006_documents.sql"),
 ];
 
 impl Sqlite {

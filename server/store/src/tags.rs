@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use drawbridge_session::{AccountId, ManagedNode, Region, Tag};
 
-use crate::StoreError;
+use crate::{DocumentAt, StoreError};
 
 /// The most tags that one resource may have (SSM's documented limit).
 pub const MAX_TAGS: usize = 50;
@@ -35,6 +35,16 @@ impl<'a> TagsOf<'a> {
             id: node.id.as_str(),
         }
     }
+
+    /// Names the tags of a session document.
+    pub fn document(at: DocumentAt<'a>) -> Self {
+        Self {
+            account: at.account,
+            region: at.region,
+            target: TagTarget::Document,
+            id: at.name,
+        }
+    }
 }
 
 /// The kinds of resources that have tags here.
@@ -44,14 +54,17 @@ pub enum TagTarget {
     ManagedInstance,
     /// An enrolled node, `i-…`.
     Instance,
+    /// A session document.
+    Document,
 }
 
 impl TagTarget {
     /// Returns the word of the wire.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::ManagedInstance => "ManagedInstance",
             Self::Instance => "Instance",
+            Self::Document => "Document",
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod directories;
+mod documents;
 mod enrolment;
 mod key_uses;
 mod migrations;
