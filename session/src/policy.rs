@@ -39,7 +39,9 @@ mod verdict;
 
 pub use asked::missing_keys;
 pub use authorized::AuthorizedSession;
-pub use builtin::{add_nodes, administrator, anonymous, node_guard, node_key, session_token};
+pub use builtin::{
+    add_nodes, administrator, anonymous, node_guard, node_key, session_token, shared_document,
+};
 pub use context::Context;
 pub use denied::Denied;
 pub use document::{MAX_DOCUMENT_BYTES, Policy, PolicyKind};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use drawbridge_session::iam::Directory;
-use drawbridge_session::policy::{Context, NamedPolicy, ResourcePolicy, Subject};
-use drawbridge_session::{AccountId, Caller, Need, NodeId, SessionId, Tag};
-use drawbridge_store::{Store, StoreError, TagsOf};
+use drawbridge_session::policy::{self, Context, NamedPolicy, ResourcePolicy, Subject};
+use drawbridge_session::{AccountId, Caller, Need, NodeId, Region, SessionId, Tag};
+use drawbridge_store::{DocumentAt, Store, StoreError, TagsOf};
 
 /// A need about an object that was looked up.
 pub(crate) struct Found {
@@ -29,8 +29,7 @@ pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Resu
         Subject::Nothing | Subject::NodeMessages(_) => {}
         Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,
         Subject::Session(id) => add_session(&mut found, store, caller, &id).await?,
-        // Session documents have no tags yet.
-        Subject::Document(_) => {}
+        Subject::Document(name) => add_document(&mut found, store, caller, &name).await?,
         Subject::Role(name) if found.need.action().starts_with("sts:") => add_trust(&mut found, store, &name),
         Subject::User(_)
         | Subject::Group(_)
@@ -87,6 +86,35 @@ async fn add_session(
         Tag::new("aws:ssmmessages:session-id", session.owner_id),
         Tag::new("aws:ssmmessages:target-id", session.node.to_string()),
     ];
+    add_tags(&mut found.context, &["ssm:resourceTag", "aws:ResourceTag"], &tags);
+    Ok(())
+}
+
+/// A document of the caller's account, or of another one that shares it with the caller's; those that AWS provides are
+/// nobody's and have no tags.
+async fn add_document(
+    found: &mut Found,
+    store: &dyn Store,
+    caller: &Caller,
+    name: &str,
+) -> Result<(), StoreError> {
+    let arn = found.need.resource().arn();
+    let Some((account, region)) = account_of(arn).zip(region_of(arn)) else {
+        return Ok(());
+    };
+    let at = DocumentAt {
+        account: &account,
+        region: &region,
+        name,
+    };
+    let own = caller.principal.account();
+    if account != *own {
+        if store.document_share(at, own).await?.is_none() {
+            return Ok(());
+        }
+        found.resource_policy = Some(policy::shared_document());
+    }
+    let tags = store.tags(TagsOf::document(at)).await?;
     add_tags(&mut found.context, &["ssm:resourceTag", "aws:ResourceTag"], &tags);
     Ok(())
 }
@@ -201,6 +229,11 @@ fn add_tags(context: &mut Context, prefixes: &[&str], tags: &[Tag]) {
             context.add(&format!("{prefix}/{}", tag.key), tag.value.as_str());
         }
     }
+}
+
+/// The region that an ARN names.
+fn region_of(arn: &str) -> Option<Region> {
+    Region::parse(arn.split(':').nth(3)?).ok()
 }
 
 /// The account that an ARN names.

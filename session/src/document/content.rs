@@ -104,6 +104,22 @@ impl DocumentFormat {
             }
         }
     }
+
+    /// Writes a value as a text that stands for it.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError::Syntax`] for a value that the format has no text for.
+    pub fn write(self, value: &Value) -> Result<String, DocumentError> {
+        match self {
+            Self::Json => {
+                serde_json::to_string_pretty(value).map_err(|error| DocumentError::Syntax(error.to_string()))
+            }
+            Self::Yaml => {
+                serde_saphyr::to_string(value).map_err(|error| DocumentError::Syntax(error.to_string()))
+            }
+        }
+    }
 }
 
 impl Content {

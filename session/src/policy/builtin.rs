@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::context::Context;
 use super::document::{Policy, PolicyKind};
 use super::resource::Resource;
-use super::set::NamedPolicy;
+use super::set::{NamedPolicy, ResourcePolicy};
 use crate::principal::Principal;
 
 static ADMINISTRATOR: LazyLock<NamedPolicy> = LazyLock::new(|| {
@@ -33,6 +33,11 @@ static ANONYMOUS: LazyLock<NamedPolicy> = LazyLock::new(|| {
         "DrawbridgeRegistration",
         include_str!("builtin/registration.json"),
     )
+});
+static SHARED_DOCUMENT: LazyLock<NamedPolicy> = LazyLock::new(|| {
+    let text = include_str!("builtin/shared-document.json");
+    let policy = Policy::parse(text, PolicyKind::Resource).expect("a built-in document is valid");
+    NamedPolicy::new("DrawbridgeSharedDocument", policy)
 });
 
 /// Allows everything.
@@ -59,6 +64,11 @@ pub fn session_token() -> NamedPolicy {
 /// Allows what needs no signature.
 pub fn anonymous() -> NamedPolicy {
     ANONYMOUS.clone()
+}
+
+/// Lets the accounts that a session document is shared with read and use it, if they allow it themselves.
+pub fn shared_document() -> ResourcePolicy {
+    ResourcePolicy::sufficient(SHARED_DOCUMENT.clone())
 }
 
 /// Adds `drawbridge:CallingNode`, the node that calls, and `drawbridge:TargetNode`, the one that the request is about.

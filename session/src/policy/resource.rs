@@ -78,8 +78,15 @@ impl Resource {
         Self::new(arn, Subject::Session(session.to_owned()))
     }
 
-    /// Names a session document; one that AWS provides belongs to no account.
+    /// Names a session document by its name or its ARN; one that AWS provides belongs to no account.
     pub fn document(region: &Region, account: &AccountId, name: &str) -> Self {
+        if name.starts_with("arn:") {
+            let named = Self::at(name);
+            return match named.subject {
+                Subject::Document(_) => named,
+                _ => Self::plain(name),
+            };
+        }
         let arn = if name.starts_with("AWS-") {
             format!("arn:aws:ssm:{region}::document/{name}")
         } else {
@@ -219,5 +226,24 @@ mod tests {
         }
         let at_a_path = Resource::at("arn:aws:iam::123456789012:user/team/x/alice");
         assert_eq!(at_a_path.subject(), &Subject::User("alice".to_owned()));
+    }
+
+    #[test]
+    fn a_document_may_be_named_by_its_arn() {
+        let account = AccountId::parse("123456789012").expect("valid");
+        let region = Region::parse("us-east-1").expect("valid");
+        let document = |name: &str| Resource::document(&region, &account, name);
+        let arn = "arn:aws:ssm:us-east-1:210987654321:document/Shared";
+        assert_eq!(document(arn).arn(), arn);
+        assert_eq!(document(arn).subject(), &Subject::Document("Shared".to_owned()));
+        let own = document("arn:aws:ssm:us-east-1:123456789012:document/Doc");
+        assert_eq!(own, document("Doc"));
+        for other in [
+            "arn:aws:ssm:us-east-1:123456789012:parameter/Doc",
+            "arn:aws:iam::1:user/x",
+            "arn:",
+        ] {
+            assert_eq!(document(other), Resource::plain(other));
+        }
     }
 }

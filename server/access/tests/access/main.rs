@@ -1,6 +1,7 @@
 //! Decisions over a house with users, roles, nodes and sessions, and what becomes of sessions when they change.
 
 mod callers;
+mod documents;
 mod entities;
 mod limits;
 mod nodes;
