@@ -5,7 +5,7 @@ use std::sync::Arc;
 use drawbridge_session::iam::Directory;
 use drawbridge_session::policy::{self, Context, NamedPolicy, ResourcePolicy, Subject};
 use drawbridge_session::{AccountId, Caller, Need, NodeId, Region, SessionId, Tag};
-use drawbridge_store::{DocumentAt, Store, StoreError, TagsOf};
+use drawbridge_store::{DocumentAt, ParameterAt, Store, StoreError, TagsOf};
 
 /// A need about an object that was looked up.
 pub(crate) struct Found {
@@ -30,6 +30,7 @@ pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Resu
         Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,
         Subject::Session(id) => add_session(&mut found, store, caller, &id).await?,
         Subject::Document(name) => add_document(&mut found, store, caller, &name).await?,
+        Subject::Parameter(name) => add_parameter(&mut found, store, caller, &name).await?,
         Subject::Role(name) if found.need.action().starts_with("sts:") => add_trust(&mut found, store, &name),
         Subject::User(_)
         | Subject::Group(_)
@@ -119,6 +120,27 @@ async fn add_document(
     Ok(())
 }
 
+async fn add_parameter(
+    found: &mut Found,
+    store: &dyn Store,
+    caller: &Caller,
+    name: &str,
+) -> Result<(), StoreError> {
+    let arn = found.need.resource().arn();
+    let own = |account: &AccountId| account == caller.principal.account();
+    let Some((account, region)) = account_of(arn).filter(own).zip(region_of(arn)) else {
+        return Ok(());
+    };
+    let of = TagsOf::parameter(ParameterAt {
+        account: &account,
+        region: &region,
+        name,
+    });
+    let tags = store.tags(of).await?;
+    add_tags(&mut found.context, &["ssm:resourceTag", "aws:ResourceTag"], &tags);
+    Ok(())
+}
+
 fn add_entity(found: &mut Found, store: &dyn Store) {
     let resource = found.need.resource();
     let directory = account_of(resource.arn()).and_then(|account| store.directory(&account));
@@ -156,7 +178,8 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
         | Subject::Node(_)
         | Subject::NodeMessages(_)
         | Subject::Session(_)
-        | Subject::Document(_) => return,
+        | Subject::Document(_)
+        | Subject::Parameter(_) => return,
     };
     let boundary = boundary_of(&directory, resource.subject());
     if let Some(boundary) = boundary.filter(|_| asks_for_boundary(found.need.action())) {
@@ -175,6 +198,7 @@ fn boundary_of(directory: &Directory, subject: &Subject) -> Option<String> {
         | Subject::NodeMessages(_)
         | Subject::Session(_)
         | Subject::Document(_)
+        | Subject::Parameter(_)
         | Subject::Group(_)
         | Subject::Policy(_)
         | Subject::InstanceProfile(_) => None,

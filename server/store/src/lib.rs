@@ -12,6 +12,7 @@ pub mod documents;
 mod error;
 pub mod folder;
 pub mod nodes;
+pub mod parameters;
 pub mod root_key;
 pub mod sessions;
 pub mod settings;
@@ -34,6 +35,7 @@ pub use documents::{
 pub use error::StoreError;
 pub use folder::{DataFolder, FolderError};
 pub use nodes::{NodeAccessKey, Nodes, Registration, RegistrationError};
+pub use parameters::{Parameter, ParameterAt, ParameterKind, Parameters, PutParameterError};
 pub use root_key::{RootKey, RootKeyError, SealError};
 pub use sessions::{CreateSessionError, SessionLimits, SessionPage, Sessions, StateChangeError};
 pub use settings::Settings;
@@ -43,7 +45,17 @@ pub use tokens::{ChannelEnd, Redeemed, Token, TokenBinding, TokenGrant, TokenHas
 
 /// Everything that the server remembers.
 pub trait Store:
-    Activations + AuditLog + Directories + Documents + KeyUses + Nodes + Sessions + Settings + Tags + Tokens
+    Activations
+    + AuditLog
+    + Directories
+    + Documents
+    + KeyUses
+    + Nodes
+    + Parameters
+    + Sessions
+    + Settings
+    + Tags
+    + Tokens
 {
 }
 
@@ -54,6 +66,7 @@ impl<S> Store for S where
         + Documents
         + KeyUses
         + Nodes
+        + Parameters
         + Sessions
         + Settings
         + Tags

@@ -25,6 +25,7 @@ mod audit;
 mod directories;
 mod documents;
 mod nodes;
+mod parameters;
 mod sessions;
 mod settings;
 mod tags;
@@ -60,6 +61,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_enrolled_nodes.sql"),
     include_str!("../migrations/0005_joined.sql"),
     include_str!("../migrations/0006_documents.sql"),
+    include_str!("../migrations/0007_parameters.sql"),
 ];
 
 impl Sqlite {

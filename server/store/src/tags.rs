@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use drawbridge_session::{AccountId, ManagedNode, Region, Tag};
 
-use crate::{DocumentAt, StoreError};
+use crate::{DocumentAt, ParameterAt, StoreError};
 
 /// The most tags that one resource may have (SSM's documented limit).
 pub const MAX_TAGS: usize = 50;
@@ -45,6 +45,16 @@ impl<'a> TagsOf<'a> {
             id: at.name,
         }
     }
+
+    /// Names the tags of a parameter.
+    pub fn parameter(at: ParameterAt<'a>) -> Self {
+        Self {
+            account: at.account,
+            region: at.region,
+            target: TagTarget::Parameter,
+            id: at.name,
+        }
+    }
 }
 
 /// The kinds of resources that have tags here.
@@ -56,6 +66,8 @@ pub enum TagTarget {
     Instance,
     /// A session document.
     Document,
+    /// A parameter.
+    Parameter,
 }
 
 impl TagTarget {
@@ -65,6 +77,7 @@ impl TagTarget {
             Self::ManagedInstance => "ManagedInstance",
             Self::Instance => "Instance",
             Self::Document => "Document",
+            Self::Parameter => "Parameter",
         }
     }
 }

@@ -73,6 +73,7 @@ fn kind(subject: &Subject) -> Option<&'static str> {
         Subject::Node(_) => Some("AWS::SSM::ManagedNode"),
         Subject::Session(_) => Some("AWS::SSM::Session"),
         Subject::Document(_) => Some("AWS::SSM::Document"),
+        Subject::Parameter(_) => Some("AWS::SSM::Parameter"),
         Subject::User(_) => Some("AWS::IAM::User"),
         Subject::Group(_) => Some("AWS::IAM::Group"),
         Subject::Role(_) => Some("AWS::IAM::Role"),

@@ -28,6 +28,8 @@ pub enum Subject {
     Session(String),
     /// A session document.
     Document(String),
+    /// A parameter, by its name.
+    Parameter(String),
     /// A user, by name.
     User(String),
     /// A group, by name.
@@ -95,6 +97,13 @@ impl Resource {
         Self::new(arn, Subject::Document(name.to_owned()))
     }
 
+    /// Names a parameter; a path's first slash is not in its ARN.
+    pub fn parameter(region: &Region, account: &AccountId, name: &str) -> Self {
+        let path = name.strip_prefix('/').unwrap_or(name);
+        let arn = format!("arn:aws:ssm:{region}:{account}:parameter/{path}");
+        Self::new(arn, Subject::Parameter(name.to_owned()))
+    }
+
     /// Names a user, whose path the directory knows.
     pub fn user(account: &AccountId, name: &str) -> Self {
         let arn = format!("arn:aws:iam::{account}:user/{name}");
@@ -143,6 +152,8 @@ impl Resource {
             ("ec2", "instance") | ("ssm", "managed-instance") => Subject::Node(rest.to_owned()),
             ("ssm", "session") => Subject::Session(rest.to_owned()),
             ("ssm", "document") => Subject::Document(rest.to_owned()),
+            ("ssm", "parameter") if rest.contains('/') => Subject::Parameter(format!("/{rest}")),
+            ("ssm", "parameter") => Subject::Parameter(rest.to_owned()),
             ("iam", "user") => Subject::User(last()),
             ("iam", "group") => Subject::Group(last()),
             ("iam", "role") => Subject::Role(last()),
@@ -192,6 +203,7 @@ impl Resource {
             Subject::Nothing
             | Subject::Session(_)
             | Subject::Document(_)
+            | Subject::Parameter(_)
             | Subject::User(_)
             | Subject::Group(_)
             | Subject::Role(_)
@@ -216,6 +228,8 @@ mod tests {
             Resource::node(&region, &account, "i-0a1b2c3d4e5f67890"),
             Resource::session(&region, &account, "alice-0123"),
             Resource::document(&region, &account, "AWS-StartSSHSession"),
+            Resource::parameter(&region, &account, "port"),
+            Resource::parameter(&region, &account, "/web/port"),
             Resource::user(&account, "alice"),
             Resource::group(&account, "ops"),
             Resource::role(&account, "Ops"),

@@ -21,6 +21,7 @@ mod documents;
 mod enrolment;
 mod key_uses;
 mod migrations;
+mod parameters;
 
 struct House {
     store: Sqlite,
