@@ -1,4 +1,4 @@
-//! The `ssm` service: sessions, activations, managed nodes and their tags, and what agents ask of it.
+//! The `ssm` service: sessions and their documents, parameters, activations, managed nodes, tags, and what agents ask.
 //!
 //! Each operation has a file of its own with its declaration (`OPERATION`: action, resources, signature), its typed
 //! input and output, its handler and its tests. The gateway has validated the input against the service's model and
@@ -8,6 +8,7 @@
 
 mod activations;
 mod agents;
+mod documents;
 mod error;
 mod input;
 mod nodes;
@@ -43,6 +44,16 @@ pub const OPERATIONS: &[Operation] = &[
     agents::report::OPERATION,
     agents::rotate_key::OPERATION,
     agents::role_token::OPERATION,
+    documents::create::OPERATION,
+    documents::delete::OPERATION,
+    documents::describe::OPERATION,
+    documents::get::OPERATION,
+    documents::list::OPERATION,
+    documents::share::OPERATION,
+    documents::shares::OPERATION,
+    documents::update::OPERATION,
+    documents::update_default::OPERATION,
+    documents::versions::OPERATION,
     nodes::deregister::OPERATION,
     nodes::describe_information::OPERATION,
     nodes::describe_properties::OPERATION,

@@ -172,6 +172,11 @@ pub(crate) async fn session_limits(ssm: &Ssm, caller: &Caller) -> Result<Session
     })
 }
 
+/// Says whether documents may be shared with all accounts where the caller acts.
+pub(crate) async fn allows_public_documents(ssm: &Ssm, caller: &Caller) -> Result<bool, AwsError> {
+    Ok(value(ssm, caller, Known::PublicDocuments).await? == "Enable")
+}
+
 async fn value(ssm: &Ssm, caller: &Caller, known: Known) -> Result<String, AwsError> {
     let customized = read(ssm, caller, known).await?;
     Ok(customized.map_or_else(|| known.default(ssm).to_owned(), |it| it.value))

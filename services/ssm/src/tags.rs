@@ -8,39 +8,65 @@ use std::collections::HashSet;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Caller, ManagedNode, Need, Resource, Tag};
-use drawbridge_store::TagTarget;
 use drawbridge_store::tags::MAX_TAGS;
+use drawbridge_store::{Document, TagTarget, TagsOf};
 use serde_json::Value;
 
-use crate::{Ssm, input};
+use crate::{Ssm, documents, input};
+
+/// What is tagged.
+enum Tagged {
+    Node(Box<ManagedNode>),
+    Document(Document),
+}
+
+impl Tagged {
+    fn tags(&self) -> TagsOf<'_> {
+        match self {
+            Self::Node(node) => TagsOf::node(node),
+            Self::Document(document) => TagsOf::document(document.at()),
+        }
+    }
+}
 
 /// Needs the operation's action on what is tagged.
 fn need(caller: &Caller, input: &Value) -> Need {
-    Need::on(Resource::node(
-        &caller.region,
-        &caller.account,
-        input::text(input, "ResourceId"),
-    ))
+    let id = input::text(input, "ResourceId");
+    Need::on(match input::text(input, "ResourceType") {
+        DOCUMENT => documents::resource(caller, id),
+        _ => Resource::node(&caller.region, &caller.account, id),
+    })
 }
 
-/// Finds what is tagged; only managed nodes have tags here.
-async fn find(ssm: &Ssm, caller: &Caller, kind: &str, id: &str) -> Result<ManagedNode, AwsError> {
-    if kind != TagTarget::ManagedInstance.as_str() {
-        return Err(AwsError::new(
+/// Finds what is tagged.
+async fn find(ssm: &Ssm, caller: &Caller, kind: &str, id: &str) -> Result<Tagged, AwsError> {
+    let absent = |what: &str| {
+        AwsError::new(
+            "InvalidResourceId",
+            format!("{what} {id} does not exist in this account and region."),
+        )
+    };
+    match kind {
+        NODE => {
+            let node = ssm.node(caller, id).await?;
+            let node = node.filter(|node| node.id.is_registered());
+            let node = node.ok_or_else(|| absent("Managed node"))?;
+            Ok(Tagged::Node(Box::new(node)))
+        }
+        DOCUMENT => {
+            let document = documents::find_own(ssm, caller, id).await?;
+            document.map(Tagged::Document).ok_or_else(|| absent("Document"))
+        }
+        other => Err(AwsError::new(
             "InvalidResourceType",
-            format!("Resources of type {kind} cannot be tagged; ManagedInstance can."),
-        ));
+            format!("Resources of type {other} cannot be tagged; {NODE} and {DOCUMENT} can."),
+        )),
     }
-    ssm.node(caller, id)
-        .await?
-        .filter(|node| node.id.is_registered())
-        .ok_or_else(|| {
-            AwsError::new(
-                "InvalidResourceId",
-                format!("Managed node {id} does not exist in this account and region."),
-            )
-        })
 }
+
+const NODE: &str = TagTarget::ManagedInstance.as_str();
+
+const DOCUMENT: &str = TagTarget::Document.as_str();
 
 /// Says what is wrong with the tags that something is to begin with.
 pub(crate) fn fault(tags: &[Tag]) -> Option<String> {

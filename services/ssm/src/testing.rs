@@ -6,8 +6,8 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_aws_dialects::model;
 use drawbridge_session::iam::{Holder, NewRole, NewUser};
-use drawbridge_session::{Caller, Clock as _, Ending, ManagedNode, SessionId, SessionState};
-use drawbridge_store::{Sessions as _, TokenBinding, Tokens as _};
+use drawbridge_session::{AccountId, Caller, Clock as _, Ending, ManagedNode, SessionId, SessionState};
+use drawbridge_store::{Directories as _, Sessions as _, TokenBinding, Tokens as _};
 use serde_json::{Value, json};
 
 use crate::{ActivationTier, Settings, Ssm};
@@ -124,6 +124,21 @@ impl House {
         self.user(name)
     }
 
+    /// Makes a document of a shell with this description.
+    pub(crate) async fn give_document(&self, name: &str, description: &str) {
+        let input = json!({"Name": name, "DocumentType": "Session", "Content": shell_document(description)});
+        self.ask("CreateDocument", input).await.expect("created");
+    }
+
+    /// The administrator of another account, in an organization of its own.
+    pub(crate) async fn other_admin(&self) -> Caller {
+        let account = AccountId::parse("210987654321").expect("valid");
+        if self.store.directory(&account).is_none() {
+            self.found(&account, "o-anotherorgid").await;
+        }
+        self.user_of(&account, "admin")
+    }
+
     /// Someone who holds [`EMPTY_ROLE`].
     pub(crate) fn as_role(&self, session_name: &str) -> Caller {
         self.role(EMPTY_ROLE, session_name)
@@ -163,4 +178,11 @@ impl House {
         let redeemed = self.store.redeem_token(token, self.clock.now());
         Some(redeemed.await.expect("asked")?.binding)
     }
+}
+
+/// The text of a document of a shell.
+pub(crate) fn shell_document(description: &str) -> String {
+    let content =
+        json!({"schemaVersion": "1.0", "description": description, "sessionType": "Standard_Stream"});
+    content.to_string()
 }

@@ -8,7 +8,7 @@ pub(super) struct Selection {
     pub(super) operations: &'static [&'static str],
     /// Structures of which only some members are kept, because the rest leads deep into what is not served.
     pub(super) members: &'static [(&'static str, &'static [&'static str])],
-    /// Texts whose long list of values is not kept: any value may be shown.
+    /// Texts whose list of values is not kept: any value may be shown, or has an error of its own.
     pub(super) open: &'static [&'static str],
 }
 
@@ -18,16 +18,24 @@ pub(super) const SELECTIONS: [Selection; 6] = [
         operations: &[
             "AddTagsToResource",
             "CreateActivation",
+            "CreateDocument",
             "DeleteActivation",
+            "DeleteDocument",
             "DeregisterManagedInstance",
             "DescribeActivations",
+            "DescribeDocument",
+            "DescribeDocumentPermission",
             "DescribeInstanceInformation",
             "DescribeInstanceProperties",
             "DescribeSessions",
             "GetConnectionStatus",
+            "GetDocument",
             "GetServiceSetting",
             "ListAssociations",
+            "ListDocumentVersions",
+            "ListDocuments",
             "ListTagsForResource",
+            "ModifyDocumentPermission",
             "PutComplianceItems",
             "PutInventory",
             "RemoveTagsFromResource",
@@ -35,11 +43,13 @@ pub(super) const SELECTIONS: [Selection; 6] = [
             "ResumeSession",
             "StartSession",
             "TerminateSession",
+            "UpdateDocument",
+            "UpdateDocumentDefaultVersion",
             "UpdateManagedInstanceRole",
             "UpdateServiceSetting",
         ],
         members: &[],
-        open: &[],
+        open: &["DocumentPermissionType"],
     },
     Selection {
         service: "sts",

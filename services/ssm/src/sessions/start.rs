@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::document::{DEFAULT_SHELL_DOCUMENT, ParameterError, builtin};
 use drawbridge_session::{
     Audit, Call, Caller, Ending, Grounds, Need, Needs, NodeId, RelayError, Resource, Session, SessionId,
     SessionStart, SessionState, SignedWith,
@@ -17,7 +16,7 @@ use super::Stream;
 use super::run_as::run_as;
 use crate::error::internal;
 use crate::service_settings::{allows_sessions_on_registered_nodes, session_limits};
-use crate::{Operation, Ssm, input};
+use crate::{Operation, Ssm, documents, input};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "StartSession",
@@ -56,7 +55,7 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let grounds = Grounds::of(&call);
     let (caller, allowed, input) = call.into_parts();
     let input: Input = input::read(input)?;
-    let start = prepare(&ssm, &caller, &input)?;
+    let start = prepare(&ssm, &caller, &input).await?;
     let node = find_connected(&ssm, &caller, &input.target).await?;
 
     let id = SessionId::generate(caller.principal.session_prefix(), ssm.random.as_ref());
@@ -108,40 +107,24 @@ async fn fail(ssm: &Ssm, id: &SessionId, details: &str) -> Result<(), AwsError> 
 }
 
 /// Settles what the session runs, before anything is started.
-fn prepare(ssm: &Ssm, caller: &Caller, input: &Input) -> Result<SessionStart, AwsError> {
-    let start = choose_document(input)?;
+async fn prepare(ssm: &Ssm, caller: &Caller, input: &Input) -> Result<SessionStart, AwsError> {
+    let start = choose_document(ssm, caller, input).await?;
     let run_as_user = run_as(ssm, caller, &start.document)?;
     Ok(SessionStart { run_as_user, ..start })
 }
 
-fn choose_document(input: &Input) -> Result<SessionStart, AwsError> {
-    let name = input.document_name.as_deref().unwrap_or_default();
+async fn choose_document(ssm: &Ssm, caller: &Caller, input: &Input) -> Result<SessionStart, AwsError> {
+    let chosen = documents::choose::choose(ssm, caller, input.document_name.as_deref()).await?;
     let given = input.parameters.clone().unwrap_or_default();
-    if matches!(name, "" | DEFAULT_SHELL_DOCUMENT) {
-        if let Some(name) = given.into_keys().next() {
-            return Err(invalid_parameters(&ParameterError::Unknown(name)));
-        }
-        return Ok(SessionStart::default_shell());
-    }
-    let (_, content) = builtin(name).ok_or_else(|| {
-        AwsError::new(
-            "InvalidDocument",
-            format!("Document with name {name} does not exist."),
-        )
-    })?;
-    let (document, parameters) = content
-        .resolve(&given)
-        .map_err(|error| invalid_parameters(&error))?;
+    let resolved = chosen.content.resolve(&given);
+    let (document, parameters) =
+        resolved.map_err(|error| AwsError::new("InvalidParameters", error.to_string()))?;
     Ok(SessionStart {
-        document_name: name.to_owned(),
+        document_name: chosen.name,
         document,
         parameters,
         run_as_user: None,
     })
-}
-
-fn invalid_parameters(error: &ParameterError) -> AwsError {
-    AwsError::new("InvalidParameters", error.to_string())
 }
 
 /// Says why a session was not made.
@@ -190,6 +173,7 @@ fn not_connected(target: &str) -> AwsError {
 
 #[cfg(test)]
 mod tests {
+    use drawbridge_session::document::DEFAULT_SHELL_DOCUMENT;
     use drawbridge_session::{PingStatus, Principal};
     use drawbridge_store::TokenBinding;
     use serde_json::json;

@@ -1,10 +1,10 @@
-//! `AddTagsToResource`: adds tags to a node, or changes their values.
+//! `AddTagsToResource`: adds tags to a node or a document, or changes their values.
 
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, SignedWith, Tag};
-use drawbridge_store::{TagError, TagsOf};
+use drawbridge_store::TagError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -45,15 +45,15 @@ async fn add(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
             "Tag keys that start with aws: are reserved.",
         ));
     }
-    let node = find(&ssm, &caller, &input.resource_type, &input.resource_id).await?;
-    match ssm.store.add_tags(TagsOf::node(&node), &input.tags).await {
+    let tagged = find(&ssm, &caller, &input.resource_type, &input.resource_id).await?;
+    match ssm.store.add_tags(tagged.tags(), &input.tags).await {
         Ok(()) => Ok(json!({})),
         Err(TagError::TooMany) => Err(AwsError::new(
             "TooManyTagsError",
-            format!("Managed node {} would have more than 50 tags.", node.id),
+            format!("{} would have more than 50 tags.", input.resource_id),
         )),
         Err(TagError::SameKey) => Err(AwsError::validation(
-            "Tag keys of a managed node must differ by more than their case.",
+            "Tag keys of a resource must differ by more than their case.",
         )),
         Err(TagError::Store(error)) => Err(internal(error)),
     }
@@ -75,6 +75,49 @@ mod tests {
         let listed = house.ask("ListTagsForResource", input).await.expect("listed");
         let expected = json!([{"Key": "Environment", "Value": "Prod"}, {"Key": "Team", "Value": "web"}]);
         assert_eq!(listed, json!({"TagList": expected}));
+    }
+
+    #[tokio::test]
+    async fn documents_have_tags_too() {
+        let house = House::new().await;
+        house.give_document("Doc", "").await;
+        let on = |id: &str, member: &str, value: Value| json!({"ResourceType": "Document", "ResourceId": id, member: value});
+        let tags = json!([{"Key": "Env", "Value": "dev"}, {"Key": "Team", "Value": "web"}]);
+        let add = on("Doc", "Tags", tags.clone());
+        assert_eq!(house.ask("AddTagsToResource", add).await, Ok(json!({})));
+        for id in ["Doc", "arn:aws:ssm:us-east-1:123456789012:document/Doc"] {
+            let listed = house.ask("ListTagsForResource", on(id, "x", Value::Null)).await;
+            assert_eq!(listed, Ok(json!({ "TagList": tags })));
+        }
+        let described = house
+            .ask("DescribeDocument", json!({"Name": "Doc"}))
+            .await
+            .expect("there");
+        assert_eq!(described["Document"]["Tags"], tags);
+        let remove = on("Doc", "TagKeys", json!(["Env"]));
+        assert_eq!(house.ask("RemoveTagsFromResource", remove).await, Ok(json!({})));
+        let listed = house
+            .ask("ListTagsForResource", on("Doc", "x", Value::Null))
+            .await;
+        assert_eq!(listed, Ok(json!({"TagList": [{"Key": "Team", "Value": "web"}]})));
+        let tag = |id: &str| on(id, "Tags", json!([{"Key": "a", "Value": ""}]));
+        house
+            .refuses(
+                "AddTagsToResource",
+                &[
+                    (tag("Other"), "InvalidResourceId"),
+                    (tag("AWS-StartSSHSession"), "InvalidResourceId"),
+                    (
+                        tag("arn:aws:ssm:us-east-1:123456789012:parameter/Doc"),
+                        "InvalidResourceId",
+                    ),
+                    (
+                        on("Doc", "Tags", json!([{"Key": "TEAM", "Value": ""}])),
+                        "ValidationException",
+                    ),
+                ],
+            )
+            .await;
     }
 
     #[tokio::test]

@@ -1,10 +1,9 @@
-//! `ListTagsForResource`: lists the tags of a node.
+//! `ListTagsForResource`: lists the tags of a node or a document.
 
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, SignedWith};
-use drawbridge_store::TagsOf;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,8 +30,8 @@ struct Input {
 async fn list(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
-    let node = find(&ssm, &caller, &input.resource_type, &input.resource_id).await?;
-    let tags = ssm.store.tags(TagsOf::node(&node)).await.map_err(internal)?;
+    let tagged = find(&ssm, &caller, &input.resource_type, &input.resource_id).await?;
+    let tags = ssm.store.tags(tagged.tags()).await.map_err(internal)?;
     Ok(json!({ "TagList": tags }))
 }
 

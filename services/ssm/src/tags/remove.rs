@@ -1,10 +1,9 @@
-//! `RemoveTagsFromResource`: removes tags from a node by their keys.
+//! `RemoveTagsFromResource`: removes tags from a node or a document by their keys.
 
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, SignedWith};
-use drawbridge_store::TagsOf;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -37,9 +36,9 @@ struct Input {
 async fn remove(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
-    let node = find(&ssm, &caller, &input.resource_type, &input.resource_id).await?;
+    let tagged = find(&ssm, &caller, &input.resource_type, &input.resource_id).await?;
     ssm.store
-        .remove_tags(TagsOf::node(&node), &input.tag_keys)
+        .remove_tags(tagged.tags(), &input.tag_keys)
         .await
         .map_err(internal)?;
     Ok(json!({}))
@@ -75,7 +74,8 @@ mod tests {
                     (json!({}), "ValidationException"),
                     (input("ManagedInstance", "x", json!([""])), "ValidationException"),
                     (input("ManagedInstance", "x", json!(7)), "SerializationException"),
-                    (input("Document", "x", json!(["a"])), "InvalidResourceType"),
+                    (input("Parameter", "x", json!(["a"])), "InvalidResourceType"),
+                    (input("Document", "x", json!(["a"])), "InvalidResourceId"),
                     (
                         input("ManagedInstance", "mi-0fffffffffffffff0", json!(["a"])),
                         "InvalidResourceId",

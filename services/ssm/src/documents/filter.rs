@@ -1,0 +1,138 @@
+//! The conditions by which documents are listed.
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::Tag;
+
+use super::view::Facts;
+use super::{SCHEMA_VERSION, SESSION};
+
+/// Whose documents are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Group {
+    /// The caller's own.
+    Own,
+    /// Those that AWS provides.
+    Amazon,
+    /// Those that others share with the caller's account.
+    Private,
+    /// Those that others share with all.
+    Public,
+}
+
+impl Group {
+    /// Every group, in the order in which they are listed.
+    pub(super) const ALL: [Self; 4] = [Self::Own, Self::Amazon, Self::Private, Self::Public];
+
+    /// What is listed where a request does not say.
+    const DEFAULT: [Self; 3] = [Self::Own, Self::Amazon, Self::Private];
+
+    /// Reads a value of the key `Owner`.
+    fn named(value: &str) -> Result<&'static [Self], AwsError> {
+        match value {
+            "Self" => Ok(&[Self::Own]),
+            "Amazon" => Ok(&[Self::Amazon]),
+            "Private" => Ok(&[Self::Private]),
+            "Public" => Ok(&[Self::Public]),
+            "All" => Ok(&Self::ALL),
+            // Nobody sells documents here.
+            "ThirdParty" => Ok(&[]),
+            other => Err(invalid(format!(
+                "{other} is no owner that documents are listed by: Self, Amazon, Private, Public, ThirdParty or All."
+            ))),
+        }
+    }
+}
+
+/// What documents to list: those of some groups for which every condition holds.
+#[derive(Debug)]
+pub(super) struct Filters {
+    groups: Vec<Group>,
+    conditions: Vec<(Property, Vec<String>)>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Property {
+    Name,
+    DocumentType,
+    PlatformTypes,
+    SchemaVersion,
+    TargetType,
+    SearchKeyword,
+    Tag(String),
+}
+
+impl Filters {
+    /// Reads keys with their values, of which one must match.
+    pub(super) fn new(keys: impl IntoIterator<Item = (String, Vec<String>)>) -> Result<Self, AwsError> {
+        let mut filters = Self {
+            groups: Group::DEFAULT.to_vec(),
+            conditions: Vec::new(),
+        };
+        let mut owned = None::<Vec<Group>>;
+        for (key, values) in keys {
+            if values.is_empty() {
+                return Err(invalid(format!("Filter key {key} has no values.")));
+            }
+            if key == "Owner" {
+                let named = values.iter().map(|value| Group::named(value));
+                let named: Vec<_> = named.collect::<Result<Vec<_>, _>>()?.concat();
+                let before = owned.take().unwrap_or_else(|| Group::ALL.to_vec());
+                owned = Some(before.into_iter().filter(|group| named.contains(group)).collect());
+            } else {
+                filters.conditions.push((Property::parse(&key)?, values));
+            }
+        }
+        if let Some(owned) = owned {
+            filters.groups = owned;
+        }
+        Ok(filters)
+    }
+
+    /// Returns the groups to list, in order.
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    pub(super) fn matches(&self, facts: &Facts, tags: &[Tag]) -> bool {
+        self.conditions
+            .iter()
+            .all(|(property, values)| values.iter().any(|value| property.matches(value, facts, tags)))
+    }
+}
+
+impl Property {
+    fn parse(key: &str) -> Result<Self, AwsError> {
+        Ok(match key {
+            "Name" => Self::Name,
+            "DocumentType" => Self::DocumentType,
+            "PlatformTypes" => Self::PlatformTypes,
+            "SchemaVersion" => Self::SchemaVersion,
+            "TargetType" => Self::TargetType,
+            "SearchKeyword" => Self::SearchKeyword,
+            other => {
+                let tag = other.strip_prefix("tag:").filter(|key| !key.is_empty());
+                let unknown = || invalid(format!("{other} is not a key that documents are listed by."));
+                Self::Tag(tag.ok_or_else(unknown)?.to_owned())
+            }
+        })
+    }
+
+    fn matches(&self, value: &str, facts: &Facts, tags: &[Tag]) -> bool {
+        match self {
+            Self::Name => facts.name.starts_with(value),
+            Self::DocumentType => value == SESSION,
+            Self::PlatformTypes => facts.platform_names().contains(&value),
+            Self::SchemaVersion => value == SCHEMA_VERSION,
+            Self::TargetType => facts.version.target_type.as_deref() == Some(value),
+            Self::SearchKeyword => {
+                let value = value.to_lowercase();
+                facts.name.to_lowercase().contains(&value)
+            }
+            Self::Tag(key) => tags.iter().any(|tag| tag.key == *key && tag.value == value),
+        }
+    }
+}
+
+fn invalid(message: String) -> AwsError {
+    AwsError::new("InvalidFilterKey", message)
+}

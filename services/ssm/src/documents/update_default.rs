@@ -1,0 +1,117 @@
+//! `UpdateDocumentDefaultVersion`: chooses the version that is used where none is named.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Audit, Call, SignedWith};
+use drawbridge_store::ChangeDocumentError;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::{does_not_exist, invalid_version};
+use super::{named, needs_document, own};
+use crate::error::internal;
+use crate::{Operation, Ssm, input};
+
+pub(crate) const OPERATION: Operation = Operation {
+    name: "UpdateDocumentDefaultVersion",
+    action: "ssm:UpdateDocumentDefaultVersion",
+    signed_with: SignedWith::AccessKey,
+    needs: needs_document,
+    audit: Audit::WRITE,
+    handler: |ssm, call| Box::pin(update(ssm, call)),
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Input {
+    name: String,
+    document_version: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Chosen {
+    name: String,
+    default_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_version_name: Option<String>,
+}
+
+async fn update(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
+    let (caller, _, input) = call.into_parts();
+    let Input {
+        name,
+        document_version,
+    } = input::read(input)?;
+    if named::is_amazons(&name) {
+        return Err(AwsError::new(
+            "InvalidDocument",
+            format!("Document {name} belongs to Amazon and cannot be changed."),
+        ));
+    }
+    let number = document_version.parse().map_err(|_| invalid_version())?;
+    let chosen = ssm
+        .store
+        .set_default_document_version(own(&caller, &name), number)
+        .await;
+    let chosen = chosen.map_err(|error| match error {
+        ChangeDocumentError::Unknown => does_not_exist(&name),
+        ChangeDocumentError::WrongVersion => invalid_version(),
+        error => internal(error),
+    })?;
+    let description = Chosen {
+        name,
+        default_version: chosen.version.number.to_string(),
+        default_version_name: chosen.version.name,
+    };
+    Ok(json!({ "Description": input::write(&description)? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{House, shell_document};
+
+    #[tokio::test]
+    async fn what_is_used_where_no_version_is_named() {
+        let house = House::new().await;
+        house.give_document("Doc", "one").await;
+        let second = json!({"Name": "Doc", "Content": shell_document("two"), "VersionName": "second"});
+        house.ask("UpdateDocument", second).await.expect("updated");
+        let chosen = house
+            .ask(
+                "UpdateDocumentDefaultVersion",
+                json!({"Name": "Doc", "DocumentVersion": "2"}),
+            )
+            .await;
+        let expected =
+            json!({"Description": {"Name": "Doc", "DefaultVersion": "2", "DefaultVersionName": "second"}});
+        assert_eq!(chosen, Ok(expected));
+        let shown = house
+            .ask("GetDocument", json!({"Name": "Doc"}))
+            .await
+            .expect("there");
+        assert_eq!(shown["Content"], shell_document("two"));
+    }
+
+    #[tokio::test]
+    async fn refuses_what_is_wrong() {
+        let house = House::new().await;
+        house.give_document("Doc", "one").await;
+        let on = |name: &str, version: &str| json!({"Name": name, "DocumentVersion": version});
+        house
+            .refuses(
+                "UpdateDocumentDefaultVersion",
+                &[
+                    (json!({"Name": "Doc"}), "ValidationException"),
+                    (on("Doc", "$LATEST"), "ValidationException"),
+                    (on("Doc", "2"), "InvalidDocumentVersion"),
+                    (on("Doc", "99999999999999999999"), "InvalidDocumentVersion"),
+                    (on("Other", "1"), "InvalidDocument"),
+                    (on("AWS-StartSSHSession", "1"), "InvalidDocument"),
+                ],
+            )
+            .await;
+    }
+}
