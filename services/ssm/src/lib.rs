@@ -13,6 +13,7 @@ mod error;
 mod input;
 mod nodes;
 mod page;
+mod parameters;
 mod passed_role;
 mod service;
 mod service_settings;
@@ -58,6 +59,10 @@ pub const OPERATIONS: &[Operation] = &[
     nodes::describe_information::OPERATION,
     nodes::describe_properties::OPERATION,
     nodes::update_role::OPERATION,
+    parameters::delete::OPERATION,
+    parameters::get::OPERATION,
+    parameters::get_many::OPERATION,
+    parameters::put::OPERATION,
     service_settings::get::OPERATION,
     service_settings::reset::OPERATION,
     service_settings::update::OPERATION,

@@ -9,15 +9,16 @@ use std::collections::HashSet;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Caller, ManagedNode, Need, Resource, Tag};
 use drawbridge_store::tags::MAX_TAGS;
-use drawbridge_store::{Document, TagTarget, TagsOf};
+use drawbridge_store::{Document, Parameter, TagTarget, TagsOf};
 use serde_json::Value;
 
-use crate::{Ssm, documents, input};
+use crate::{Ssm, documents, input, parameters};
 
 /// What is tagged.
 enum Tagged {
     Node(Box<ManagedNode>),
     Document(Document),
+    Parameter(Box<Parameter>),
 }
 
 impl Tagged {
@@ -25,6 +26,7 @@ impl Tagged {
         match self {
             Self::Node(node) => TagsOf::node(node),
             Self::Document(document) => TagsOf::document(document.at()),
+            Self::Parameter(parameter) => TagsOf::parameter(parameter.at()),
         }
     }
 }
@@ -34,6 +36,7 @@ fn need(caller: &Caller, input: &Value) -> Need {
     let id = input::text(input, "ResourceId");
     Need::on(match input::text(input, "ResourceType") {
         DOCUMENT => documents::resource(caller, id),
+        PARAMETER => parameters::resource(caller, id),
         _ => Resource::node(&caller.region, &caller.account, id),
     })
 }
@@ -57,9 +60,14 @@ async fn find(ssm: &Ssm, caller: &Caller, kind: &str, id: &str) -> Result<Tagged
             let document = documents::find_own(ssm, caller, id).await?;
             document.map(Tagged::Document).ok_or_else(|| absent("Document"))
         }
+        PARAMETER => {
+            let parameter = parameters::find_own(ssm, caller, id).await?;
+            let parameter = parameter.ok_or_else(|| absent("Parameter"))?;
+            Ok(Tagged::Parameter(Box::new(parameter)))
+        }
         other => Err(AwsError::new(
             "InvalidResourceType",
-            format!("Resources of type {other} cannot be tagged; {NODE} and {DOCUMENT} can."),
+            format!("Resources of type {other} cannot be tagged; {NODE}, {DOCUMENT} and {PARAMETER} can."),
         )),
     }
 }
@@ -67,6 +75,8 @@ async fn find(ssm: &Ssm, caller: &Caller, kind: &str, id: &str) -> Result<Tagged
 const NODE: &str = TagTarget::ManagedInstance.as_str();
 
 const DOCUMENT: &str = TagTarget::Document.as_str();
+
+const PARAMETER: &str = TagTarget::Parameter.as_str();
 
 /// Says what is wrong with the tags that something is to begin with.
 pub(crate) fn fault(tags: &[Tag]) -> Option<String> {

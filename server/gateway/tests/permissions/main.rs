@@ -217,7 +217,7 @@ fn input(node: &str) -> Value {
         "RoleArn": "arn:aws:iam::123456789012:role/web", "RoleSessionName": "someone",
         "Principal": "user/alice", "Action": "ssm:StartSession", "Resource": node,
         "AccountId": "123456789012",
-        "Name": "SSM-sudo",
+        "Name": "SSM-sudo", "Names": ["port"],
     })
 }
 

@@ -1,4 +1,4 @@
-//! `AddTagsToResource`: adds tags to a node or a document, or changes their values.
+//! `AddTagsToResource`: adds tags to a node, a document or a parameter, or changes their values.
 
 use std::sync::Arc;
 
@@ -147,7 +147,7 @@ mod tests {
                     (on_node(json!("x")), "SerializationException"),
                     (on_node(many), "TooManyTagsError"),
                     (input("Bridge", "x", tag("a")), "ValidationException"),
-                    (input("Parameter", "x", tag("a")), "InvalidResourceType"),
+                    (input("PatchBaseline", "x", tag("a")), "InvalidResourceType"),
                     (
                         input("ManagedInstance", "mi-0fffffffffffffff0", tag("a")),
                         "InvalidResourceId",

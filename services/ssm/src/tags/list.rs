@@ -1,4 +1,4 @@
-//! `ListTagsForResource`: lists the tags of a node or a document.
+//! `ListTagsForResource`: lists the tags of a node, a document or a parameter.
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ mod tests {
                         "SerializationException",
                     ),
                     (
-                        json!({"ResourceType": "Parameter", "ResourceId": "x"}),
+                        json!({"ResourceType": "PatchBaseline", "ResourceId": "x"}),
                         "InvalidResourceType",
                     ),
                     (

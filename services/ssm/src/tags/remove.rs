@@ -1,4 +1,4 @@
-//! `RemoveTagsFromResource`: removes tags from a node or a document by their keys.
+//! `RemoveTagsFromResource`: removes tags from a node, a document or a parameter by their keys.
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ mod tests {
                     (json!({}), "ValidationException"),
                     (input("ManagedInstance", "x", json!([""])), "ValidationException"),
                     (input("ManagedInstance", "x", json!(7)), "SerializationException"),
-                    (input("Parameter", "x", json!(["a"])), "InvalidResourceType"),
+                    (input("PatchBaseline", "x", json!(["a"])), "InvalidResourceType"),
                     (input("Document", "x", json!(["a"])), "InvalidResourceId"),
                     (
                         input("ManagedInstance", "mi-0fffffffffffffff0", json!(["a"])),
