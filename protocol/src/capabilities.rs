@@ -93,6 +93,12 @@ pub struct NodeExtension {
     pub max_payload: u32,
     /// Whether the agent may acknowledge many frames with one message.
     pub cumulative_ack: bool,
+    /// Whether the client passes its standard input on byte for byte, with [`flag::END_OF_INPUT`] as the end of it.
+    /// AWS's plugin does not: of what it sends to a command without a terminal only two control characters count.
+    ///
+    /// [`flag::END_OF_INPUT`]: crate::payload::flag::END_OF_INPUT
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub client_streams_input: bool,
 }
 
 impl NodeExtension {

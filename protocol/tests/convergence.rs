@@ -219,7 +219,7 @@ struct Run {
     input: Bytes,
     shown: Vec<u8>,
     typed: Vec<u8>,
-    /// The handshake took longer than the 15 s that the protocol gives it: now and then a link is that bad.
+    /// The handshake took longer than the 30 s that the protocol gives it: now and then a link is that bad.
     gave_up: bool,
 }
 
@@ -228,6 +228,7 @@ impl Run {
         let extension = NodeExtension {
             max_payload: 32768,
             cumulative_ack: true,
+            client_streams_input: true,
         };
         let node = NodeConfig::new(SESSION, NODE, "3.3.987.0", case.ours.then_some(extension));
         let node = NodeConfig {

@@ -285,10 +285,16 @@ fn interactive_shell() {
     let extension = NodeExtension {
         max_payload: 32768,
         cumulative_ack: true,
+        client_streams_input: false,
+    };
+    let streaming = NodeExtension {
+        client_streams_input: true,
+        ..extension
     };
     for (name, content) in [
         ("interactive_shell", content(None)),
         ("interactive_shell_drawbridge", content(Some(extension))),
+        ("interactive_shell_drawbridge_input", content(Some(streaming))),
     ] {
         let shell = InteractiveShell::new(&content);
         holds(

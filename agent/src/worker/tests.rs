@@ -208,6 +208,7 @@ fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
 const OURS: Option<NodeExtension> = Some(NodeExtension {
     max_payload: 32 * 1024,
     cumulative_ack: true,
+    client_streams_input: true,
 });
 
 /// Runs the session beside the client's script.

@@ -4,7 +4,7 @@
 //!               begin_handshake               HandshakeResponse, all done
 //!  NotStarted ───────────────────▶ AwaitingResponse ──────────────────────▶ Complete
 //!  (a shell stays here)                  │
-//!                                        │ an action refused, or 15 s passed
+//!                                        │ an action refused, or 30 s passed
 //!                                        ▼
 //!                                      Failed
 //! ```
@@ -216,7 +216,7 @@ impl NodeEnd {
 
     /// Asks the client to prepare for a session that is not a plain shell (see [`SessionType::needs_handshake`]).
     ///
-    /// The answer comes as [`Event::HandshakeDone`] or [`Event::HandshakeFailed`], at most 15 s later. Asking twice is
+    /// The answer comes as [`Event::HandshakeDone`] or [`Event::HandshakeFailed`], at most 30 s later. Asking twice is
     /// asking once.
     pub fn begin_handshake(&mut self, session_type: SessionType, properties: Value, now: Time) {
         if !matches!(self.handshake, Handshake::NotStarted) {
@@ -443,8 +443,8 @@ impl NodeEnd {
     }
 }
 
-/// How long a client may take to answer (`protocol.md` 5.6).
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a client may take to answer: twice what AWS's agent allows (`protocol.md` 5.6), for the sake of slow paths.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What AWS's agent reports then; people search for it.
 const HANDSHAKE_TIMED_OUT: &str =

@@ -82,6 +82,7 @@ pub(crate) fn our_node() -> NodeEnd {
     connected_node(Some(NodeExtension {
         max_payload: 32768,
         cumulative_ack: true,
+        client_streams_input: true,
     }))
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn start_order(particulars: &Particulars, client: Option<Capabilities
         let extension = NodeExtension {
             max_payload: u32::try_from(max_payload).unwrap_or(0),
             cumulative_ack: config.server.cumulative_ack,
+            client_streams_input: client.is_some_and(|client| client.end_of_input),
         };
         content.insert("Drawbridge".to_owned(), json!(extension));
     }

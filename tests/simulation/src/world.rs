@@ -187,6 +187,7 @@ impl World {
                 let extension = NodeExtension {
                     max_payload: 2048,
                     cumulative_ack: true,
+                    client_streams_input: true,
                 };
                 Node::ours(session_type, output, extension, chance.fork())
             }
