@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use nix::unistd::{Uid, User, getgrouplist};
 
-pub use choice::{AccountError, DefaultAccount, RunAs, RunAsName, choose};
+pub use choice::{AccountError, DefaultAccount, RunAs, choose};
 pub use private_user::{PrivateUser, SSM_USER};
 pub use sudoers::grant_sudo;
 

@@ -30,7 +30,8 @@ use crate::platform::Platform;
 use crate::process::ProcessHandle;
 use crate::pty::{Leftovers, end_leftovers};
 use crate::sessions::{
-    LaunchError, Outcome, PlanError, Registry, SessionFolder, ShellPlan, WorkerProgram, WorkerSpec, chain,
+    LaunchError, Order, Outcome, PlanError, Registry, SessionFolder, WorkerProgram, WorkerSpec, chain,
+    failure_of, session_type_of,
 };
 use crate::state::{StateError, StateFolder};
 
@@ -260,12 +261,13 @@ impl<D: Dial> Agent<D> {
             // Nothing can be reported about something that has no name.
             Err(error) => return tracing::warn!(%error, "session request ignored"),
         };
+        let failure = failure_of(session_type_of(content));
         let folder = match self.registry.begin(&session) {
             Ok(Some(folder)) => folder,
             Ok(None) => return tracing::debug!(session.id = %session, "session request repeated"),
             Err(error) => {
                 tracing::error!(session.id = %session, %error, "cannot keep track of a session");
-                let outcome = Outcome::failed(format!("Unable to start shell: {}", chain(&error)));
+                let outcome = Outcome::failed(format!("{failure}{}", chain(&error)));
                 self.control
                     .complete(outcome.report(&session, &self.identity.node), self.now());
                 return;
@@ -278,24 +280,21 @@ impl<D: Dial> Agent<D> {
             }
             Err(error) => {
                 tracing::warn!(session.id = %session, error = chain(&error), "session refused");
-                self.settle(
-                    &folder,
-                    &Outcome::failed(format!("Unable to start shell: {}", chain(&error))),
-                );
+                self.settle(&folder, &Outcome::failed(format!("{failure}{}", chain(&error))));
                 self.complete(folder);
             }
         }
     }
 
     fn launch(&self, content: &ShellContent, folder: &SessionFolder) -> Result<ProcessHandle, StartError> {
-        let plan = ShellPlan::parse(content)?;
+        let order = Order::parse(content)?;
         if self.workers.len() >= MAX_SESSIONS {
             return Err(StartError::TooMany);
         }
         let spec = WorkerSpec {
             state: self.state.path().to_owned(),
             session_folder: folder.path().to_owned(),
-            plan,
+            order,
             default_account: self.settings.default_account.clone(),
         };
         Ok(self.settings.worker.launch(&spec, folder)?)

@@ -7,6 +7,7 @@ pub use handle::ProcessHandle;
 pub use stat::{ProcessStat, all, boot_id, stat};
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde::{Deserialize, Serialize};
 
 /// Keeps the memory of this process, which holds the node's credentials, out of core dumps and other processes' reach.
@@ -14,6 +15,23 @@ use serde::{Deserialize, Serialize};
 /// Programs that it executes are not affected. Systems that refuse are left as they are.
 pub fn protect_memory() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Gives up, for good, every right of root but that of owning its files, for a process that needs no other. Programs it
+/// executes, were there any, could not get them back.
+///
+/// To be called while this process has one thread: rights are a thread's own, and later ones inherit them. Systems that
+/// refuse are left as they are.
+pub fn give_up_privileges() {
+    let _ = rustix::thread::set_no_new_privs(true);
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    if let Err(error) = set_capabilities(None, none) {
+        tracing::debug!(%error, "cannot give up privileges");
+    }
 }
 
 /// A process that cannot be confused with a later one of the same number.

@@ -1,33 +1,57 @@
-//! One session, in a process of its own: a shell on a terminal at one end, the data channel at the other.
+//! One session, in a process of its own: what it is about at one end, the data channel at the other.
+//!
+//! ```text
+//!             ┌ a shell or command line on a terminal (terminal) ┐
+//!  Session ───┼ a command on pipes                   (pipes)     ┼── each a FarEnd
+//!  (session)  └ a connection to a port               (socket)    ┘
+//! ```
 //!
 //! The process outlives the agent that started it and needs nothing from it: it gets its own tokens and, when they run
-//! out, its own credentials. It ends when the shell does, when the server or the agent says so, or when the server no
+//! out, its own credentials. It ends when its far end does, when the server or the agent says so, or when the server no
 //! longer knows the session.
 
+mod far_end;
 mod input;
+mod leader;
+mod pipes;
+mod references;
 mod session;
+mod socket;
+mod target;
+mod terminal;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
+use std::future::Future;
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use drawbridge_aws_client::{Environment, WebSocket};
+use drawbridge_protocol::NodeExtension;
 use drawbridge_session::{Clock, Random, SessionId};
 use rustix::process::{getpid, set_child_subreaper};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Instrument as _;
 
-use self::session::{Settings, ShellSession};
-use crate::account::{AccountError, choose};
+use self::far_end::FarEnd;
+use self::leader::Children;
+use self::pipes::{PipeSettings, PipesEnd};
+use self::references::{ReferenceError, values_of};
+use self::session::{Session, Settings};
+use self::socket::SocketEnd;
+use self::terminal::TerminalEnd;
+use crate::account::{Account, AccountError, choose};
 use crate::gateway::{self, Channel};
 use crate::identity::{KeyRotation, Node, NodeError};
 use crate::line::{Dial, Dialled};
-use crate::process::{ProcessIdentity, protect_memory};
-use crate::pty::{ShellError, shell_environment};
-use crate::sessions::{Outcome, SessionFolder, WorkerSpec, chain};
+use crate::process::{ProcessIdentity, give_up_privileges, protect_memory};
+use crate::pty::{Program, StartError};
+use crate::sessions::{
+    Login, Order, Outcome, Plan, PlanError, SessionFolder, Task, Work, WorkerSpec, chain, failure_of,
+};
 use crate::state::{StateError, StateFolder};
 
 /// Why a session could not be run.
@@ -38,9 +62,13 @@ enum WorkerError {
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
     Account(#[from] AccountError),
     #[error(transparent)]
-    Shell(#[from] ShellError),
+    Start(#[from] StartError),
     #[error("the session's folder is gone")]
     Folder,
     #[error("cannot watch for signals")]
@@ -61,14 +89,16 @@ pub async fn work(
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 ) -> Result<(), StateError> {
-    let span = tracing::info_span!("session", session.id = %spec.plan.session);
+    let span = tracing::info_span!("session", session.id = %spec.order.session);
     async {
-        let outcome = match run(&spec, environment, clock, random).await {
+        let failure = failure_of(spec.order.session_type.as_str());
+        let folder = spec.session_folder.clone();
+        let outcome = match run(spec, environment, clock, random).await {
             Ok(outcome) => outcome,
-            Err(error) => Outcome::failed(format!("Unable to start shell: {}", chain(&error))),
+            Err(error) => Outcome::failed(format!("{failure}{}", chain(&error))),
         };
         tracing::info!(status = ?outcome.status, output = outcome.output, "session ended");
-        note(&spec.session_folder, &outcome)
+        note(&folder, &outcome)
     }
     .instrument(span)
     .await
@@ -82,14 +112,17 @@ fn note(folder: &Path, outcome: &Outcome) -> Result<(), StateError> {
     }
 }
 
+/// What resolves when the session is to be ended from outside.
+type Stop = Pin<Box<dyn Future<Output = ()>>>;
+
 async fn run(
-    spec: &WorkerSpec,
+    spec: WorkerSpec,
     environment: &Environment,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 ) -> Result<Outcome, WorkerError> {
     protect_memory();
-    // A session works without it; then only what stays in the shell's own session is found at its end.
+    // A session works without it; then only what stays in the leader's own session is found at its end.
     let _ = set_child_subreaper(Some(getpid()));
     let mut stop = signal(SignalKind::terminate()).map_err(WorkerError::Signals)?;
 
@@ -102,27 +135,147 @@ async fn run(
         Arc::clone(&clock),
         Arc::clone(&random),
     )?;
-    let account = choose(&spec.plan.run_as, &spec.default_account, &spec.state, clock.now())?;
-    let settings = Settings {
-        plan: spec.plan.clone(),
-        node: node.id().clone(),
-        environment: shell_environment(&account, environment.value("LANG")),
-        account,
-        adopts_orphans: true,
-    };
-    let dial = GatewayDial {
-        node: RefCell::new(Arc::new(node)),
-        session: spec.plan.session.clone(),
-    };
-    let session = ShellSession::start(settings, dial, clock, random)?;
-    if let Some(shell) = ProcessIdentity::of(session.shell()) {
-        folder.set_shell(&shell)?;
-    }
-    tracing::info!("session started");
-    let stopped = async move {
+    let stop: Stop = Box::pin(async move {
         stop.recv().await;
+    });
+    let (plan, stop) = match plan(spec.order.work.clone(), &node, stop).await? {
+        Planned::Plan(plan, stop) => (plan, stop),
+        Planned::Stopped => return Ok(Outcome::success()),
     };
-    Ok(session.run(Box::pin(stopped)).await)
+    let launch = Launch {
+        spec,
+        folder,
+        locale: environment.value("LANG").map(str::to_owned),
+        node,
+        clock,
+        random,
+        stop,
+    };
+    launch.run(plan).await
+}
+
+enum Planned {
+    Plan(Plan, Stop),
+    Stopped,
+}
+
+/// Resolves what the document refers to, unless the session is ended meanwhile.
+async fn plan(work: Work, node: &Node, mut stop: Stop) -> Result<Planned, WorkerError> {
+    let referring = match work {
+        Work::Planned(plan) => return Ok(Planned::Plan(plan, stop)),
+        Work::Referring(referring) => referring,
+    };
+    let references = referring.references();
+    let values = tokio::select! {
+        values = values_of(node, &references) => values?,
+        () = &mut stop => return Ok(Planned::Stopped),
+    };
+    Ok(Planned::Plan(referring.plan(&values)?, stop))
+}
+
+/// Everything a session is run with, whatever it does.
+struct Launch {
+    spec: WorkerSpec,
+    folder: SessionFolder,
+    locale: Option<String>,
+    node: Node,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    stop: Stop,
+}
+
+impl Launch {
+    async fn run(self, plan: Plan) -> Result<Outcome, WorkerError> {
+        let max_payload = plan.max_payload();
+        let extension = plan.extension;
+        match plan.task {
+            Task::Shell { login, profile } => {
+                let account = self.account(&login)?;
+                let program = Program::login_shell(account, self.locale()).in_folder(login.folder);
+                let far = self.on_terminal(&program, profile)?;
+                Ok(self.join(far, extension).await)
+            }
+            Task::CommandLine { login, line } => {
+                let account = self.account(&login)?;
+                let program = Program::command_line(account, self.locale(), &line).in_folder(login.folder);
+                let far = self.on_terminal(&program, String::new())?;
+                Ok(self.join(far, extension).await)
+            }
+            Task::Command {
+                login,
+                program,
+                arguments,
+                separation,
+            } => {
+                let account = self.account(&login)?;
+                let program =
+                    Program::words(account, self.locale(), &program, &arguments).in_folder(login.folder);
+                let settings = PipeSettings {
+                    separation,
+                    takes_input: extension.is_some_and(|extension| extension.client_streams_input),
+                    max_payload,
+                };
+                let folder = self.folder.clone();
+                let far = PipesEnd::new(program, settings, children()?, move |pid| {
+                    note_leader(&folder, pid);
+                });
+                Ok(self.join(far, extension).await)
+            }
+            Task::Connection { target, properties } => {
+                give_up_privileges();
+                Ok(self.join(SocketEnd::new(target, properties), extension).await)
+            }
+        }
+    }
+
+    fn account(&self, login: &Login) -> Result<Account, AccountError> {
+        let WorkerSpec {
+            default_account,
+            state,
+            ..
+        } = &self.spec;
+        choose(&login.run_as, default_account, state, self.clock.now())
+    }
+
+    fn locale(&self) -> Option<&str> {
+        self.locale.as_deref()
+    }
+
+    fn on_terminal(&self, program: &Program, profile: String) -> Result<TerminalEnd, WorkerError> {
+        let far = TerminalEnd::start(program, profile, children()?, Arc::clone(&self.clock))?;
+        note_leader(&self.folder, far.pid());
+        Ok(far)
+    }
+
+    async fn join<F: FarEnd>(self, far: F, extension: Option<NodeExtension>) -> Outcome {
+        let Order { session, .. } = self.spec.order;
+        let settings = Settings {
+            session: session.clone(),
+            node: self.node.id().clone(),
+            extension,
+        };
+        let dial = GatewayDial {
+            node: RefCell::new(Arc::new(self.node)),
+            session,
+        };
+        let session = Session::new(&settings, far, dial, self.clock, self.random);
+        tracing::info!("session started");
+        // Boxed, or this future would be as large as the largest of its kinds.
+        Box::pin(session.run(self.stop)).await
+    }
+}
+
+fn children() -> Result<Children, WorkerError> {
+    Children::watch(true).map_err(WorkerError::Signals)
+}
+
+/// Notes the process that leads the session, so that what it started can be ended should this one be killed.
+fn note_leader(folder: &SessionFolder, pid: i32) {
+    if let Some(leader) = ProcessIdentity::of(pid)
+        && let Err(error) = folder.set_shell(&leader)
+    {
+        tracing::warn!(%error, "cannot note the session's program");
+    }
 }
 
 struct GatewayDial {

@@ -3,9 +3,10 @@
 //! Only async-signal-safe calls may happen here: no allocation, no lock, no name lookup. Everything a child needs is
 //! therefore prepared by its parent and captured by value.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use nix::libc;
@@ -31,42 +32,90 @@ pub fn detach(command: &mut Command) {
     }
 }
 
-/// Makes `command` start as the leader of a session whose controlling terminal is its standard input, as `account`.
+/// What a child is made before it executes its program.
+pub(super) struct Entry<'a> {
+    /// Whom it runs as.
+    pub(super) account: &'a Account,
+    /// Whether it has to become that account; otherwise it is that account already.
+    pub(super) change_identity: bool,
+    /// Where it must start; otherwise it starts in the account's home where it can.
+    pub(super) folder: Option<&'a Path>,
+    /// Whether its standard input is a terminal, which becomes its controlling one.
+    pub(super) on_terminal: bool,
+}
+
+/// Makes `command` start as the leader of a session of its own, as `entry` says.
 ///
-/// The identity is dropped only when `change_identity` is set, in the order groups, group, user, and then proven: a
-/// child that could still become root is not executed.
-pub(super) fn enter_terminal(command: &mut Command, account: &Account, change_identity: bool) {
-    let home = CString::new(account.home.as_os_str().as_encoded_bytes()).unwrap_or_default();
-    let identity = change_identity.then(|| Identity {
-        uid: account.uid,
-        gid: account.gid,
-        groups: account.groups.clone(),
+/// The identity is dropped in the order groups, group, user, and then proven: a child that could still become root is
+/// not executed.
+pub(super) fn enter(command: &mut Command, entry: &Entry<'_>) {
+    let path = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
+    let home = path(&entry.account.home);
+    let folder = entry.folder.map(path);
+    let on_terminal = entry.on_terminal;
+    let identity = entry.change_identity.then(|| Identity {
+        uid: entry.account.uid,
+        gid: entry.account.gid,
+        groups: entry.account.groups.clone(),
     });
 
     #[expect(
         unsafe_code,
-        reason = "terminal and identity can only be set between fork and exec"
+        reason = "session, terminal and identity can only be set between fork and exec"
     )]
     // SAFETY: the closure makes only async-signal-safe system calls on values it owns; nothing allocates.
     unsafe {
         command.pre_exec(move || {
-            // SAFETY: plain system calls; descriptor 0 is the terminal that the parent put there.
+            // SAFETY: plain system calls; where there is a terminal, the parent made it descriptor 0.
             check(libc::setsid())?;
-            check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
+            if on_terminal {
+                check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
+            }
             reset_signals();
             libc::umask(0o022);
             close_others_on_exec();
             if let Some(identity) = &identity {
                 identity.assume()?;
             }
-            // After the drop, so that a home on a file system that root may not read still works. A missing home is
-            // not worth refusing the session for: login(1) falls back to the root directory too.
-            if libc::chdir(home.as_ptr()) != 0 {
-                check(libc::chdir(c"/".as_ptr()))?;
+            // After the drop, so that a home on a file system that root may not read still works, and nobody starts where
+            // only root may go.
+            match &folder {
+                Some(folder) => {
+                    check(libc::chdir(folder.as_ptr())).map_err(|error| mark_folder_refusal(&error))
+                }
+                None => enter_home(&home),
             }
-            Ok(())
         });
     }
+}
+
+/// A missing home is not worth refusing the session for: login(1) falls back to the root directory too.
+#[expect(
+    unsafe_code,
+    reason = "the safe wrappers may allocate, which a forked child may not"
+)]
+fn enter_home(home: &CStr) -> io::Result<()> {
+    // SAFETY: both pointers are to live texts that end in a zero byte.
+    unsafe {
+        if libc::chdir(home.as_ptr()) == 0 {
+            return Ok(());
+        }
+        check(libc::chdir(c"/".as_ptr()))
+    }
+}
+
+/// Set in the error number of a child that could not enter its folder: one number is all that `std` carries from a child
+/// to its parent, and those of the system end below 4096.
+const FOLDER_REFUSED: i32 = 1 << 16;
+
+fn mark_folder_refusal(error: &io::Error) -> io::Error {
+    io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default() | FOLDER_REFUSED)
+}
+
+/// Returns what the system said when a child could not enter its folder; `None` when it failed for another reason.
+pub(super) fn folder_refusal(error: &io::Error) -> Option<io::Error> {
+    let number = error.raw_os_error()?;
+    (number & FOLDER_REFUSED != 0).then(|| io::Error::from_raw_os_error(number & !FOLDER_REFUSED))
 }
 
 struct Identity {

@@ -1,4 +1,4 @@
-//! The environment a shell starts with: built from nothing, so that no variable of the agent's own reaches it.
+//! The environment a program starts with: built from nothing, so that no variable of the agent's own reaches it.
 
 use std::ffi::OsString;
 
@@ -7,9 +7,9 @@ use crate::account::Account;
 /// The search path of a fresh login; `sbin` is included because most accounts here may use sudo.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Returns the variables a shell of `account` starts with. `locale` is the machine's `LANG`, if it has one; anything
+/// Returns the variables a program of `account` starts with. `locale` is the machine's `LANG`, if it has one; anything
 /// that does not look like a locale name is replaced by `C.UTF-8`.
-pub fn shell_environment(account: &Account, locale: Option<&str>) -> Vec<(&'static str, OsString)> {
+pub(super) fn account_environment(account: &Account, locale: Option<&str>) -> Vec<(&'static str, OsString)> {
     let locale = locale.filter(|name| is_locale(name)).unwrap_or("C.UTF-8");
     vec![
         ("HOME", account.home.clone().into_os_string()),
@@ -18,7 +18,6 @@ pub fn shell_environment(account: &Account, locale: Option<&str>) -> Vec<(&'stat
         ("SHELL", account.shell.clone().into_os_string()),
         ("PATH", PATH.into()),
         ("LANG", locale.into()),
-        ("TERM", "xterm-256color".into()),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Real shells on real terminals.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,17 +16,20 @@ use crate::process::stat;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Running {
-    shell: Shell,
+    pid: nix::unistd::Pid,
     terminal: Terminal,
     seen: Vec<u8>,
 }
 
 impl Running {
     fn start(account: &Account) -> Self {
-        let environment = shell_environment(account, None);
-        let (shell, terminal) = Shell::start(account, &environment, 80, 24).expect("a shell");
+        Self::run(&login_shell(account))
+    }
+
+    fn run(program: &Program) -> Self {
+        let (pid, terminal) = program.start_on_terminal(80, 24).expect("started");
         Self {
-            shell,
+            pid: nix::unistd::Pid::from_raw(pid.as_raw_nonzero().get()),
             terminal,
             seen: Vec::new(),
         }
@@ -79,7 +83,7 @@ impl Running {
     }
 
     async fn exit_status(&mut self) -> ExitStatus {
-        let pid = nix::unistd::Pid::from_raw(self.shell.pid.as_raw_nonzero().get());
+        let pid = self.pid;
         let ended = async {
             loop {
                 let mut chunk = Vec::new();
@@ -206,7 +210,7 @@ async fn gives_the_shell_no_descriptor_but_its_terminal() {
 #[tokio::test]
 async fn leads_a_session_whose_controlling_terminal_is_its_own() {
     let running = Running::start(&own_account());
-    let pid = running.shell.pid.as_raw_nonzero().get();
+    let pid = running.pid.as_raw();
     assert_eq!(stat(pid).expect("running").session, pid);
 }
 
@@ -288,7 +292,7 @@ async fn leaves_nothing_behind() {
     let mut running = Running::start(&own_account());
     // A job of the session, and one that ignores being hung up.
     running.ask("sleep 1000 & (trap '' HUP; sleep 1001) & true").await;
-    let session = running.shell.pid.as_raw_nonzero().get();
+    let session = running.pid.as_raw();
     let leftovers = Leftovers {
         session,
         ancestor: None,
@@ -304,11 +308,122 @@ async fn leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn says_which_shell_cannot_be_started() {
+async fn says_which_program_cannot_be_started() {
     let account = Account {
         shell: PathBuf::from("/no/such/shell"),
         ..own_account()
     };
-    let error = Shell::start(&account, &[], 80, 24).expect_err("no such shell");
+    let error = login_shell(&account)
+        .start_on_terminal(80, 24)
+        .expect_err("no such shell");
     assert!(error.to_string().contains("/no/such/shell"), "{error}");
+    let error = words(&own_account(), &["no-such-program\n"])
+        .start_on_pipes(QUIET)
+        .expect_err("no such program");
+    assert!(
+        error.to_string().contains(r"cannot start `no-such-program\n`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_command_line_is_read_by_the_accounts_shell() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shell = folder.path().join("tcsh");
+    for (shell, expected) in [(PathBuf::from("/bin/sh"), "/bin/sh"), (shell, "/bin/sh")] {
+        let account = Account {
+            shell,
+            ..own_account()
+        };
+        let line = "printf '%s' \"$0 $#\"; printf '%s' '>''>'; read line";
+        let program = Program::command_line(account.clone(), None, line);
+        let mut running = Running::run(&program);
+        assert_eq!(running.until(">>").await, format!("{expected} 0>>"));
+        running.type_in("\r").await;
+        assert_eq!(running.exit_status().await, ExitStatus(0));
+    }
+}
+
+/// As of accounts that nobody may log in to: another shell in its place would be a way in.
+#[tokio::test]
+async fn a_shell_that_refuses_is_asked_all_the_same() {
+    let account = Account {
+        shell: PathBuf::from("/bin/false"),
+        ..own_account()
+    };
+    let program = Program::command_line(account.clone(), None, "exit 0");
+    assert_eq!(Running::run(&program).exit_status().await, ExitStatus(1));
+}
+
+#[tokio::test]
+async fn starts_where_it_is_told_to_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().canonicalize().expect("there");
+    let account = own_account();
+    let mut running = Running::run(&login_shell(&account).in_folder(Some(path.clone())));
+    assert_eq!(running.ask("pwd -P").await, path.display().to_string());
+
+    let missing = path.join("missing");
+    let program = words(&account, &["true"]).in_folder(Some(missing.clone()));
+    let error = program.start_on_pipes(QUIET).expect_err("no such folder");
+    let StartError::Folder { folder, source, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(folder, missing);
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+}
+
+/// Root may enter every folder; the account the program becomes may not.
+#[tokio::test]
+async fn a_folder_is_entered_with_the_rights_of_the_account() {
+    let Some(account) = other_account() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(folder.path(), own).expect("root's alone");
+    let program = words(&account, &["true"]).in_folder(Some(folder.path().to_owned()));
+    let error = program.start_on_pipes(QUIET).expect_err("not its folder");
+    let StartError::Folder { source, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(source.kind(), std::io::ErrorKind::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_program_on_pipes_has_no_terminal_and_no_other_descriptor() {
+    let account = other_account().unwrap_or_else(own_account);
+    let script = "ls /proc/self/fd | tr '\\n' ' '; tty; ps -o tty= -p $$; id -u; pwd; echo \"${TERM-none}\"";
+    let (pid, pipes) = words(&account, &["sh", "-c", script])
+        .start_on_pipes(QUIET)
+        .expect("started");
+    let mut seen = Vec::new();
+    while pipes.output.read(&mut seen, 1 << 20).await.expect("readable") != ReadOutcome::Closed {}
+    let home = if account.home.exists() {
+        account.home.clone()
+    } else {
+        "/".into()
+    };
+    let expected = format!(
+        "0 1 2 3 not a tty\n?\n{}\n{}\nnone\n",
+        account.uid,
+        home.canonicalize().expect("there").display()
+    );
+    assert_eq!(String::from_utf8_lossy(&seen), expected);
+    assert_eq!(
+        stat(pid.as_raw_nonzero().get()).expect("not reaped").session,
+        pid.as_raw_nonzero().get()
+    );
+}
+
+const QUIET: Plumbing = Plumbing {
+    has_input: false,
+    separates_errors: false,
+};
+
+fn login_shell(account: &Account) -> Program {
+    Program::login_shell(account.clone(), None)
+}
+
+fn words(account: &Account, words: &[&str]) -> Program {
+    let arguments: Vec<String> = words[1..].iter().map(|&word| word.to_owned()).collect();
+    Program::words(account.clone(), None, words[0], &arguments)
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::{SessionFolder, ShellPlan};
+use super::{Order, SessionFolder};
 use crate::account::DefaultAccount;
 use crate::process::{ProcessHandle, ProcessIdentity};
 use crate::pty;
@@ -20,14 +20,14 @@ use crate::state::StateError;
 const MAX_SPEC_BYTES: usize = 512 * 1024;
 
 /// Everything a worker needs, handed over on its standard input so that none of it shows in a process list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkerSpec {
     /// The agent's folder.
     pub state: PathBuf,
     /// The session's folder.
     pub session_folder: PathBuf,
-    /// What to run.
-    pub plan: ShellPlan,
+    /// What to do.
+    pub order: Order,
     /// The account where the document names none.
     pub default_account: DefaultAccount,
 }
@@ -149,11 +149,11 @@ mod tests {
     use std::time::Duration;
 
     use drawbridge_session::SessionId;
+    use drawbridge_session::document::SessionType;
 
     use super::*;
-    use crate::account::RunAs;
     use crate::process::stat;
-    use crate::sessions::Registry;
+    use crate::sessions::{Login, Plan, Registry, Task, Work};
     use crate::state::StateFolder;
 
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -174,11 +174,16 @@ mod tests {
         let spec = WorkerSpec {
             state: state.path().to_owned(),
             session_folder: folder.path().to_owned(),
-            plan: ShellPlan {
+            order: Order {
                 session,
-                run_as: RunAs::default(),
-                profile: "echo s3cret".to_owned(),
-                extension: None,
+                session_type: SessionType::StandardStream,
+                work: Work::Planned(Plan {
+                    task: Task::Shell {
+                        login: Login::default(),
+                        profile: "echo s3cret".to_owned(),
+                    },
+                    extension: None,
+                }),
             },
             default_account: DefaultAccount::AgentUser,
         };

@@ -1,26 +1,92 @@
 //! What a session is to do, taken from its document and checked before anything is started.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use drawbridge_protocol::NodeExtension;
 use drawbridge_protocol::payload::ShellContent;
-use drawbridge_session::document::{Content, DocumentError, ParameterError, SessionType, Strictness};
-use drawbridge_session::{ParseError, SessionDocument, SessionId};
+use drawbridge_protocol::{DEFAULT_MAX_PAYLOAD, NodeExtension};
+use drawbridge_session::ParseError;
+use drawbridge_session::document::{
+    Commands, Content, DocumentError, Inputs, ParameterError, Platform, PlatformCommands, PortSettings,
+    Properties, SessionDocument, SessionType, Strictness,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::account::RunAs;
 
-/// A shell session that has passed every check that needs no look at the machine.
+/// A session that has passed every check that needs no look at the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShellPlan {
-    /// The session.
-    pub session: SessionId,
-    /// The account, as far as the document names one.
-    pub run_as: RunAs,
-    /// What is typed into the shell once it is there; may be empty.
-    pub profile: String,
+pub struct Plan {
+    /// What is done.
+    pub task: Task,
     /// What may be used towards the server beyond the public protocol; none towards AWS's own.
     pub extension: Option<NodeExtension>,
+}
+
+/// What a session does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// A login shell on a terminal.
+    Shell {
+        /// Whose, and where.
+        login: Login,
+        /// What is typed into it once it is there; may be empty.
+        profile: String,
+    },
+    /// A command line on a terminal.
+    CommandLine {
+        /// Whose, and where.
+        login: Login,
+        /// What the account's shell reads.
+        line: String,
+    },
+    /// A program without a terminal and without a shell.
+    Command {
+        /// Whose, and where.
+        login: Login,
+        /// The program, as it is named.
+        program: String,
+        /// What it is given.
+        arguments: Vec<String>,
+        /// How its output and errors are told apart, where they are.
+        separation: Option<Separation>,
+    },
+    /// A connection to one port.
+    Connection {
+        /// Where to.
+        target: Target,
+        /// What the document says of it, for the client.
+        properties: Value,
+    },
+}
+
+/// Whom a program runs as, and where it starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// The account, as far as the document names one.
+    pub run_as: RunAs,
+    /// The folder; the account's home where there is none.
+    pub folder: Option<PathBuf>,
+}
+
+/// What stands before the pieces of output and errors; may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Separation {
+    /// Before output.
+    pub output_prefix: String,
+    /// Before errors.
+    pub error_prefix: String,
+}
+
+/// A port, on this machine or on another one as this machine knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Name or address.
+    pub host: String,
+    /// Not 0.
+    pub port: u16,
 }
 
 /// Why a session is refused. `Display` is shown to the person who asked for it.
@@ -32,162 +98,175 @@ pub enum PlanError {
     /// The document is not one of schema 1.0.
     #[error("session document is invalid: {0}")]
     Document(#[from] DocumentError),
-    /// A parameter of the document has no value, or one that it cannot have.
+    /// A value of a parameter is missing or not allowed.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
-    /// The kind of session is not one that this agent runs.
-    #[error("unsupported session type: {0}")]
-    SessionType(&'static str),
     /// The document asks for something that this agent cannot do, and doing without would break its promise.
     #[error("session document asks for {0}, which this agent does not support")]
     Unsupported(&'static str),
+    /// There is nothing to run on this platform.
+    #[error("Commands cannot be empty for session type {0}")]
+    NoCommands(&'static str),
+    /// The words of a command cannot be told apart.
+    #[error("the quotes in the command do not match")]
+    Quotes,
+    /// The port is not one.
+    #[error("`{}` is not a port number", .0.escape_debug())]
+    Port(String),
 }
 
-impl ShellPlan {
-    /// Reads and checks a request to start a session.
+/// What a tunnel leads to where its document does not say: the node itself.
+const OWN_HOST: &str = "localhost";
+
+impl Plan {
+    /// Plans a request whose document refers to nothing.
     ///
     /// # Errors
     ///
     /// See [`PlanError`].
-    pub fn parse(content: &ShellContent) -> Result<Self, PlanError> {
-        let session = SessionId::parse(&content.session_id)?;
-        let document = read(content)?;
-        match document.session_type {
-            SessionType::StandardStream => {}
-            other => return Err(PlanError::SessionType(other.as_str())),
-        }
-        let inputs = document.inputs;
-        let demands = [
-            (!inputs.kms_key_id.is_empty(), "encryption with `kmsKeyId`"),
-            (!inputs.s3_bucket_name.is_empty(), "session logs in an S3 bucket"),
-            (
-                !inputs.cloud_watch_log_group_name.is_empty(),
-                "session logs in a CloudWatch log group",
-            ),
-        ];
-        if let Some((_, demand)) = demands.into_iter().find(|(demanded, _)| *demanded) {
-            return Err(PlanError::Unsupported(demand));
-        }
-        let requested = content.run_as_user.trim();
-        let user = if requested.is_empty() {
-            inputs.run_as_default_user
-        } else {
-            requested.to_owned()
+    pub(super) fn parse(content: &ShellContent) -> Result<Self, PlanError> {
+        Self::of(&resolve(content)?, &content.run_as_user, content.drawbridge)
+    }
+
+    /// Plans what a document without placeholders says.
+    pub(super) fn of(
+        document: &SessionDocument,
+        run_as_user: &str,
+        extension: Option<NodeExtension>,
+    ) -> Result<Self, PlanError> {
+        let inputs = &document.inputs;
+        let task = match &document.properties {
+            Properties::Port(settings) => connection(settings)?,
+            Properties::None => {
+                promises_nothing_else(inputs)?;
+                Task::Shell {
+                    login: login(inputs, run_as_user, false),
+                    profile: inputs.shell_profile.linux.clone(),
+                }
+            }
+            Properties::Commands(commands) => {
+                promises_nothing_else(inputs)?;
+                command(document.session_type, commands, inputs, run_as_user)?
+            }
         };
-        Ok(Self {
-            session,
-            run_as: RunAs {
-                enabled: inputs.run_as_enabled,
-                user,
-            },
-            profile: inputs.shell_profile.linux,
-            extension: content.drawbridge,
-        })
+        Ok(Self { task, extension })
+    }
+
+    /// Returns how many bytes of payload one frame may have.
+    pub fn max_payload(&self) -> usize {
+        self.extension
+            .map_or(DEFAULT_MAX_PAYLOAD, |extension| extension.max_payload())
     }
 }
 
-fn read(content: &ShellContent) -> Result<SessionDocument, PlanError> {
-    let read = Content::read(&content.document_content, Strictness::Lenient)?;
-    let (document, _) = read.resolve(&BTreeMap::new())?;
+/// Puts the values of a request in their places. Our own server has done so already.
+pub(super) fn resolve(content: &ShellContent) -> Result<SessionDocument, PlanError> {
+    let document = Content::read(&content.document_content, Strictness::Lenient)?;
+    let (document, _) = document.resolve(&values(&content.parameters))?;
     Ok(document)
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
+/// The values as lists of texts. Servers flatten those of one (`protocol.md` 11.3).
+fn values(parameters: &Map<String, Value>) -> BTreeMap<String, Vec<String>> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let list = |value: &Value| match value {
+        Value::Array(values) => values.iter().map(text).collect(),
+        value => vec![text(value)],
+    };
+    parameters
+        .iter()
+        .map(|(name, value)| (name.clone(), list(value)))
+        .collect()
+}
 
-    use super::*;
-
-    fn request(inputs: &Value, run_as_user: &str) -> ShellContent {
-        ShellContent {
-            document_content: json!({"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": inputs,
-                                     "parameters": {}, "properties": null}),
-            session_id: "alice-0a1b2c3d4e5f67890".to_owned(),
-            run_as_user: run_as_user.to_owned(),
-            ..ShellContent::default()
-        }
-    }
-
-    #[test]
-    fn reads_a_plain_shell() {
-        let plan = ShellPlan::parse(&request(&json!({}), "")).expect("accepted");
-        assert_eq!(plan.session.as_str(), "alice-0a1b2c3d4e5f67890");
-        assert_eq!(plan.run_as, RunAs::default());
-        assert_eq!(plan.extension, None);
-    }
-
-    #[test]
-    fn the_request_overrides_the_documents_user() {
-        let inputs =
-            json!({"runAsEnabled": "true", "runAsDefaultUser": "bob", "shellProfile": {"linux": "date"}});
-        let user = |run_as_user| {
-            ShellPlan::parse(&request(&inputs, run_as_user))
-                .expect("accepted")
-                .run_as
-        };
-        assert_eq!(
-            user(" "),
-            RunAs {
-                enabled: true,
-                user: "bob".to_owned()
-            }
-        );
-        assert_eq!(
-            user("carol"),
-            RunAs {
-                enabled: true,
-                user: "carol".to_owned()
-            }
-        );
-    }
-
-    #[test]
-    fn refuses_what_it_could_not_keep() {
-        for inputs in [
-            json!({"kmsKeyId": "alias/x"}),
-            json!({"s3BucketName": "logs"}),
-            json!({"cloudWatchLogGroupName": "logs"}),
-        ] {
-            let error = ShellPlan::parse(&request(&inputs, "")).expect_err("refused");
-            assert!(matches!(error, PlanError::Unsupported(_)), "{error}");
-        }
-    }
-
-    #[test]
-    fn refuses_documents_with_wrong_types() {
-        for inputs in [
-            json!({"runAsEnabled": "perhaps"}),
-            json!({"kmsKeyId": 7}),
-            json!([1]),
-        ] {
-            assert!(
-                matches!(
-                    ShellPlan::parse(&request(&inputs, "")),
-                    Err(PlanError::Document(_))
-                ),
-                "{inputs}"
-            );
-        }
-    }
-
-    #[test]
-    fn refuses_session_ids_that_are_paths() {
-        for id in ["../../etc/cron.d/x", "a/b", "", "a\0b", "x\n", &"a".repeat(4096)] {
-            let mut bad = request(&json!({}), "");
-            bad.session_id = id.to_owned();
-            assert!(
-                matches!(ShellPlan::parse(&bad), Err(PlanError::Session(_))),
-                "{id:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn refuses_other_kinds_of_session_by_name() {
-        let mut content = request(&json!({}), "");
-        content.document_content["sessionType"] = json!("Port");
-        content.document_content["properties"] = json!({"portNumber": "22"});
-        let error = ShellPlan::parse(&content).expect_err("refused");
-        assert_eq!(error.to_string(), "unsupported session type: Port");
+/// Refuses what would have to be done beside the session.
+fn promises_nothing_else(inputs: &Inputs) -> Result<(), PlanError> {
+    let demands = [
+        (&inputs.kms_key_id, "encryption with `kmsKeyId`"),
+        (&inputs.s3_bucket_name, "session logs in an S3 bucket"),
+        (
+            &inputs.cloud_watch_log_group_name,
+            "session logs in a CloudWatch log group",
+        ),
+    ];
+    match demands.into_iter().find(|(demanded, _)| !demanded.is_empty()) {
+        Some((_, demand)) => Err(PlanError::Unsupported(demand)),
+        None => Ok(()),
     }
 }
+
+fn login(inputs: &Inputs, requested: &str, elevated: bool) -> Login {
+    let requested = requested.trim();
+    let user = if requested.is_empty() {
+        inputs.run_as_default_user.clone()
+    } else {
+        requested.to_owned()
+    };
+    let folder = inputs.drawbridge.as_ref().map(|own| &own.working_directory);
+    Login {
+        run_as: RunAs {
+            elevated,
+            enabled: inputs.run_as_enabled,
+            user,
+        },
+        folder: folder.filter(|path| !path.is_empty()).map(PathBuf::from),
+    }
+}
+
+fn command(
+    session_type: SessionType,
+    commands: &PlatformCommands,
+    inputs: &Inputs,
+    run_as_user: &str,
+) -> Result<Task, PlanError> {
+    let missing = PlanError::NoCommands(session_type.as_str());
+    let own = commands
+        .on(Platform::Linux)
+        .filter(|own| !own.commands.trim().is_empty());
+    let Some(own) = own else { return Err(missing) };
+    let login = login(inputs, run_as_user, own.run_as_elevated);
+    if session_type == SessionType::InteractiveCommands {
+        return Ok(Task::CommandLine {
+            login,
+            line: own.commands.clone(),
+        });
+    }
+    let mut words = shlex::split(&own.commands).ok_or(PlanError::Quotes)?.into_iter();
+    Ok(Task::Command {
+        login,
+        program: words.next().ok_or(missing)?,
+        arguments: words.collect(),
+        separation: separation(own),
+    })
+}
+
+fn separation(own: &Commands) -> Option<Separation> {
+    own.separate_output_stream.then(|| Separation {
+        output_prefix: own.std_out_separator_prefix.clone(),
+        error_prefix: own.std_err_separator_prefix.clone(),
+    })
+}
+
+fn connection(settings: &PortSettings) -> Result<Task, PlanError> {
+    if !settings.kind.is_empty() {
+        return Err(PlanError::Unsupported("a tunnel of type `LocalPortForwarding`"));
+    }
+    let port = settings.port_number.parse().ok().filter(|port| *port != 0);
+    let host = match settings.host.as_str() {
+        "" => OWN_HOST,
+        host => host,
+    };
+    Ok(Task::Connection {
+        target: Target {
+            host: host.to_owned(),
+            port: port.ok_or_else(|| PlanError::Port(settings.port_number.clone()))?,
+        },
+        properties: serde_json::to_value(settings).unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,24 +1,26 @@
-//! Input that waits for the terminal to take it.
+//! Input that waits for the far end to take it.
 
 use std::collections::VecDeque;
+use std::io;
 
 use bytes::{Buf, Bytes};
 
-/// Bytes the client typed and the terminal has not taken yet.
+/// Bytes the client sent and the far end has not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     queue: VecDeque<Bytes>,
     bytes: usize,
+    has_end: bool,
 }
 
-/// Beyond this, input is refused until the terminal has taken some: a program that never reads must not make the
+/// Beyond this, input is refused until the far end has taken some: a program that never reads must not make the
 /// worker hold whatever is pasted into it.
 const LIMIT_BYTES: usize = 4 << 20;
 
 impl Input {
-    /// Appends what came.
+    /// Appends what came; nothing, once the end of it has come.
     pub(super) fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
+        if !bytes.is_empty() && !self.has_end {
             self.bytes += bytes.len();
             self.queue.push_back(bytes);
         }
@@ -29,8 +31,33 @@ impl Input {
         self.queue.front().map_or(&[], |bytes| bytes)
     }
 
-    /// Removes what was written.
-    pub(super) fn taken(&mut self, count: usize) {
+    /// Notes that nothing follows.
+    pub(super) fn finish(&mut self) {
+        self.has_end = true;
+    }
+
+    /// Says whether the client's input has ended and everything of it was taken.
+    pub(super) fn is_finished(&self) -> bool {
+        self.has_end && self.is_empty()
+    }
+
+    /// Writes what can be written without waiting.
+    pub(super) fn pass_on(&mut self, write: impl FnOnce(&[u8]) -> io::Result<usize>) {
+        if !self.is_empty() {
+            let taken = write(self.front());
+            self.taken(&taken);
+        }
+    }
+
+    /// Removes what was written; everything, when nobody is left to read it.
+    pub(super) fn taken(&mut self, taken: &io::Result<usize>) {
+        match taken {
+            Ok(count) => self.remove(*count),
+            Err(_) => self.clear(),
+        }
+    }
+
+    fn remove(&mut self, count: usize) {
         self.bytes = self.bytes.saturating_sub(count);
         if let Some(front) = self.queue.front_mut() {
             front.advance(count.min(front.len()));
@@ -42,7 +69,8 @@ impl Input {
 
     /// Drops everything, because nobody is there to read it.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        self.queue.clear();
+        self.bytes = 0;
     }
 
     /// Says whether there is nothing to write.
@@ -75,9 +103,29 @@ mod tests {
         while !input.is_empty() {
             let count = input.front().len().min(2);
             seen.extend_from_slice(&input.front()[..count]);
-            input.taken(count);
+            input.taken(&Ok(count));
         }
         assert_eq!(seen, b"abcde");
+        assert_eq!(input.bytes, 0);
+    }
+
+    #[test]
+    fn ends_once_everything_before_the_end_was_taken() {
+        let mut input = Input::default();
+        input.push(Bytes::from_static(b"ab"));
+        input.finish();
+        input.push(Bytes::from_static(b"too late"));
+        assert!(!input.is_finished());
+        input.pass_on(|bytes| Ok(bytes.len()));
+        assert!(input.is_finished());
+    }
+
+    #[test]
+    fn forgets_what_nobody_reads() {
+        let mut input = Input::default();
+        input.push(Bytes::from_static(b"ab"));
+        input.pass_on(|_| Err(io::ErrorKind::BrokenPipe.into()));
+        assert!(input.is_empty());
         assert_eq!(input.bytes, 0);
     }
 
@@ -92,7 +140,7 @@ mod tests {
         frame[4..21].copy_from_slice(b"acknowledge      ");
         assert!(!input.refuses(&frame));
         assert!(!input.refuses(b"short"));
-        input.taken(1);
+        input.taken(&Ok(1));
         assert!(!input.refuses(&frame));
     }
 }

@@ -1,5 +1,6 @@
 //! A worker's session against the client's end of the protocol, over websockets in memory.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -8,20 +9,27 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawbridge_protocol::data_channel::client::{ClientConfig, ClientEnd, Event};
-use drawbridge_protocol::payload::{AgentSessionState, OpenDataChannel, SessionState, Size};
-use drawbridge_protocol::wire::{Frame, MessageType};
+use drawbridge_protocol::payload::{AgentSessionState, OpenDataChannel, SessionState, SessionType, Size};
+use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
 use drawbridge_protocol::{MessageIds, NodeExtension, Time, Token, Transmit};
 use drawbridge_session::{Clock, NodeId, SeededRandom, SessionId, SystemClock};
 use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
-use super::session::{Settings, ShellSession};
-use crate::account::{Account, RunAs};
+use super::far_end::FarEnd;
+use super::leader::Children;
+use super::session::{Session, Settings};
+use super::terminal::TerminalEnd;
+use crate::account::Account;
 use crate::line::memory::{Listener, Socket, memory};
-use crate::pty::{Leftovers, shell_environment};
-use crate::sessions::{Outcome, ShellPlan};
+use crate::pty::{Leftovers, Program};
+use crate::sessions::Outcome;
+
+mod commands;
+mod ports;
 
 /// Long enough for a busy machine; no test waits this long when it passes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,6 +41,15 @@ struct Client {
     socket: Option<Socket>,
     clock: Arc<dyn Clock>,
     output: Vec<u8>,
+    errors: Vec<u8>,
+    /// Everything that came but the bytes of plain output, in order.
+    pieces: Vec<(PayloadType, String)>,
+    established: Option<(SessionType, Value)>,
+    /// Whether it ignores what it is told.
+    deaf: bool,
+    hears_goodbye: bool,
+    /// How often it has sent each of its frames.
+    sent: HashMap<i64, usize>,
     opened: Vec<OpenDataChannel>,
     states: Vec<AgentSessionState>,
 }
@@ -58,12 +75,26 @@ impl Client {
         self.until(|client| client.text().contains(mark)).await;
     }
 
+    /// Waits until the worker leaves input alone, so that it has to be sent again and again.
+    async fn until_refused(&mut self) {
+        self.until(|client| client.sent.values().any(|times| *times >= 5))
+            .await;
+    }
+
     async fn step(&mut self) {
         let now = self.now();
-        if let Some(socket) = &mut self.socket {
+        if let Some(socket) = &mut self.socket
+            && !self.hears_goodbye
+        {
             while let Some(transmit) = self.end.poll_transmit(now) {
                 let message = match transmit {
-                    Transmit::Binary(frame) => Message::Binary(frame),
+                    Transmit::Binary(frame) => {
+                        let read = Frame::decode(frame.clone()).expect("a frame");
+                        if read.message_type == MessageType::InputStreamData {
+                            *self.sent.entry(read.sequence).or_default() += 1;
+                        }
+                        Message::Binary(frame)
+                    }
                     Transmit::Ping(payload) => Message::Ping(payload),
                     // Meant for the relay.
                     Transmit::Text(_) => continue,
@@ -88,10 +119,25 @@ impl Client {
         let now = self.now();
         self.end.handle_timeout(now);
         while let Some(event) = self.end.poll_event() {
-            if let Event::Output { bytes, .. } = event {
-                self.output.extend_from_slice(&bytes);
+            match event {
+                Event::Output { payload_type, bytes } => self.take(payload_type, &bytes),
+                Event::Established {
+                    session_type,
+                    properties,
+                } => self.established = Some((session_type, properties)),
+                _ => {}
             }
         }
+    }
+
+    fn take(&mut self, payload_type: PayloadType, bytes: &[u8]) {
+        match payload_type {
+            PayloadType::Output => return self.output.extend_from_slice(bytes),
+            PayloadType::StdErr => self.errors.extend_from_slice(bytes),
+            _ => {}
+        }
+        self.pieces
+            .push((payload_type, String::from_utf8_lossy(bytes).into_owned()));
     }
 
     fn receive(&mut self, message: Option<Message>) {
@@ -103,11 +149,13 @@ impl Client {
                 if frame.message_type == MessageType::AgentSessionState {
                     self.states
                         .push(serde_json::from_slice(&frame.payload).expect("a state"));
-                } else {
+                } else if !self.deaf {
                     self.end.handle_message(bytes, now).expect("well behaved");
                 }
             }
             Some(Message::Pong(_)) => self.end.handle_pong(now),
+            // Nothing may follow it but the answer, which reading on gives.
+            Some(Message::Close(_)) => self.hears_goodbye = true,
             Some(_) => {}
             None => self.cut(),
         }
@@ -115,6 +163,7 @@ impl Client {
 
     fn cut(&mut self) {
         self.socket = None;
+        self.hears_goodbye = false;
         self.end.handle_disconnected(self.now());
     }
 
@@ -158,28 +207,44 @@ struct Fixture {
     stop: oneshot::Sender<()>,
 }
 
+/// A shell.
 fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let random = Arc::new(SeededRandom::new(1));
-    let account = Account {
+    let program = Program::login_shell(own_account(), None);
+    let far = TerminalEnd::start(&program, profile.to_owned(), children(), clock()).expect("started");
+    let shell = far.pid();
+    Fixture {
+        shell,
+        ..joined(far, extension)
+    }
+}
+
+fn own_account() -> Account {
+    Account {
         shell: PathBuf::from("/bin/sh"),
         ..Account::of_this_process().expect("an account")
-    };
+    }
+}
+
+/// The test program has other tests' children, so it adopts none.
+fn children() -> Children {
+    Children::watch(false).expect("watched")
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
+/// A session with this far end.
+fn joined<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>) -> Fixture {
+    let clock = clock();
+    let random = Arc::new(SeededRandom::new(1));
     let settings = Settings {
-        plan: ShellPlan {
-            session: SessionId::parse("alice-0a1b2c3d4e5f67890").expect("valid"),
-            run_as: RunAs::default(),
-            profile: profile.to_owned(),
-            extension,
-        },
+        session: SessionId::parse("alice-0a1b2c3d4e5f67890").expect("valid"),
         node: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("valid"),
-        environment: shell_environment(&account, None),
-        account,
-        // The test program has other tests' children.
-        adopts_orphans: false,
+        extension,
     };
     let (dial, listener) = memory();
-    let session = ShellSession::start(settings, dial, Arc::clone(&clock), random).expect("started");
+    let session = Session::new(&settings, far, dial, Arc::clone(&clock), random);
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = Box::pin(async move {
         if stopped.await.is_err() {
@@ -187,7 +252,7 @@ fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
         }
     });
     Fixture {
-        shell: session.shell(),
+        shell: 0,
         session: Box::pin(session.run(stopped)),
         stop,
         client: Client {
@@ -199,17 +264,25 @@ fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
             socket: None,
             clock,
             output: Vec::new(),
+            errors: Vec::new(),
+            pieces: Vec::new(),
+            established: None,
+            deaf: false,
+            hears_goodbye: false,
+            sent: HashMap::new(),
             opened: Vec::new(),
             states: Vec::new(),
         },
     }
 }
 
-const OURS: Option<NodeExtension> = Some(NodeExtension {
+const EXTENSION: NodeExtension = NodeExtension {
     max_payload: 32 * 1024,
     cumulative_ack: true,
     client_streams_input: true,
-});
+};
+
+const OURS: Option<NodeExtension> = Some(EXTENSION);
 
 /// Runs the session beside the client's script.
 async fn beside<T>(

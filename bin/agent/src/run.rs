@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use drawbridge_agent::AgentSettings;
-use drawbridge_agent::account::{DefaultAccount, RunAsName};
+use drawbridge_agent::account::DefaultAccount;
 use drawbridge_agent::identity::{KeyRotation, Node, NodeError, Registration};
 use drawbridge_agent::process::protect_memory;
 use drawbridge_agent::sessions::WorkerProgram;
 use drawbridge_agent::state::{StateError, StateFolder};
 use drawbridge_aws_client::Environment;
+use drawbridge_session::document::RunAsName;
 use drawbridge_session::{SystemClock, SystemRandom};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;

@@ -1,0 +1,335 @@
+//! A command without a terminal.
+//!
+//! ```text
+//!            the client is ready            it has ended             its pipes are empty
+//!  Waiting ─────────────────────▶ Running ─────────────▶ draining ─────────────────────▶ Over
+//!     └── cannot be started ───────────────────────────────────────────────────────────▶
+//! ```
+
+use bytes::{BufMut, Bytes, BytesMut};
+use drawbridge_protocol::payload::{SessionType, flag};
+use drawbridge_protocol::wire::PayloadType;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::far_end::{End, FarEnd, FarEvent, Introduction};
+use super::input::Input;
+use super::leader::{Children, Leader};
+use crate::pty::{Pipes, Plumbing, Program, ReadOutcome, StartError, Stream};
+use crate::sessions::{COMMAND_FAILURE, Separation, chain};
+
+/// Runs a command on pipes.
+pub(super) struct PipesEnd {
+    stage: Stage,
+    settings: PipeSettings,
+}
+
+/// What decides how a command's pipes are treated.
+#[derive(Clone, Debug)]
+pub(super) struct PipeSettings {
+    /// Whether and how output and errors are told apart.
+    pub(super) separation: Option<Separation>,
+    /// Whether what the client sends is the command's input; otherwise two of its bytes are keys, and the rest nothing.
+    pub(super) takes_input: bool,
+    /// Bytes of payload in one frame.
+    pub(super) max_payload: usize,
+}
+
+enum Stage {
+    Waiting(Box<Start>),
+    Running(Box<Running>),
+    Failed(String),
+    Over,
+}
+
+struct Start {
+    program: Program,
+    children: Children,
+    started: Box<dyn FnOnce(i32)>,
+}
+
+struct Running {
+    leader: Leader,
+    stdin: Option<Stream>,
+    input: Input,
+    output: Source,
+    errors: Option<Source>,
+    exit_code_is_due: bool,
+}
+
+/// One of the things a command writes.
+struct Source {
+    stream: Stream,
+    payload_type: PayloadType,
+    prefix: String,
+    prefix_is_due: bool,
+    buffer: Vec<u8>,
+    max_payload: usize,
+    is_open: bool,
+}
+
+/// What AWS's plugin sends for Ctrl-C and Ctrl-\ (`protocol.md` 1.3).
+const KEYS: [(u8, Signal); 2] = [(0x03, Signal::SIGINT), (0x1c, Signal::SIGQUIT)];
+
+impl PipesEnd {
+    /// Prepares a command, which starts when the client is ready. `started` is told its process id.
+    pub(super) fn new(
+        program: Program,
+        settings: PipeSettings,
+        children: Children,
+        started: impl FnOnce(i32) + 'static,
+    ) -> Self {
+        let start = Start {
+            program,
+            children,
+            started: Box::new(started),
+        };
+        Self {
+            stage: Stage::Waiting(Box::new(start)),
+            settings,
+        }
+    }
+}
+
+impl Running {
+    fn start(start: Start, settings: &PipeSettings) -> Result<Self, StartError> {
+        let plumbing = Plumbing {
+            has_input: settings.takes_input,
+            separates_errors: settings.separation.is_some(),
+        };
+        let (
+            pid,
+            Pipes {
+                input,
+                output,
+                errors,
+            },
+        ) = start.program.start_on_pipes(plumbing)?;
+        let leader = Leader::new(pid, start.children);
+        (start.started)(leader.pid());
+        let Separation {
+            output_prefix,
+            error_prefix,
+        } = settings.separation.clone().unwrap_or_default();
+        let source = |stream, payload_type, prefix| Source {
+            stream,
+            payload_type,
+            prefix,
+            prefix_is_due: true,
+            buffer: Vec::new(),
+            max_payload: settings.max_payload,
+            is_open: true,
+        };
+        Ok(Self {
+            leader,
+            stdin: input,
+            input: Input::default(),
+            output: source(output, PayloadType::Output, output_prefix),
+            errors: errors.map(|errors| source(errors, PayloadType::StdErr, error_prefix)),
+            exit_code_is_due: settings.separation.is_some(),
+        })
+    }
+
+    fn handle_input(&mut self, bytes: Bytes) {
+        if self.stdin.is_some() {
+            self.input.push(bytes);
+        }
+    }
+
+    fn press_keys(&self, bytes: &[u8]) {
+        for byte in bytes {
+            if let Some((_, signal)) = KEYS.iter().find(|(key, _)| key == byte) {
+                self.leader.signal(*signal);
+            }
+        }
+    }
+
+    fn poll(&mut self, room: usize) -> Option<FarEvent> {
+        let status = self.leader.status();
+        if status.is_some() {
+            self.stdin = None;
+            self.input.clear();
+        }
+        for source in [Some(&mut self.output), self.errors.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            if status.is_some() {
+                source.drain(room);
+            }
+            if let Some(said) = source.said() {
+                return Some(said);
+            }
+        }
+        if let Some(status) = status {
+            let errors_are_open = self.errors.as_ref().is_some_and(|errors| errors.is_open);
+            if self.output.is_open || errors_are_open {
+                return None;
+            }
+            if std::mem::take(&mut self.exit_code_is_due) {
+                let text = format!("EXIT_CODE: {}", status.0);
+                return Some(FarEvent::Said(PayloadType::ExitCode, text.into()));
+            }
+            return Some(FarEvent::Ended(End::Exited(status)));
+        }
+        self.pass_input_on();
+        None
+    }
+
+    fn pass_input_on(&mut self) {
+        let Some(stdin) = &self.stdin else { return };
+        self.input.pass_on(|bytes| stdin.write_now(bytes));
+        if self.input.is_finished() {
+            self.stdin = None;
+        }
+    }
+
+    async fn next(&mut self, room: usize) {
+        let Self {
+            leader,
+            stdin,
+            input,
+            output,
+            errors,
+            ..
+        } = self;
+        tokio::select! {
+            () = output.fill(room) => {}
+            () = fill(errors.as_mut(), room) => {}
+            taken = write(stdin.as_ref(), input.front()) => input.taken(&taken),
+            () = leader.changed() => {}
+        }
+    }
+}
+
+impl Source {
+    /// How many bytes may be read: one frame with its prefix, and no more than there is room for.
+    fn limit(&self, room: usize) -> usize {
+        let limit = room.min(self.max_payload);
+        if self.prefix_is_due {
+            limit.saturating_sub(self.prefix.len())
+        } else {
+            limit
+        }
+    }
+
+    /// Waits for output and reads it; for ever, when there is none to come or no room for it.
+    async fn fill(&mut self, room: usize) {
+        let limit = self.limit(room);
+        if !self.is_open || limit == 0 {
+            return std::future::pending().await;
+        }
+        let outcome = self.stream.read(&mut self.buffer, limit).await;
+        if !matches!(outcome, Ok(ReadOutcome::Limited | ReadOutcome::Drained)) {
+            self.close(outcome);
+        }
+    }
+
+    /// Takes what the command had written before it ended. The kernel has all of it by now, so the first time that
+    /// nothing is waiting is the end.
+    fn drain(&mut self, room: usize) {
+        let limit = self.limit(room);
+        if self.is_open && self.buffer.is_empty() && limit > 0 {
+            let outcome = self.stream.read_waiting(&mut self.buffer, limit);
+            if !matches!(outcome, Ok(ReadOutcome::Limited)) {
+                self.close(outcome);
+            }
+        }
+    }
+
+    fn close(&mut self, outcome: std::io::Result<ReadOutcome>) {
+        self.is_open = false;
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "cannot read what a command writes");
+        }
+    }
+
+    /// Returns what was read: one frame, with a prefix where a line begins with it (`protocol.md` 6.2).
+    fn said(&mut self) -> Option<FarEvent> {
+        let ends_line = *self.buffer.last()? == b'\n';
+        let mut bytes = BytesMut::with_capacity(self.prefix.len() + self.buffer.len());
+        if self.prefix_is_due {
+            bytes.put_slice(self.prefix.as_bytes());
+        }
+        bytes.put_slice(&self.buffer);
+        self.buffer.clear();
+        self.prefix_is_due = ends_line;
+        Some(FarEvent::Said(self.payload_type, bytes.freeze()))
+    }
+}
+
+async fn fill(source: Option<&mut Source>, room: usize) {
+    match source {
+        Some(source) => source.fill(room).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn write(stdin: Option<&Stream>, bytes: &[u8]) -> std::io::Result<usize> {
+    match stdin {
+        Some(stdin) if !bytes.is_empty() => stdin.write(bytes).await,
+        _ => std::future::pending().await,
+    }
+}
+
+impl FarEnd for PipesEnd {
+    fn introduction(&self) -> Option<Introduction> {
+        Some(Introduction {
+            session_type: SessionType::NonInteractiveCommands,
+            properties: Value::Null,
+        })
+    }
+
+    fn begin(&mut self) {
+        if let Stage::Waiting(start) = std::mem::replace(&mut self.stage, Stage::Over) {
+            self.stage = match Running::start(*start, &self.settings) {
+                Ok(running) => Stage::Running(Box::new(running)),
+                Err(error) => Stage::Failed(COMMAND_FAILURE.to_owned() + &chain(&error)),
+            };
+        }
+    }
+
+    fn handle_input(&mut self, bytes: Bytes) {
+        match &mut self.stage {
+            Stage::Running(running) if self.settings.takes_input => running.handle_input(bytes),
+            Stage::Running(running) => running.press_keys(&bytes),
+            Stage::Waiting(_) | Stage::Failed(_) | Stage::Over => {}
+        }
+    }
+
+    fn handle_flag(&mut self, number: u32) {
+        match &mut self.stage {
+            Stage::Running(running) if number == flag::END_OF_INPUT => running.input.finish(),
+            Stage::Running(_) | Stage::Waiting(_) | Stage::Failed(_) | Stage::Over => {}
+        }
+    }
+
+    fn refuses(&self, frame: &[u8]) -> bool {
+        matches!(&self.stage, Stage::Running(running) if running.input.refuses(frame))
+    }
+
+    fn poll(&mut self, room: usize) -> Option<FarEvent> {
+        match &mut self.stage {
+            Stage::Running(running) => running.poll(room),
+            Stage::Failed(why) => {
+                let why = std::mem::take(why);
+                self.stage = Stage::Over;
+                Some(FarEvent::Ended(End::Failed(why)))
+            }
+            Stage::Waiting(_) | Stage::Over => None,
+        }
+    }
+
+    async fn next(&mut self, room: usize) {
+        match &mut self.stage {
+            Stage::Running(running) => running.next(room).await,
+            Stage::Waiting(_) | Stage::Failed(_) | Stage::Over => std::future::pending().await,
+        }
+    }
+
+    async fn end(&mut self) {
+        if let Stage::Running(running) = &mut self.stage {
+            running.leader.end().await;
+        }
+    }
+}

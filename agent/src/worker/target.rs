@@ -1,0 +1,192 @@
+//! Reaching the port that a tunnel leads to.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use crate::sessions::Target;
+
+/// Why the target was not reached. `Display` is shown to the person who asked for it, in the words of AWS's agent where
+/// it has any (`protocol.md` 6.3 and 6.4).
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TargetError {
+    #[error("Forwarding to IP address {0} is forbidden.")]
+    Forbidden(String),
+    #[error("Unable to connect to specified port: {0} has no address: {1}")]
+    Unknown(String, io::Error),
+    #[error("Unable to connect to specified port: {address}: {source}")]
+    Refused { address: SocketAddr, source: io::Error },
+    #[error("Unable to connect to specified port: {} port {} did not answer in time", .0.host, .0.port)]
+    Silent(Target),
+}
+
+/// How long finding and trying all addresses may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one address may take to answer.
+const PATIENCE_PER_ADDRESS: Duration = Duration::from_secs(10);
+
+/// Connects to the target. Its addresses are looked up once, and the ones that were looked at are the ones that are
+/// dialled, in their order.
+pub(super) async fn dial(target: &Target) -> Result<TcpStream, TargetError> {
+    let dialled = async {
+        let addresses = addresses_of(target).await?;
+        connect(target, &addresses).await
+    };
+    timeout(PATIENCE, dialled)
+        .await
+        .unwrap_or_else(|_| Err(TargetError::Silent(target.clone())))
+}
+
+async fn addresses_of(target: &Target) -> Result<Vec<SocketAddr>, TargetError> {
+    let unknown = |error| TargetError::Unknown(target.host.clone(), error);
+    let addresses: Vec<SocketAddr> = lookup_host((target.host.as_str(), target.port))
+        .await
+        .map_err(unknown)?
+        .collect();
+    // One of them is enough: a name that leads to such an address has no good reason to.
+    if addresses.iter().any(|address| is_forbidden(address.ip())) {
+        return Err(TargetError::Forbidden(target.host.clone()));
+    }
+    Ok(addresses)
+}
+
+async fn connect(target: &Target, addresses: &[SocketAddr]) -> Result<TcpStream, TargetError> {
+    let mut refusal = TargetError::Unknown(target.host.clone(), io::ErrorKind::NotFound.into());
+    for address in addresses {
+        match timeout(PATIENCE_PER_ADDRESS, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(source)) => {
+                refusal = TargetError::Refused {
+                    address: *address,
+                    source,
+                }
+            }
+            Err(_) => refusal = TargetError::Silent(target.clone()),
+        }
+    }
+    Err(refusal)
+}
+
+/// Says whether nobody may be led to this address: what answers there gives this machine's own secrets to whoever asks.
+///
+/// All link-local addresses, which is where clouds keep those services (169.254.169.254 and its neighbours, and the ones
+/// of containers at 169.254.170.2), and AWS's block for the same under IPv6. However the address is written.
+fn is_forbidden(address: IpAddr) -> bool {
+    const AWS_LOCAL: [u16; 2] = [0xfd00, 0x0ec2];
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => {
+            let segments = address.segments();
+            address.is_unicast_link_local()
+                || segments[..2] == AWS_LOCAL
+                || embedded(address).is_some_and(|address| address.is_link_local())
+        }
+    }
+}
+
+/// The IPv4 address that packets to this one end at: mapped, compatible, or translated by NAT64 or 6to4.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+    const SIX_TO_FOUR: u16 = 0x2002;
+    let segments = address.segments();
+    let of = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Ipv4Addr::new(a, b, c, d)
+    };
+    if segments[0] == SIX_TO_FOUR {
+        return Some(of(segments[1], segments[2]));
+    }
+    if segments[..6] == NAT64 {
+        return Some(of(segments[6], segments[7]));
+    }
+    address.to_ipv4()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn target(host: &str, port: u16) -> Target {
+        Target {
+            host: host.to_owned(),
+            port,
+        }
+    }
+
+    #[test]
+    fn refuses_the_services_that_give_secrets_away_however_they_are_written() {
+        for address in [
+            "169.254.169.254",
+            "169.254.169.253",
+            "169.254.169.123",
+            "169.254.169.250",
+            "169.254.169.251",
+            "169.254.170.2",
+            "fd00:ec2::254",
+            "fd00:ec2::253",
+            "fd00:ec2::123",
+            "fd00:ec2::240",
+            "fe80::1",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+        ] {
+            assert!(is_forbidden(address.parse().expect("an address")), "{address}");
+        }
+        for address in [
+            "127.0.0.1",
+            "::1",
+            "10.0.0.1",
+            "169.253.0.1",
+            "fd00:ec3::1",
+            "64:ff9b::a00:1",
+        ] {
+            assert!(!is_forbidden(address.parse().expect("an address")), "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn looks_at_the_address_and_not_at_the_spelling() {
+        for host in [
+            "169.254.169.254",
+            "0xA9FEA9FE",
+            "2852039166",
+            "169.254.43518",
+            "::ffff:a9fe:a9fe",
+            "fe80::1%lo",
+        ] {
+            let error = dial(&target(host, 80)).await.expect_err("refused");
+            assert_eq!(
+                error.to_string(),
+                format!("Forwarding to IP address {host} is forbidden.")
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn tries_the_addresses_in_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let open = listener.local_addr().expect("an address");
+        let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let closed = gone.local_addr().expect("an address");
+        drop(gone);
+        let target = target("localhost", open.port());
+        let stream = connect(&target, &[closed, open])
+            .await
+            .expect("the second answers");
+        assert_eq!(stream.peer_addr().expect("connected"), open);
+
+        let error = connect(&target, &[closed]).await.expect_err("nobody listens");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("Unable to connect to specified port: 127.0.0.1:"),
+            "{text}"
+        );
+    }
+}
