@@ -23,6 +23,7 @@ mod terminal;
 mod tests;
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -47,6 +48,7 @@ use crate::account::{Account, AccountError, choose};
 use crate::gateway::{self, Channel};
 use crate::identity::{KeyRotation, Node, NodeError};
 use crate::line::{Dial, Dialled};
+use crate::pam::{PamError, PamSession};
 use crate::process::{ProcessIdentity, give_up_privileges, protect_memory};
 use crate::pty::{Program, StartError};
 use crate::sessions::{
@@ -67,6 +69,8 @@ enum WorkerError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Account(#[from] AccountError),
+    #[error(transparent)]
+    Pam(#[from] PamError),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("the session's folder is gone")]
@@ -173,6 +177,9 @@ async fn plan(work: Work, node: &Node, mut stop: Stop) -> Result<Planned, Worker
     Ok(Planned::Plan(referring.plan(&values)?, stop))
 }
 
+/// An account, the machine's own session of it, and what that adds to the environment.
+type LoggedIn = (Account, Option<PamSession>, Vec<(OsString, OsString)>);
+
 /// Everything a session is run with, whatever it does.
 struct Launch {
     spec: WorkerSpec,
@@ -188,17 +195,19 @@ impl Launch {
     async fn run(self, plan: Plan) -> Result<Outcome, WorkerError> {
         let max_payload = plan.max_payload();
         let extension = plan.extension;
+        // In each of these, what the machine keeps of the session is closed when everything else is over.
         match plan.task {
             Task::Shell { login, profile } => {
-                let account = self.account(&login)?;
-                let program = Program::login_shell(account, self.locale()).in_folder(login.folder);
-                let far = self.on_terminal(&program, profile)?;
+                let (account, _pam, variables) = self.log_in(&login)?;
+                let program = Program::login_shell(account, self.locale()).with_environment(variables);
+                let far = self.on_terminal(&program.in_folder(login.folder), profile)?;
                 Ok(self.join(far, extension).await)
             }
             Task::CommandLine { login, line } => {
-                let account = self.account(&login)?;
-                let program = Program::command_line(account, self.locale(), &line).in_folder(login.folder);
-                let far = self.on_terminal(&program, String::new())?;
+                let (account, _pam, variables) = self.log_in(&login)?;
+                let program =
+                    Program::command_line(account, self.locale(), &line).with_environment(variables);
+                let far = self.on_terminal(&program.in_folder(login.folder), String::new())?;
                 Ok(self.join(far, extension).await)
             }
             Task::Command {
@@ -207,18 +216,17 @@ impl Launch {
                 arguments,
                 separation,
             } => {
-                let account = self.account(&login)?;
+                let (account, _pam, variables) = self.log_in(&login)?;
                 let program =
-                    Program::words(account, self.locale(), &program, &arguments).in_folder(login.folder);
+                    Program::words(account, self.locale(), &program, &arguments).with_environment(variables);
                 let settings = PipeSettings {
                     separation,
                     takes_input: extension.is_some_and(|extension| extension.client_streams_input),
                     max_payload,
                 };
                 let folder = self.folder.clone();
-                let far = PipesEnd::new(program, settings, children()?, move |pid| {
-                    note_leader(&folder, pid);
-                });
+                let started = move |pid| note_leader(&folder, pid);
+                let far = PipesEnd::new(program.in_folder(login.folder), settings, children()?, started);
                 Ok(self.join(far, extension).await)
             }
             Task::Connection { target, properties } => {
@@ -228,13 +236,22 @@ impl Launch {
         }
     }
 
-    fn account(&self, login: &Login) -> Result<Account, AccountError> {
+    /// Finds the account, and opens a session of the machine's own for it, unless it is the agent's.
+    fn log_in(&self, login: &Login) -> Result<LoggedIn, WorkerError> {
         let WorkerSpec {
             default_account,
             state,
             ..
         } = &self.spec;
-        choose(&login.run_as, default_account, state, self.clock.now())
+        let account = choose(&login.run_as, default_account, state, self.clock.now())?;
+        let is_own = account.uid == rustix::process::geteuid().as_raw();
+        let pam = if is_own {
+            None
+        } else {
+            PamSession::open(&account.name)?
+        };
+        let variables = pam.as_ref().map(PamSession::environment).unwrap_or_default();
+        Ok((account, pam, variables))
     }
 
     fn locale(&self) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! The environment a program starts with: built from nothing, so that no variable of the agent's own reaches it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::account::Account;
 
@@ -9,16 +9,24 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Returns the variables a program of `account` starts with. `locale` is the machine's `LANG`, if it has one; anything
 /// that does not look like a locale name is replaced by `C.UTF-8`.
-pub(super) fn account_environment(account: &Account, locale: Option<&str>) -> Vec<(&'static str, OsString)> {
+pub(super) fn account_environment(account: &Account, locale: Option<&str>) -> Vec<(OsString, OsString)> {
     let locale = locale.filter(|name| is_locale(name)).unwrap_or("C.UTF-8");
-    vec![
+    let variables: [(&str, OsString); 6] = [
         ("HOME", account.home.clone().into_os_string()),
         ("USER", account.name.clone().into()),
         ("LOGNAME", account.name.clone().into()),
         ("SHELL", account.shell.clone().into_os_string()),
         ("PATH", PATH.into()),
         ("LANG", locale.into()),
-    ]
+    ];
+    variables.map(|(name, value)| (name.into(), value)).into()
+}
+
+/// Says whether a variable tells a program who it is or where it lives.
+pub(super) fn is_identity(name: &OsStr) -> bool {
+    ["HOME", "USER", "LOGNAME", "SHELL"]
+        .iter()
+        .any(|own| name == *own)
 }
 
 fn is_locale(name: &str) -> bool {

@@ -13,7 +13,7 @@ use rustix::fs::{Gid, Mode, Uid};
 use rustix::process::Pid;
 
 use super::child::{self, Entry};
-use super::environment::account_environment;
+use super::environment::{account_environment, is_identity};
 use super::pipes::{Pipes, Plumbing};
 use super::terminal::Terminal;
 use crate::account::Account;
@@ -36,7 +36,7 @@ pub struct Program {
     name: Option<OsString>,
     arguments: Vec<OsString>,
     account: Account,
-    environment: Vec<(&'static str, OsString)>,
+    environment: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
 }
 
@@ -134,6 +134,17 @@ impl Program {
     #[must_use]
     pub fn in_folder(self, folder: Option<PathBuf>) -> Self {
         Self { folder, ..self }
+    }
+
+    /// Adds variables of the machine's own for this account. They do not change who it is or where it lives.
+    #[must_use]
+    pub fn with_environment(mut self, variables: Vec<(OsString, OsString)>) -> Self {
+        let variables = variables.into_iter().filter(|(name, _)| !is_identity(name));
+        for (name, value) in variables {
+            self.environment.retain(|(present, _)| *present != name);
+            self.environment.push((name, value));
+        }
+        self
     }
 
     /// Starts it on a new terminal of `columns` by `rows`. It leads a session of its own, and its process id is the

@@ -356,6 +356,27 @@ async fn a_shell_that_refuses_is_asked_all_the_same() {
 }
 
 #[tokio::test]
+async fn the_machines_variables_are_added_but_for_those_of_the_account() {
+    let variables = [
+        ("PATH", "/bin:/usr/bin:/opt"),
+        ("REGION", "north"),
+        ("HOME", "/elsewhere"),
+        ("SHELL", "x"),
+    ];
+    let variables = variables.map(|(name, value)| (name.into(), value.into())).into();
+    let account = own_account();
+    let script = r#"printf '%s' "$PATH $REGION $HOME $SHELL""#;
+    let (_, pipes) = words(&account, &["sh", "-c", script])
+        .with_environment(variables)
+        .start_on_pipes(QUIET)
+        .expect("started");
+    let mut seen = Vec::new();
+    while pipes.output.read(&mut seen, 1 << 20).await.expect("readable") != ReadOutcome::Closed {}
+    let expected = format!("/bin:/usr/bin:/opt north {} /bin/sh", account.home.display());
+    assert_eq!(String::from_utf8_lossy(&seen), expected);
+}
+
+#[tokio::test]
 async fn starts_where_it_is_told_to_or_not_at_all() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().canonicalize().expect("there");
