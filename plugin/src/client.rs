@@ -19,6 +19,7 @@ mod backlog;
 mod backoff;
 mod conversation;
 mod end;
+mod kind;
 mod line;
 mod link;
 mod remote;
@@ -32,7 +33,10 @@ use std::time::Duration;
 
 use drawbridge_protocol::Capabilities;
 
+use crate::terminal::Channel;
+
 pub use end::{ClientError, SessionEnd};
+pub use kind::SessionKind;
 pub use link::DataSocket;
 pub use remote::{GatewayRemote, Remote, speaks_to_aws};
 pub use run::{run, run_session};
@@ -44,6 +48,8 @@ pub enum Mode {
     Plugin,
     /// Started by a person; `~d` leaves the session running.
     Connect,
+    /// Started by a person or script for one command; says nothing of its own while all goes well.
+    Exec,
     /// Takes a running session over; leaves it running when it is told to end.
     Attach,
     /// Only looks.
@@ -53,11 +59,24 @@ pub enum Mode {
 impl Mode {
     /// Whether a session is ended when its client is told to end without the person having said `~.`.
     fn owns_session(self) -> bool {
-        matches!(self, Self::Plugin | Self::Connect)
+        matches!(self, Self::Plugin | Self::Connect | Self::Exec)
     }
 
     fn may_detach(self) -> bool {
         matches!(self, Self::Connect | Self::Attach)
+    }
+
+    /// Whether it says that a session of this kind begins; of an unknown kind if it never did.
+    fn announces(self, kind: Option<SessionKind>) -> bool {
+        self == Self::Plugin && kind != Some(SessionKind::Command)
+    }
+
+    /// Where words for the person go: on standard output, where scripts look for them, unless that is a command's.
+    fn channel_of_words(self, kind: Option<SessionKind>) -> Channel {
+        match self {
+            Self::Plugin if kind != Some(SessionKind::Command) => Channel::Output,
+            Self::Plugin | Self::Connect | Self::Exec | Self::Attach | Self::Watch => Channel::Notice,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::client::SessionEnd;
 
-/// Said before the data channel is opened.
+/// Said when the session begins.
 pub fn starting(session_id: &str) -> String {
     format!("\nStarting session with SessionId: {session_id}\n")
 }
@@ -15,7 +15,9 @@ pub fn ended(session_id: &str, end: &SessionEnd) -> Option<String> {
         }
         SessionEnd::Closed { output, .. } => Some(format!("\n\nSessionId: {session_id} : {output}\n\n")),
         SessionEnd::TimedOut => Some(format!("Session: {session_id} timed out.\n")),
-        SessionEnd::Left { .. } | SessionEnd::Detached | SessionEnd::Signalled(_) => None,
+        SessionEnd::Left { .. } | SessionEnd::Detached | SessionEnd::Finished | SessionEnd::Signalled(_) => {
+            None
+        }
     }
 }
 
@@ -26,6 +28,7 @@ mod tests {
     #[test]
     fn texts_are_those_that_scripts_depend_on() {
         let closed = |output: &str| SessionEnd::Closed {
+            kind: None,
             output: output.into(),
             exit_code: None,
             failed: false,

@@ -4,7 +4,8 @@
 //!
 //! | exit code | meaning |
 //! |---|---|
-//! | 0 | the session is over, whatever the exit code of the remote shell; the person left; the version was asked for |
+//! | the command's | a session that is one command is over, and its code is known |
+//! | 0 | any other session is over, whatever the exit code of a shell; the person left; the version was asked for |
 //! | 1 | the session was refused, broke, timed out or could not be reached: a sentence says why |
 //! | 2 | the command line cannot be used |
 //! | 128 + n | ended by signal n |

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use drawbridge_aws_client::CallError;
 
+use super::SessionKind;
 use crate::api::ApiError;
 use crate::terminal::Signal;
 
@@ -13,9 +14,11 @@ use crate::terminal::Signal;
 pub enum SessionEnd {
     /// The server closed the channel.
     Closed {
+        /// What the session was; `None` if it never began.
+        kind: Option<SessionKind>,
         /// Why, in words; empty after a natural end.
         output: String,
-        /// How the shell exited, where server and agent tell.
+        /// How the shell or command exited, where server and agent tell.
         exit_code: Option<i32>,
         /// Whether the session was refused or broke, as far as can be told.
         failed: bool,
@@ -31,6 +34,8 @@ pub enum SessionEnd {
     Detached,
     /// The process was told to end.
     Signalled(Signal),
+    /// Whoever used standard input and output as a connection needs it no more.
+    Finished,
 }
 
 impl SessionEnd {
@@ -38,18 +43,48 @@ impl SessionEnd {
     ///
     /// | code | end |
     /// |---|---|
+    /// | the command's | a command exited |
     /// | 0 | over, whatever the shell's own exit code; left; detached |
     /// | 1 | refused, failed, timed out; left but perhaps still running |
     /// | 128 + n | ended by signal n |
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Closed { failed, .. } => u8::from(*failed),
+            Self::Closed { failed, .. } => self.command_exit_code().unwrap_or(u8::from(*failed)),
             Self::TimedOut => 1,
             Self::Left { terminated } => u8::from(!terminated),
-            Self::Detached => 0,
+            Self::Detached | Self::Finished => 0,
             Self::Signalled(signal) => 128 + signal.number(),
         }
     }
+
+    /// Whether it is the end that sessions come to when nothing goes wrong.
+    pub(crate) fn is_natural(&self) -> bool {
+        matches!(self, Self::Closed { output, .. } if output.is_empty())
+    }
+
+    /// The exit code of the remote command, if the session was one and the code is known; 255 if no program can have it.
+    pub fn command_exit_code(&self) -> Option<u8> {
+        match self {
+            Self::Closed {
+                kind: Some(kind),
+                exit_code: Some(code),
+                failed: false,
+                ..
+            } if kind.is_command() => Some(u8::try_from(*code).unwrap_or(u8::MAX)),
+            Self::Closed { .. }
+            | Self::TimedOut
+            | Self::Left { .. }
+            | Self::Detached
+            | Self::Finished
+            | Self::Signalled(_) => None,
+        }
+    }
+}
+
+/// Reads what a node says of a command's exit: `EXIT_CODE: n`.
+pub(crate) fn exit_code(payload: &[u8]) -> Option<i32> {
+    let text = std::str::from_utf8(payload).ok()?;
+    text.trim().strip_prefix("EXIT_CODE:")?.trim_start().parse().ok()
 }
 
 /// Why a client could not go on.
@@ -114,6 +149,7 @@ mod tests {
     #[test]
     fn the_remote_exit_code_is_not_the_plugins() {
         let closed = |output: &str, failed| SessionEnd::Closed {
+            kind: Some(SessionKind::Shell),
             output: output.into(),
             exit_code: Some(3),
             failed,
@@ -124,5 +160,39 @@ mod tests {
         assert_eq!(SessionEnd::Left { terminated: true }.exit_code(), 0);
         assert_eq!(SessionEnd::Signalled(Signal::Terminate).exit_code(), 143);
         assert_eq!(SessionEnd::Signalled(Signal::Hangup).exit_code(), 129);
+    }
+
+    #[test]
+    fn the_code_of_a_command_is() {
+        let closed = |kind, exit_code, failed| SessionEnd::Closed {
+            kind: Some(kind),
+            output: String::new(),
+            exit_code,
+            failed,
+        };
+        for kind in [SessionKind::Command, SessionKind::InteractiveCommand] {
+            assert_eq!(closed(kind, Some(3), false).exit_code(), 3);
+            assert_eq!(closed(kind, Some(0), false).exit_code(), 0);
+            assert_eq!(closed(kind, None, false).exit_code(), 0);
+            // An end from outside says nothing about the command.
+            assert_eq!(closed(kind, Some(0), true).exit_code(), 1);
+            // No success by wrapping around.
+            assert_eq!(closed(kind, Some(256), false).exit_code(), 255);
+            assert_eq!(closed(kind, Some(-1), false).exit_code(), 255);
+        }
+    }
+
+    #[test]
+    fn an_exit_code_is_read_from_its_text_and_from_nothing_else() {
+        assert_eq!(exit_code(b"EXIT_CODE: 3"), Some(3));
+        assert_eq!(exit_code(b"EXIT_CODE: -1\n"), Some(-1));
+        for nonsense in [
+            &b"EXIT_CODE: "[..],
+            b"3",
+            b"EXIT_CODE: 99999999999",
+            b"EXIT_CODE: \xff",
+        ] {
+            assert_eq!(exit_code(nonsense), None);
+        }
     }
 }

@@ -67,11 +67,13 @@ impl<S: DataSocket> Link<S> {
     pub(crate) async fn next(&mut self, may_read: bool) -> LinkEvent {
         let was_full = !self.has_room();
         poll_fn(|context| {
-            if let Poll::Ready(Err(error)) = self.poll_write(context) {
-                return Poll::Ready(LinkEvent::Lost(Some(error)));
-            }
+            let written = self.poll_write(context);
             if may_read && let Poll::Ready(event) = self.poll_read(context) {
                 return Poll::Ready(event);
+            }
+            // Only now: a server that ends a session while much is on its way to it has said so before it hung up.
+            if let Poll::Ready(Err(error)) = written {
+                return Poll::Ready(LinkEvent::Lost(Some(error)));
             }
             if was_full && self.has_room() {
                 return Poll::Ready(LinkEvent::Room);

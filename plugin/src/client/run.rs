@@ -6,10 +6,12 @@ use bytes::Bytes;
 use drawbridge_session::{Clock, Random};
 use tokio::time::timeout;
 
-use super::conversation::{Conversation, Ending};
-use super::{ClientError, ClientOptions, GatewayRemote, Mode, Remote, SessionEnd, speaks_to_aws};
+use super::conversation::{Conversation, Ending, Outcome};
+use super::{
+    ClientError, ClientOptions, GatewayRemote, Mode, Remote, SessionEnd, SessionKind, speaks_to_aws,
+};
 use crate::api::{Api, ApiError};
-use crate::terminal::{Channel, Signal, SystemTerminal, Terminal};
+use crate::terminal::{Signal, SystemTerminal, Terminal};
 use crate::{SessionTicket, texts};
 
 /// Runs the session of a ticket in this process's terminal until it ends.
@@ -43,10 +45,7 @@ pub async fn run_session<R: Remote, T: Terminal>(
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<SessionEnd, ClientError> {
-    if options.mode == Mode::Plugin {
-        terminal.write(Channel::Output, texts::starting(&ticket.session_id).into());
-    }
-    let ending = Conversation::new(ticket, options, remote, terminal, clock, random)
+    let Outcome { kind, ending } = Conversation::new(ticket, options, remote, terminal, clock, random)
         .run()
         .await;
     if matches!(ending, Ok(Ending::Over(_))) {
@@ -54,16 +53,30 @@ pub async fn run_session<R: Remote, T: Terminal>(
     }
     terminal.leave_raw();
     let end = conclude(ticket, options, remote, terminal, ending).await?;
-    if let Some(text) = texts::ended(&ticket.session_id, &end) {
-        let channel = if options.mode == Mode::Plugin {
-            Channel::Output
-        } else {
-            Channel::Notice
-        };
-        terminal.write(channel, Bytes::from(text));
-    }
+    say_end(&ticket.session_id, options.mode, kind, &end, terminal);
     drained(terminal).await;
     Ok(end)
+}
+
+/// Says that the session is over, and that it had begun where nobody could say so before.
+fn say_end(
+    session_id: &str,
+    mode: Mode,
+    kind: Option<SessionKind>,
+    end: &SessionEnd,
+    terminal: &mut impl Terminal,
+) {
+    // The caller tells what went wrong, and a natural end shows.
+    if mode == Mode::Exec || (kind == Some(SessionKind::Command) && end.is_natural()) {
+        return;
+    }
+    let channel = mode.channel_of_words(kind);
+    if let Some(text) = texts::ended(session_id, end) {
+        if kind.is_none() && mode.announces(kind) {
+            terminal.write(channel, texts::starting(session_id).into());
+        }
+        terminal.write(channel, Bytes::from(text));
+    }
 }
 
 /// Does what is left to do after the loop, above all end a session that nobody will use any more.
@@ -95,11 +108,21 @@ async fn conclude<R: Remote, T: Terminal>(
             Ok(SessionEnd::Detached)
         }
         Ok(Ending::Signal(signal)) => {
-            if options.mode.owns_session() {
+            if options.mode.owns_session()
+                && let Err(reason) = goodbye(options, remote).await
                 // Nobody is left to be told, on a terminal that has hung up.
-                let _ = goodbye(options, remote).await;
+                && signal != Signal::Hangup
+            {
+                terminal.notice(&format!("session {session_id} may still be running: {reason}"));
             }
             Ok(SessionEnd::Signalled(signal))
+        }
+        Ok(Ending::Finished) => {
+            if options.mode.owns_session() {
+                // The terminal is no longer this program's to speak on; the server finds out by itself, later.
+                let _ = goodbye(options, remote).await;
+            }
+            Ok(SessionEnd::Finished)
         }
         Err(error @ (ClientError::UnsupportedSessionType(_) | ClientError::Output(_))) => {
             if options.mode.owns_session() {

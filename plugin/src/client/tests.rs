@@ -1,5 +1,7 @@
 //! Whole sessions between a terminal and a server that live in memory, under a paused clock.
 
+mod commands;
+mod connections;
 mod keys;
 mod life;
 mod network;

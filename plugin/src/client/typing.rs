@@ -17,6 +17,8 @@ pub(crate) struct Typing {
     waiting: VecDeque<Bytes>,
     waiting_bytes: usize,
     line_is_open: bool,
+    /// Said to the far end when it has taken everything before.
+    last_flag: Option<u32>,
 }
 
 impl Typing {
@@ -35,6 +37,7 @@ impl Typing {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             line_is_open: false,
+            last_flag: None,
         }
     }
 
@@ -64,6 +67,16 @@ impl Typing {
         self.push(Bytes::from_static(if line_is_open { b"\r\x04" } else { b"\x04" }));
     }
 
+    /// Queues one of the flags, behind which nothing comes.
+    pub(crate) fn push_flag(&mut self, number: u32) {
+        self.last_flag = Some(number);
+    }
+
+    /// Whether the far end has been handed everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.last_flag.is_none()
+    }
+
     /// Whether more should be read, given what the far end takes now.
     pub(crate) fn wants_more(&self, capacity: usize) -> bool {
         if self.escapes.is_some() {
@@ -85,6 +98,9 @@ impl Typing {
             if first.is_empty() {
                 self.waiting.pop_front();
             }
+        }
+        if let Some(number) = self.last_flag.take() {
+            core.send_flag(number);
         }
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod called;
+mod commands;
 mod piped;
 mod server;
 mod shown;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::server::{PATIENCE, SESSION, Server};
 use super::terminal::{PROGRAM, arguments, environment};
 
-fn start(server: &Server) -> Child {
+pub(crate) fn start(server: &Server) -> Child {
     Command::new(PROGRAM)
         .args(arguments(server))
         .env_clear()
@@ -23,7 +23,7 @@ fn start(server: &Server) -> Child {
         .unwrap()
 }
 
-async fn finish(child: Child) -> (Option<i32>, String, String) {
+pub(crate) async fn finish(child: Child) -> (Option<i32>, String, String) {
     let output = timeout(PATIENCE, child.wait_with_output())
         .await
         .expect("the program ends")

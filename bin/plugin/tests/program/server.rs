@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawbridge_protocol::payload::{Acknowledge, ChannelClosed, OpenDataChannel, Size};
+use drawbridge_protocol::payload::{Acknowledge, ChannelClosed, OpenDataChannel, Size, flag};
 use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
-use drawbridge_protocol::{MessageIds, Time};
+use drawbridge_protocol::{Capabilities, Hello, MessageIds, Time};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -82,6 +82,28 @@ impl Server {
         peer
     }
 
+    /// The next connection, on which our server has said hello and the node has begun a session of this type.
+    pub(crate) async fn begun(&mut self, session_type: &str, properties: Value) -> Peer {
+        let mut peer = self.accept().await;
+        let hello = Hello {
+            capabilities: Capabilities::OURS,
+            max_payload: Capabilities::OURS.large_frames,
+            ..Hello::default()
+        };
+        let hello = peer.frame_of(MessageType::DrawbridgeHello, serde_json::to_vec(&hello).unwrap());
+        peer.send(hello).await;
+        let request = json!({ "AgentVersion": "3.3.987.0", "RequestedClientActions": [
+            { "ActionType": "SessionType", "ActionParameters": { "SessionType": session_type, "Properties": properties } }
+        ] });
+        peer.stream(PayloadType::HandshakeRequest, 0, request.to_string())
+            .await;
+        assert_eq!(peer.input().await.payload_type, PayloadType::HandshakeResponse);
+        let complete = json!({ "HandshakeTimeToComplete": 1, "CustomerMessage": "" });
+        peer.stream(PayloadType::HandshakeComplete, 1, complete.to_string())
+            .await;
+        peer
+    }
+
     /// The next connection, with a shell that has shown its prompt, and the size that was reported.
     pub(crate) async fn shell(&mut self) -> (Peer, Size) {
         let mut peer = self.accept().await;
@@ -100,16 +122,32 @@ impl Server {
 
 impl Peer {
     pub(crate) async fn output(&mut self, sequence: i64, text: impl Into<Bytes>) {
+        self.stream(PayloadType::Output, sequence, text).await;
+    }
+
+    pub(crate) async fn stream(
+        &mut self,
+        payload_type: PayloadType,
+        sequence: i64,
+        payload: impl Into<Bytes>,
+    ) {
         let frame = Frame {
             sequence,
-            payload_type: PayloadType::Output,
-            ..self.frame_of(MessageType::OutputStreamData, text)
+            payload_type,
+            ..self.frame_of(MessageType::OutputStreamData, payload)
         };
         self.send(frame).await;
     }
 
     pub(crate) async fn close(&mut self, output: &str) {
-        let closed = ChannelClosed::new(self.ids.next(), "", SESSION, output, NOW);
+        self.close_with(output, None).await;
+    }
+
+    pub(crate) async fn close_with(&mut self, output: &str, exit_code: Option<i32>) {
+        let closed = ChannelClosed {
+            exit_code,
+            ..ChannelClosed::new(self.ids.next(), "", SESSION, output, NOW)
+        };
         let frame = self.frame_of(MessageType::ChannelClosed, serde_json::to_vec(&closed).unwrap());
         self.send(frame).await;
     }
@@ -133,6 +171,18 @@ impl Peer {
             }
         }
         assert_eq!(String::from_utf8_lossy(&typed), expected);
+    }
+
+    /// Reads bytes until a flag comes; returns them and its number.
+    pub(crate) async fn until_flag(&mut self) -> (Vec<u8>, u32) {
+        let mut bytes = Vec::new();
+        loop {
+            let frame = self.input().await;
+            if frame.payload_type == PayloadType::Flag {
+                return (bytes, flag::parse(&frame.payload).unwrap());
+            }
+            bytes.extend_from_slice(&frame.payload);
+        }
     }
 
     /// The next stream data, acknowledged.

@@ -8,8 +8,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::peer::HELLO;
 use super::stage::{play, play_piped, play_with};
-use crate::client::{ClientError, ClientOptions, Mode, SessionEnd};
-use crate::terminal::{Occurrence, Signal};
+use crate::client::{ClientError, ClientOptions, Mode, SessionEnd, SessionKind};
+use crate::terminal::Occurrence;
 
 const START: &str = "\nStarting session with SessionId: alice-0a1b2c3d4e5f67890\n";
 const EXIT: &str = "\n\nExiting session with sessionId: alice-0a1b2c3d4e5f67890.\n\n";
@@ -99,6 +99,7 @@ async fn the_exit_code_of_the_shell_reaches_the_caller() {
     })
     .await;
     let expected = SessionEnd::Closed {
+        kind: Some(SessionKind::Shell),
         output: String::new(),
         exit_code: Some(3),
         failed: false,
@@ -169,55 +170,6 @@ async fn hazard_34_a_lone_newline_is_a_byte_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hazard_35_errors_and_exit_codes_of_commands_go_to_standard_output_and_the_code_is_0() {
-    let played = play(Mode::Plugin, async |stage| {
-        let mut peer = stage.accept().await;
-        peer.handshake("NonInteractiveCommands").await;
-        peer.complete_handshake("").await;
-        peer.stream(PayloadType::Output, 2, "out\n").await;
-        peer.stream(PayloadType::StdErr, 3, "err\n").await;
-        peer.stream(PayloadType::Flag, 4, vec![0, 0, 0, 3]).await;
-        peer.stream(PayloadType::ExitCode, 5, "EXIT_CODE: 3").await;
-        peer.acknowledged(5).await;
-        peer.close("").await;
-    })
-    .await;
-    assert_eq!(
-        played.screen.output(),
-        format!("{START}out\nerr\nEXIT_CODE: 3{EXIT}")
-    );
-    assert_eq!(played.exit_code(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_person_gets_errors_of_commands_apart() {
-    let played = play(Mode::Connect, async |stage| {
-        let mut peer = stage.accept().await;
-        peer.handshake("NonInteractiveCommands").await;
-        peer.complete_handshake("").await;
-        peer.stream(PayloadType::Output, 2, "out\n").await;
-        peer.stream(PayloadType::StdErr, 3, "err\n").await;
-        peer.acknowledged(3).await;
-        peer.close("").await;
-    })
-    .await;
-    assert_eq!(played.screen.output(), "out\n");
-    assert!(played.screen.notices().starts_with("err\n"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tunnel_is_a_sentence_and_nothing_is_left_running() {
-    let played = play(Mode::Plugin, async |stage| {
-        let mut peer = stage.accept().await;
-        peer.handshake("Port").await;
-        peer.complete_handshake("").await;
-    })
-    .await;
-    assert!(matches!(played.end, Err(ClientError::UnsupportedSessionType(_))));
-    assert_eq!(played.server.count("terminate"), 1);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_pipe_that_ends_is_ctrl_d_on_a_line_of_its_own() {
     for (typed, expected) in [("uptime\n", "\x04"), ("uptime", "\r\x04")] {
         play_piped(Mode::Plugin, async |stage| {
@@ -230,22 +182,6 @@ async fn a_pipe_that_ends_is_ctrl_d_on_a_line_of_its_own() {
         })
         .await;
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_command_without_a_terminal_is_not_told_that_input_ended() {
-    play_piped(Mode::Plugin, async |stage| {
-        let mut peer = stage.accept().await;
-        peer.handshake("NonInteractiveCommands").await;
-        peer.complete_handshake("").await;
-        peer.size().await;
-        stage.screen.happens(Occurrence::EndOfInput);
-        stage.settle().await;
-        stage.signals(Signal::Interrupt);
-        assert_eq!(peer.typed().await, "\x03");
-        peer.close("").await;
-    })
-    .await;
 }
 
 #[tokio::test(start_paused = true)]

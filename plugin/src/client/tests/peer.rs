@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawbridge_protocol::payload::{Acknowledge, ChannelClosed, OpenDataChannel, Size};
+use drawbridge_protocol::payload::{Acknowledge, ChannelClosed, OpenDataChannel, Size, flag};
 use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
 use drawbridge_protocol::{Capabilities, Hello, MessageIds, Role, Time};
 use futures_util::{SinkExt, StreamExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -70,15 +70,26 @@ impl Peer {
     }
 
     pub(super) async fn close(&mut self, output: &str) {
-        let closed = ChannelClosed::new(self.ids.next(), "", "", output, NOW);
+        self.close_with(output, None).await;
+    }
+
+    pub(super) async fn close_with(&mut self, output: &str, exit_code: Option<i32>) {
+        let closed = ChannelClosed {
+            exit_code,
+            ..ChannelClosed::new(self.ids.next(), "", "", output, NOW)
+        };
         let frame = self.frame_of(MessageType::ChannelClosed, serde_json::to_vec(&closed).unwrap());
         self.send(frame.encode()).await;
     }
 
     /// Sends a request for this session type and reads the answer, without completing the handshake.
     pub(super) async fn handshake(&mut self, session_type: &str) -> Frame {
+        self.handshake_with(session_type, Value::Null).await
+    }
+
+    pub(super) async fn handshake_with(&mut self, session_type: &str, properties: Value) -> Frame {
         let request = json!({ "AgentVersion": "3.3.987.0", "RequestedClientActions": [
-            { "ActionType": "SessionType", "ActionParameters": { "SessionType": session_type, "Properties": null } }
+            { "ActionType": "SessionType", "ActionParameters": { "SessionType": session_type, "Properties": properties } }
         ] });
         self.stream(PayloadType::HandshakeRequest, 0, request.to_string())
             .await;
@@ -128,6 +139,19 @@ impl Peer {
         let frame = self.input().await;
         assert_eq!(frame.payload_type, PayloadType::Size);
         Size::parse(&frame.payload).unwrap()
+    }
+
+    /// Reads and acknowledges stream data until one is a flag; returns the bytes before it and its number.
+    pub(super) async fn until_flag(&mut self) -> (Vec<u8>, u32) {
+        let mut bytes = Vec::new();
+        loop {
+            let frame = self.input().await;
+            match frame.payload_type {
+                PayloadType::Output => bytes.extend_from_slice(&frame.payload),
+                PayloadType::Flag => return (bytes, flag::parse(&frame.payload).unwrap()),
+                other => panic!("unexpected {other}"),
+            }
+        }
     }
 
     /// Reads until output up to this number is acknowledged, one by one or together.

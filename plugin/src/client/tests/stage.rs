@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::peer::Peer;
+use super::peer::{HELLO, Peer};
 use crate::SessionTicket;
 use crate::api::ApiError;
 use crate::client::{ClientError, ClientOptions, Mode, Remote, SessionEnd, run_session};
@@ -95,6 +95,16 @@ impl Stage {
         let mut peer = self.accept().await;
         peer.output(0, "$ ").await;
         peer.size().await;
+        peer
+    }
+
+    /// The next connection, on which our server has said hello and a command without a terminal has begun.
+    pub(super) async fn command(&mut self) -> Peer {
+        let mut peer = self.accept().await;
+        peer.hello(HELLO).await;
+        peer.handshake("NonInteractiveCommands").await;
+        peer.complete_handshake("").await;
+        self.settle().await;
         peer
     }
 
@@ -193,7 +203,16 @@ impl Screen {
     }
 
     pub(super) fn output(&self) -> String {
-        String::from_utf8(self.output.borrow().clone()).unwrap()
+        String::from_utf8(self.bytes()).unwrap()
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.output.borrow().clone()
+    }
+
+    /// How much input nobody has asked for.
+    pub(super) fn unread(&self) -> usize {
+        self.keys.borrow().len()
     }
 
     pub(super) fn notices(&self) -> String {
