@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Config(Config),
     /// Open a shell on a managed node, without the AWS CLI
     Connect(Connect),
+    /// Run one command on a managed node, between pipes or on a terminal; its exit code is this program's
+    Exec(Exec),
     /// List, end, watch and take over sessions
     #[command(subcommand)]
     Sessions(Sessions),
@@ -98,6 +100,27 @@ pub(crate) struct Connect {
     pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) server: ServerArguments,
+}
+
+#[derive(Args)]
+#[command(override_usage = "drawbridge exec [OPTIONS] <NODE> [--] <COMMAND>…")]
+pub(crate) struct Exec {
+    /// A node id, or the Name of exactly one node
+    pub(crate) node: String,
+    /// Give the command a terminal
+    #[arg(long, short)]
+    pub(crate) tty: bool,
+    /// Why; kept with the session
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Tell the session's id, on standard error
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+    /// The command and its arguments, passed as they are: no shell looks at them
+    #[arg(required = true, trailing_var_arg = true)]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Subcommand)]

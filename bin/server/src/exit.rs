@@ -38,12 +38,20 @@ impl std::error::Error for Failure {}
 
 /// Prints a failure once, with its causes and hint, and answers its exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    let code = error
+        .downcast_ref::<Failure>()
+        .map_or(FAILED, |failure| failure.code);
+    report_as(error, code)
+}
+
+/// The same, with one code for every failure.
+pub(crate) fn report_as(error: &anyhow::Error, code: u8) -> ExitCode {
     eprintln!("error: {error:#}");
     let failure = error.downcast_ref::<Failure>();
     if let Some(hint) = failure.and_then(|failure| failure.hint.as_ref()) {
         eprintln!("hint: {hint}");
     }
-    ExitCode::from(failure.map_or(FAILED, |failure| failure.code))
+    ExitCode::from(code)
 }
 
 /// Something failed that has no code of its own.
@@ -68,3 +76,7 @@ pub(crate) const AUDIT_LOG_BROKEN: u8 = 9;
 pub(crate) const DENIED: u8 = 10;
 /// Policies do not do what they look like.
 pub(crate) const FINDINGS: u8 = 11;
+/// A remote command could not be run, or nobody knows how it ended; every other code is the command's own.
+pub(crate) const COMMAND_NOT_RUN: u8 = 255;
+/// Whoever reads standard output has gone: 128 and the number of `SIGPIPE`, by which other programs end then.
+pub(crate) const NOBODY_READS: u8 = 141;

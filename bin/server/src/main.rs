@@ -53,6 +53,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             log_to_standard_error("off");
             return single()?.block_on(people::connect(connect));
         }
+        Command::Exec(exec) => {
+            log_to_standard_error("off");
+            return Ok(single()?.block_on(people::exec(exec)));
+        }
         Command::Sessions(sessions) => {
             log_to_standard_error("off");
             return single()?.block_on(people::sessions(sessions));

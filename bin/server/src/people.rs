@@ -1,5 +1,6 @@
 //! Commands that people type: they call the server's API as any other client does.
 
+mod exec;
 mod explain;
 mod lint;
 mod style;
@@ -18,6 +19,7 @@ use drawbridge_session::{SystemClock, SystemRandom};
 use crate::cli::{Connect, ServerArguments, Sessions};
 use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
 
+pub(crate) use exec::exec;
 pub(crate) use explain::explain;
 pub(crate) use lint::lint;
 
@@ -30,8 +32,20 @@ pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {
         reason: arguments.reason,
         ..StartSession::default()
     };
-    let ticket = api.start_session(&request).await.map_err(refused)?;
+    let ticket = start(&api, &request).await?;
     run(&api, &ticket, Mode::Connect).await
+}
+
+/// Starts a session, or says why there is none and what to do about it.
+async fn start(api: &Api, request: &StartSession) -> Result<SessionTicket> {
+    api.start_session(request).await.map_err(|error| {
+        let hint = match error.code() {
+            Some("TargetNotConnected") => "`drawbridge nodes list` says which nodes can be reached",
+            Some("AccessDeniedException") => "`drawbridge explain` says which policy decides",
+            _ => return refused(error),
+        };
+        Failure::new(SERVER_REFUSED, sentence(&error)).hint(hint).into()
+    })
 }
 
 /// `drawbridge sessions …`.
@@ -78,25 +92,25 @@ pub(crate) async fn sessions(arguments: Sessions) -> Result<ExitCode> {
 async fn run(api: &Api, ticket: &SessionTicket, mode: Mode) -> Result<ExitCode> {
     let clock = Arc::new(SystemClock::new());
     match client::run(api, ticket, mode, clock, &SystemRandom).await {
-        Ok(end) => Ok(match end.exit_code() {
-            1 => ExitCode::from(SESSION_FAILED),
-            code => ExitCode::from(code),
-        }),
-        Err(error) => {
-            let failure = Failure::new(SESSION_FAILED, sentence(&error));
-            let again = || {
-                format!(
-                    "`drawbridge sessions attach {}` takes it up again",
-                    ticket.session_id
-                )
-            };
-            Err(match (error.hint(), &error) {
-                (Some(hint), _) => failure.hint(hint),
-                (None, ClientError::ConnectionLost { .. }) => failure.hint(again()),
-                (None, _) => failure,
-            }
-            .into())
-        }
+        Ok(end) => Ok(ExitCode::from(match (end.command_exit_code(), end.exit_code()) {
+            (Some(code), _) => code,
+            (None, 1) => SESSION_FAILED,
+            (None, code) => code,
+        })),
+        Err(error) => Err(failure(&error, ticket).into()),
+    }
+}
+
+/// Why a session could not go on, and what the person can do about it.
+fn failure(error: &ClientError, ticket: &SessionTicket) -> Failure {
+    let failure = Failure::new(SESSION_FAILED, sentence(error));
+    match (error.hint(), error) {
+        (Some(hint), _) => failure.hint(hint),
+        (None, ClientError::ConnectionLost { .. }) => failure.hint(format!(
+            "`drawbridge sessions attach {}` takes it up again",
+            ticket.session_id
+        )),
+        (None, _) => failure,
     }
 }
 

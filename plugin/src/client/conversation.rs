@@ -209,10 +209,9 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                 properties,
             } => return self.establish(session_type, &properties).err().map(Err),
             Event::Output { payload_type, bytes } => self.show(payload_type, bytes),
-            Event::Message(text) => {
-                self.message = Some(text);
-                self.say_message();
-            }
+            // The server warns in the middle of a session, whose output may be anybody's.
+            Event::Message(text) if self.is_established() => self.terminal.notice(&text),
+            Event::Message(text) => self.message = Some(text),
             Event::Closed { output, exit_code } => {
                 return Some(Ok(Ending::Over(self.end(output, exit_code))));
             }
@@ -233,7 +232,10 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             let text = texts::starting(&self.ticket.session_id);
             self.terminal.write(Channel::Output, text.into());
         }
-        self.say_message();
+        if let Some(text) = self.message.take() {
+            let channel = self.options.mode.channel_of_words(Some(kind));
+            self.terminal.write(channel, format!("{text}\n").into());
+        }
         if kind.is_on_terminal() {
             if self.terminal.is_interactive() {
                 self.typing = Typing::of_person(self.options.mode.may_detach());
@@ -242,16 +244,6 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             self.report_size();
         }
         Ok(())
-    }
-
-    /// Says what the node wants said, once it is clear that this does not go into the output of a command.
-    fn say_message(&mut self) {
-        if let Some(kind) = self.kind()
-            && let Some(text) = self.message.take()
-        {
-            let channel = self.options.mode.channel_of_words(Some(kind));
-            self.terminal.write(channel, format!("{text}\n").into());
-        }
     }
 
     /// Shows what the far end sent, on the stream that scripts expect it on.

@@ -105,6 +105,21 @@ async fn a_node_that_takes_nothing_does_not_keep_the_client() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_warning_of_the_server_does_not_get_into_the_bytes() {
+    let played = play_piped(Mode::Plugin, async |stage| {
+        let mut peer = connection(stage).await;
+        peer.output(2, "SSH-2.0").await;
+        peer.notice("this session ends in 60 s").await;
+        peer.output(3, "-peer").await;
+        peer.acknowledged(3).await;
+        peer.close("").await;
+    })
+    .await;
+    assert_eq!(played.screen.output(), format!("{START}SSH-2.0-peer{EXIT}"));
+    assert_eq!(played.screen.notices(), "this session ends in 60 s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_has_gone_ends_it_quietly() {
     let played = play_piped(Mode::Plugin, async |stage| {
         let _peer = connection(stage).await;

@@ -69,6 +69,11 @@ impl Peer {
         self.send(frame.encode()).await;
     }
 
+    pub(super) async fn notice(&mut self, text: &str) {
+        let frame = self.frame_of(MessageType::DrawbridgeNotice, json!({ "Text": text }).to_string());
+        self.send(frame.encode()).await;
+    }
+
     pub(super) async fn close(&mut self, output: &str) {
         self.close_with(output, None).await;
     }

@@ -1,0 +1,245 @@
+//! `drawbridge exec`: one command on a node, between this program's pipes or on its terminal.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use drawbridge_plugin::SessionTicket;
+use drawbridge_plugin::api::StartSession;
+use drawbridge_plugin::client::{self, ClientError, Mode, SessionEnd, SessionKind};
+use drawbridge_session::{SystemClock, SystemRandom};
+
+use super::{api, failure, node_id, start};
+use crate::cli::Exec;
+use crate::exit::{COMMAND_NOT_RUN, Failure, NOBODY_READS, report_as};
+
+/// `drawbridge exec`.
+///
+/// Its exit code is the command's; for everything that goes wrong on this side there is one other.
+pub(crate) async fn exec(arguments: Exec) -> ExitCode {
+    match run(arguments).await {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => report_as(&error, COMMAND_NOT_RUN),
+    }
+}
+
+async fn run(arguments: Exec) -> Result<u8> {
+    let api = api(&arguments.server)?;
+    let target = node_id(&api, &arguments.node).await?;
+    let request = request(target, &arguments.command, arguments.tty, arguments.reason)?;
+    let ticket = start(&api, &request).await?;
+    if arguments.verbose {
+        eprintln!("session {}", ticket.session_id);
+    }
+    let clock = Arc::new(SystemClock::new());
+    let ended = client::run(&api, &ticket, Mode::Exec, clock, &SystemRandom).await;
+    exit_code(ended, &ticket)
+}
+
+/// Asks for the command as AWS's documents take it: one line, which the node splits as a shell does.
+fn request(target: String, command: &[String], tty: bool, reason: Option<String>) -> Result<StartSession> {
+    let line = shlex::try_join(command.iter().map(String::as_str)).context("cannot pass on the command")?;
+    let mut parameters = BTreeMap::from([("command".to_owned(), vec![line])]);
+    let document_name = if tty {
+        "AWS-StartInteractiveCommand"
+    } else {
+        // Apart, because standard output may be an archive; and without it AWS's agent tells no exit code.
+        parameters.insert("separateOutputStream".to_owned(), vec!["true".to_owned()]);
+        "AWS-StartNonInteractiveCommand"
+    };
+    Ok(StartSession {
+        target,
+        document_name: Some(document_name.to_owned()),
+        parameters,
+        reason,
+    })
+}
+
+/// What this program ends with, or why the command's end is not known.
+fn exit_code(ended: Result<SessionEnd, ClientError>, ticket: &SessionTicket) -> Result<u8> {
+    let unknown = |why: &str| Err(Failure::new(COMMAND_NOT_RUN, why).into());
+    let end = match ended {
+        Ok(end) => end,
+        // As quiet as any other program in a pipe whose reader has seen enough.
+        Err(ClientError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => return Ok(NOBODY_READS),
+        Err(error) => return Err(failure(&error, ticket).into()),
+    };
+    if let Some(code) = end.command_exit_code() {
+        return Ok(code);
+    }
+    match end {
+        SessionEnd::Closed { output, .. } if !output.is_empty() => unknown(&output),
+        SessionEnd::Closed {
+            kind: Some(SessionKind::Command) | None,
+            ..
+        } => unknown("the session ended and nobody said how the command did"),
+        // On a terminal AWS's agent never tells, and an end without words is a natural one.
+        SessionEnd::Closed { .. } | SessionEnd::Detached | SessionEnd::Finished => Ok(0),
+        SessionEnd::TimedOut => unknown("the connection was lost and the session is over"),
+        SessionEnd::Left { .. } => Ok(COMMAND_NOT_RUN),
+        SessionEnd::Signalled(_) => Ok(end.exit_code()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use clap::Parser as _;
+    use drawbridge_plugin::client::SessionEnd;
+    use drawbridge_protocol::Token;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cli::{Arguments, Command};
+
+    fn parsed(arguments: &[&str]) -> Exec {
+        let arguments = ["drawbridge", "exec"].iter().chain(arguments);
+        match Arguments::try_parse_from(arguments).unwrap().command {
+            Command::Exec(exec) => exec,
+            _ => panic!("not exec"),
+        }
+    }
+
+    fn asked(command: &[&str], tty: bool) -> StartSession {
+        let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+        request("mi-1".into(), &command, tty, None).unwrap()
+    }
+
+    fn ended(ended: Result<SessionEnd, ClientError>) -> Result<u8, String> {
+        let ticket = SessionTicket {
+            session_id: "alice-1".into(),
+            token: Token::new("t"),
+            stream_url: "wss://h".into(),
+        };
+        exit_code(ended, &ticket).map_err(|error| error.to_string())
+    }
+
+    fn closed(kind: Option<SessionKind>, output: &str, exit_code: Option<i32>) -> SessionEnd {
+        SessionEnd::Closed {
+            kind,
+            output: output.into(),
+            exit_code,
+            failed: !output.is_empty(),
+        }
+    }
+
+    #[test]
+    fn options_of_the_command_are_the_commands() {
+        for arguments in [
+            &["-t", "web-1", "--", "ls", "-l", "--reason", "x", "--", "-t"][..],
+            &["web-1", "-t", "ls", "-l", "--reason", "x", "--", "-t"],
+        ] {
+            let exec = parsed(arguments);
+            assert_eq!((exec.node.as_str(), exec.tty, exec.reason), ("web-1", true, None));
+            assert_eq!(exec.command, ["ls", "-l", "--reason", "x", "--", "-t"]);
+        }
+        assert!(Arguments::try_parse_from(["drawbridge", "exec", "web-1"]).is_err());
+    }
+
+    #[test]
+    fn a_command_is_asked_for_by_document() {
+        let piped = asked(&["tar", "x", "-C", "/srv/my files"], false);
+        assert_eq!(
+            piped.document_name.as_deref(),
+            Some("AWS-StartNonInteractiveCommand")
+        );
+        assert_eq!(piped.parameters["command"], ["tar x -C '/srv/my files'"]);
+        assert_eq!(piped.parameters["separateOutputStream"], ["true"]);
+        let on_terminal = asked(&["top"], true);
+        assert_eq!(
+            on_terminal.document_name.as_deref(),
+            Some("AWS-StartInteractiveCommand")
+        );
+        assert_eq!(on_terminal.parameters.len(), 1);
+    }
+
+    /// What a POSIX shell makes of the line: `-t` gives it to one.
+    fn as_a_shell_splits_it(line: &str) -> Vec<String> {
+        let script = format!("set -- {line}; for word; do printf '%s\\0' \"$word\"; done");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_shell_splits_the_line_into_the_same_words() {
+        let words = [
+            "a b",
+            "",
+            "'",
+            "\"",
+            "\\",
+            "$(reboot)",
+            "`id`",
+            "$HOME",
+            "*",
+            "~",
+            "#x",
+            "a;b",
+            "!!",
+            "^x",
+            "{a,b}",
+            "line\nline",
+            "tab\t",
+            "é",
+            "-n",
+            "{{ command }}",
+            "a'b\"c\\d$e`f!g",
+        ];
+        let asked = asked(&words, true);
+        assert_eq!(as_a_shell_splits_it(&asked.parameters["command"][0]), words);
+    }
+
+    proptest! {
+        #[test]
+        fn agents_split_the_line_into_the_same_words(words in prop::collection::vec("[^\0]{0,12}", 1..6)) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let asked = asked(&words, false);
+            prop_assert_eq!(shlex::split(&asked.parameters["command"][0]).unwrap(), words);
+        }
+    }
+
+    #[test]
+    fn the_commands_code_passes_through() {
+        for code in [0, 1, 2, 126, 127, 255] {
+            let end = closed(Some(SessionKind::Command), "", Some(code.into()));
+            assert_eq!(ended(Ok(end)), Ok(code));
+        }
+        let interrupted = SessionEnd::Signalled(drawbridge_plugin::terminal::Signal::Interrupt);
+        assert_eq!(ended(Ok(interrupted)), Ok(130));
+    }
+
+    #[test]
+    fn nothing_unknown_passes_for_success() {
+        for (end, says) in [
+            (closed(Some(SessionKind::Command), "", None), "nobody said how"),
+            (closed(None, "", None), "nobody said how"),
+            (
+                closed(Some(SessionKind::Command), "ended by root", Some(0)),
+                "ended by root",
+            ),
+            (
+                closed(None, "Session is already terminated", None),
+                "already terminated",
+            ),
+            (SessionEnd::TimedOut, "the session is over"),
+        ] {
+            let error = ended(Ok(end)).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+        assert_eq!(ended(Ok(SessionEnd::Left { terminated: true })), Ok(255));
+    }
+
+    #[test]
+    fn a_reader_that_has_seen_enough_is_no_error_but_a_full_disk_is() {
+        let output = |kind: ErrorKind| ClientError::Output(io::Error::from(kind));
+        assert_eq!(ended(Err(output(ErrorKind::BrokenPipe))), Ok(141));
+        assert!(ended(Err(output(ErrorKind::StorageFull))).is_err());
+    }
+}
