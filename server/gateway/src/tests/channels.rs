@@ -74,6 +74,20 @@ async fn a_client_with_its_token_is_joined_with_its_node() {
 }
 
 #[tokio::test]
+async fn whoever_says_goodbye_first_is_answered() {
+    let lab = Lab::open().await;
+    let (node, _, mut control) = lab.connected_node(1).await;
+    let (session, token) = lab.session(&node).await;
+    let mut client = lab.dial(&session, Auth::Unsigned).await;
+    client.send(open(&token)).await.expect("sent");
+    node_is_asked_to_start(&mut control, &session).await;
+    client.send(Message::Close(None)).await.expect("sent");
+    let last = read_to_end(&mut client).await.pop();
+    assert!(matches!(last, Some(Message::Close(_))), "{last:?}");
+    lab.close().await;
+}
+
+#[tokio::test]
 async fn tokens_open_one_thing_once() {
     let lab = Lab::open().await;
     let (node, credentials, mut control) = lab.connected_node(1).await;

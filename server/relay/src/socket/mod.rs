@@ -216,6 +216,9 @@ pub(crate) async fn carry<S: Socket>(
     if said_goodbye {
         let discard = async { while let Some(Ok(_)) = stream.next().await {} };
         let _unheard = timeout(GOODBYE_PATIENCE, discard).await;
+    } else {
+        // A peer that said goodbye first waits for ours, which the websocket has prepared and not sent.
+        let _unheard = timeout(GOODBYE_PATIENCE, sink.flush()).await;
     }
 }
 
