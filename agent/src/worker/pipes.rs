@@ -3,8 +3,11 @@
 //! ```text
 //!            the client is ready            it has ended             its pipes are empty
 //!  Waiting ─────────────────────▶ Running ─────────────▶ draining ─────────────────────▶ Over
-//!     └── cannot be started ───────────────────────────────────────────────────────────▶
+//!     └── cannot be started ──▶ Refused ─────────────────────────────────────────────────▶
 //! ```
+
+use std::collections::VecDeque;
+use std::io;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use drawbridge_protocol::payload::{SessionType, flag};
@@ -15,7 +18,7 @@ use serde_json::Value;
 use super::far_end::{End, FarEnd, FarEvent, Introduction};
 use super::input::Input;
 use super::leader::{Children, Leader};
-use crate::pty::{Pipes, Plumbing, Program, ReadOutcome, StartError, Stream};
+use crate::pty::{ExitStatus, Pipes, Plumbing, Program, ReadOutcome, StartError, Stream};
 use crate::sessions::{COMMAND_FAILURE, Separation, chain};
 
 /// Runs a command on pipes.
@@ -38,7 +41,8 @@ pub(super) struct PipeSettings {
 enum Stage {
     Waiting(Box<Start>),
     Running(Box<Running>),
-    Failed(String),
+    /// What is left to tell.
+    Refused(VecDeque<FarEvent>),
     Over,
 }
 
@@ -167,8 +171,7 @@ impl Running {
                 return None;
             }
             if std::mem::take(&mut self.exit_code_is_due) {
-                let text = format!("EXIT_CODE: {}", status.0);
-                return Some(FarEvent::Said(PayloadType::ExitCode, text.into()));
+                return Some(exit_code(status));
             }
             return Some(FarEvent::Ended(End::Exited(status)));
         }
@@ -237,7 +240,7 @@ impl Source {
         }
     }
 
-    fn close(&mut self, outcome: std::io::Result<ReadOutcome>) {
+    fn close(&mut self, outcome: io::Result<ReadOutcome>) {
         self.is_open = false;
         if let Err(error) = outcome {
             tracing::warn!(%error, "cannot read what a command writes");
@@ -258,6 +261,41 @@ impl Source {
     }
 }
 
+/// What a command's end is to a client that tells it apart from output.
+fn exit_code(status: ExitStatus) -> FarEvent {
+    FarEvent::Said(PayloadType::ExitCode, format!("EXIT_CODE: {}", status.0).into())
+}
+
+/// What is told of a command that did not start. One that is not there, or is no program, ends as it would in a shell.
+fn refusal(error: &StartError, is_separate: bool) -> VecDeque<FarEvent> {
+    let why = COMMAND_FAILURE.to_owned() + &chain(error);
+    let Some(status) = status_of(error) else {
+        return VecDeque::from([FarEvent::Ended(End::Failed(why))]);
+    };
+    let payload_type = if is_separate {
+        PayloadType::StdErr
+    } else {
+        PayloadType::Output
+    };
+    let mut events = VecDeque::from([FarEvent::Said(payload_type, format!("{why}\n").into())]);
+    if is_separate {
+        events.push_back(exit_code(status));
+    }
+    events.push_back(FarEvent::Ended(End::NotExecuted { status, why }));
+    events
+}
+
+/// The codes of shells for a program that is not found, and for one that cannot be executed.
+fn status_of(error: &StartError) -> Option<ExitStatus> {
+    match error {
+        StartError::Execute { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Some(ExitStatus(127))
+        }
+        StartError::Execute { .. } => Some(ExitStatus(126)),
+        _ => None,
+    }
+}
+
 async fn fill(source: Option<&mut Source>, room: usize) {
     match source {
         Some(source) => source.fill(room).await,
@@ -265,7 +303,7 @@ async fn fill(source: Option<&mut Source>, room: usize) {
     }
 }
 
-async fn write(stdin: Option<&Stream>, bytes: &[u8]) -> std::io::Result<usize> {
+async fn write(stdin: Option<&Stream>, bytes: &[u8]) -> io::Result<usize> {
     match stdin {
         Some(stdin) if !bytes.is_empty() => stdin.write(bytes).await,
         _ => std::future::pending().await,
@@ -284,7 +322,7 @@ impl FarEnd for PipesEnd {
         if let Stage::Waiting(start) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.stage = match Running::start(*start, &self.settings) {
                 Ok(running) => Stage::Running(Box::new(running)),
-                Err(error) => Stage::Failed(COMMAND_FAILURE.to_owned() + &chain(&error)),
+                Err(error) => Stage::Refused(refusal(&error, self.settings.separation.is_some())),
             };
         }
     }
@@ -293,14 +331,14 @@ impl FarEnd for PipesEnd {
         match &mut self.stage {
             Stage::Running(running) if self.settings.takes_input => running.handle_input(bytes),
             Stage::Running(running) => running.press_keys(&bytes),
-            Stage::Waiting(_) | Stage::Failed(_) | Stage::Over => {}
+            Stage::Waiting(_) | Stage::Refused(_) | Stage::Over => {}
         }
     }
 
     fn handle_flag(&mut self, number: u32) {
         match &mut self.stage {
             Stage::Running(running) if number == flag::END_OF_INPUT => running.input.finish(),
-            Stage::Running(_) | Stage::Waiting(_) | Stage::Failed(_) | Stage::Over => {}
+            Stage::Running(_) | Stage::Waiting(_) | Stage::Refused(_) | Stage::Over => {}
         }
     }
 
@@ -311,11 +349,7 @@ impl FarEnd for PipesEnd {
     fn poll(&mut self, room: usize) -> Option<FarEvent> {
         match &mut self.stage {
             Stage::Running(running) => running.poll(room),
-            Stage::Failed(why) => {
-                let why = std::mem::take(why);
-                self.stage = Stage::Over;
-                Some(FarEvent::Ended(End::Failed(why)))
-            }
+            Stage::Refused(events) => events.pop_front(),
             Stage::Waiting(_) | Stage::Over => None,
         }
     }
@@ -323,7 +357,7 @@ impl FarEnd for PipesEnd {
     async fn next(&mut self, room: usize) {
         match &mut self.stage {
             Stage::Running(running) => running.next(room).await,
-            Stage::Waiting(_) | Stage::Failed(_) | Stage::Over => std::future::pending().await,
+            Stage::Waiting(_) | Stage::Refused(_) | Stage::Over => std::future::pending().await,
         }
     }
 
