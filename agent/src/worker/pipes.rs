@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use drawbridge_protocol::payload::{SessionType, flag};
 use drawbridge_protocol::wire::PayloadType;
 use nix::sys::signal::Signal;
@@ -18,7 +18,8 @@ use serde_json::Value;
 use super::far_end::{End, FarEnd, FarEvent, Introduction};
 use super::input::Input;
 use super::leader::{Children, Leader};
-use crate::pty::{ExitStatus, Pipes, Plumbing, Program, ReadOutcome, StartError, Stream};
+use super::source::Source;
+use crate::pty::{ExitStatus, Plumbing, Program, StartError, Stream};
 use crate::sessions::{COMMAND_FAILURE, Separation, chain};
 
 /// Runs a command on pipes.
@@ -61,17 +62,6 @@ struct Running {
     exit_code_is_due: bool,
 }
 
-/// One of the things a command writes.
-struct Source {
-    stream: Stream,
-    payload_type: PayloadType,
-    prefix: String,
-    prefix_is_due: bool,
-    buffer: Vec<u8>,
-    max_payload: usize,
-    is_open: bool,
-}
-
 /// What AWS's plugin sends for Ctrl-C and Ctrl-\ (`protocol.md` 1.3).
 const KEYS: [(u8, Signal); 2] = [(0x03, Signal::SIGINT), (0x1c, Signal::SIGQUIT)];
 
@@ -101,35 +91,23 @@ impl Running {
             has_input: settings.takes_input,
             separates_errors: settings.separation.is_some(),
         };
-        let (
-            pid,
-            Pipes {
-                input,
-                output,
-                errors,
-            },
-        ) = start.program.start_on_pipes(plumbing)?;
+        let (pid, pipes) = start.program.start_on_pipes(plumbing)?;
         let leader = Leader::new(pid, start.children);
         (start.started)(leader.pid());
         let Separation {
             output_prefix,
             error_prefix,
         } = settings.separation.clone().unwrap_or_default();
-        let source = |stream, payload_type, prefix| Source {
-            stream,
-            payload_type,
-            prefix,
-            prefix_is_due: true,
-            buffer: Vec::new(),
-            max_payload: settings.max_payload,
-            is_open: true,
-        };
+        let source =
+            |stream, payload_type, prefix| Source::new(stream, payload_type, prefix, settings.max_payload);
         Ok(Self {
             leader,
-            stdin: input,
+            stdin: pipes.input,
             input: Input::default(),
-            output: source(output, PayloadType::Output, output_prefix),
-            errors: errors.map(|errors| source(errors, PayloadType::StdErr, error_prefix)),
+            output: source(pipes.output, PayloadType::Output, output_prefix),
+            errors: pipes
+                .errors
+                .map(|errors| source(errors, PayloadType::StdErr, error_prefix)),
             exit_code_is_due: settings.separation.is_some(),
         })
     }
@@ -161,13 +139,13 @@ impl Running {
             if status.is_some() {
                 source.drain(room);
             }
-            if let Some(said) = source.said() {
-                return Some(said);
+            if let Some((payload_type, bytes)) = source.said() {
+                return Some(FarEvent::Said(payload_type, bytes));
             }
         }
         if let Some(status) = status {
-            let errors_are_open = self.errors.as_ref().is_some_and(|errors| errors.is_open);
-            if self.output.is_open || errors_are_open {
+            let errors_are_open = self.errors.as_ref().is_some_and(Source::is_open);
+            if self.output.is_open() || errors_are_open {
                 return None;
             }
             if std::mem::take(&mut self.exit_code_is_due) {
@@ -202,62 +180,6 @@ impl Running {
             taken = write(stdin.as_ref(), input.front()) => input.taken(&taken),
             () = leader.changed() => {}
         }
-    }
-}
-
-impl Source {
-    /// How many bytes may be read: one frame with its prefix, and no more than there is room for.
-    fn limit(&self, room: usize) -> usize {
-        let limit = room.min(self.max_payload);
-        if self.prefix_is_due {
-            limit.saturating_sub(self.prefix.len())
-        } else {
-            limit
-        }
-    }
-
-    /// Waits for output and reads it; for ever, when there is none to come or no room for it.
-    async fn fill(&mut self, room: usize) {
-        let limit = self.limit(room);
-        if !self.is_open || limit == 0 {
-            return std::future::pending().await;
-        }
-        let outcome = self.stream.read(&mut self.buffer, limit).await;
-        if !matches!(outcome, Ok(ReadOutcome::Limited | ReadOutcome::Drained)) {
-            self.close(outcome);
-        }
-    }
-
-    /// Takes what the command had written before it ended. The kernel has all of it by now, so the first time that
-    /// nothing is waiting is the end.
-    fn drain(&mut self, room: usize) {
-        let limit = self.limit(room);
-        if self.is_open && self.buffer.is_empty() && limit > 0 {
-            let outcome = self.stream.read_waiting(&mut self.buffer, limit);
-            if !matches!(outcome, Ok(ReadOutcome::Limited)) {
-                self.close(outcome);
-            }
-        }
-    }
-
-    fn close(&mut self, outcome: io::Result<ReadOutcome>) {
-        self.is_open = false;
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "cannot read what a command writes");
-        }
-    }
-
-    /// Returns what was read: one frame, with a prefix where a line begins with it (`protocol.md` 6.2).
-    fn said(&mut self) -> Option<FarEvent> {
-        let ends_line = *self.buffer.last()? == b'\n';
-        let mut bytes = BytesMut::with_capacity(self.prefix.len() + self.buffer.len());
-        if self.prefix_is_due {
-            bytes.put_slice(self.prefix.as_bytes());
-        }
-        bytes.put_slice(&self.buffer);
-        self.buffer.clear();
-        self.prefix_is_due = ends_line;
-        Some(FarEvent::Said(self.payload_type, bytes.freeze()))
     }
 }
 
