@@ -40,8 +40,8 @@ async fn run(arguments: Exec) -> Result<u8> {
 
 /// Asks for the command as AWS's documents take it: one line, which the node splits as a shell does.
 fn request(target: String, command: &[String], tty: bool, reason: Option<String>) -> Result<StartSession> {
-    let line = shlex::try_join(command.iter().map(String::as_str)).context("cannot pass on the command")?;
-    let mut parameters = BTreeMap::from([("command".to_owned(), vec![line])]);
+    let words: Vec<String> = command.iter().map(|word| quoted(word)).collect::<Result<_>>()?;
+    let mut parameters = BTreeMap::from([("command".to_owned(), vec![words.join(" ")])]);
     let document_name = if tty {
         "AWS-StartInteractiveCommand"
     } else {
@@ -55,6 +55,20 @@ fn request(target: String, command: &[String], tty: bool, reason: Option<String>
         parameters,
         reason,
     })
+}
+
+/// One word of a command, quoted.
+///
+/// A parameter of a document may not contain `{{`, which commands do (`docker ps --format '{{.Names}}'`). So two such braces are
+/// quoted apart, and are together again in the word that comes of it.
+fn quoted(word: &str) -> Result<String> {
+    let whole = |text| shlex::try_quote(text).context("cannot pass on the command");
+    if !word.contains("{{") {
+        return Ok(whole(word)?.into_owned());
+    }
+    word.split_inclusive('{')
+        .map(|piece| Ok(whole(piece)?.into_owned()))
+        .collect()
 }
 
 /// What this program ends with, or why the command's end is not known.
@@ -190,15 +204,18 @@ mod tests {
             "é",
             "-n",
             "{{ command }}",
+            "{{{.Names}}}{",
             "a'b\"c\\d$e`f!g",
         ];
         let asked = asked(&words, true);
-        assert_eq!(as_a_shell_splits_it(&asked.parameters["command"][0]), words);
+        let line = &asked.parameters["command"][0];
+        assert_eq!(as_a_shell_splits_it(line), words);
+        assert!(!line.contains("{{"), "{line}");
     }
 
     proptest! {
         #[test]
-        fn agents_split_the_line_into_the_same_words(words in prop::collection::vec("[^\0]{0,12}", 1..6)) {
+        fn agents_split_the_line_into_the_same_words(words in prop::collection::vec("[^\0]{0,12}|[{} 'a]{0,6}", 1..6)) {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let asked = asked(&words, false);
             prop_assert_eq!(shlex::split(&asked.parameters["command"][0]).unwrap(), words);
