@@ -17,7 +17,6 @@ mod pipes;
 mod references;
 mod session;
 mod socket;
-mod source;
 mod target;
 mod terminal;
 #[cfg(test)]
@@ -209,6 +208,9 @@ impl Launch {
                 let program =
                     Program::command_line(account, self.locale(), &line).with_environment(variables);
                 let far = self.on_terminal(&program.in_folder(login.folder), String::new())?;
+                // AWS's plugin is not told where AWS's agent tells it nothing (`protocol.md` 5.1).
+                let client_is_ours = extension.is_some_and(|extension| extension.client_streams_input);
+                let far = if client_is_ours { far.introduced() } else { far };
                 Ok(self.join(far, extension).await)
             }
             Task::Command {

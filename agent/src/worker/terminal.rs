@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawbridge_protocol::payload::Size;
+use drawbridge_protocol::payload::{SessionType, Size};
 use drawbridge_protocol::wire::PayloadType;
 use drawbridge_session::Clock;
+use serde_json::Value;
 
-use super::far_end::{End, FarEnd, FarEvent};
+use super::far_end::{End, FarEnd, FarEvent, Introduction};
 use super::input::Input;
 use super::leader::{Children, Leader};
 use crate::pty::{Program, ReadOutcome, StartError, Terminal};
@@ -21,6 +22,7 @@ pub(super) struct TerminalEnd {
     input: Input,
     output: Vec<u8>,
     profile: Option<Profile>,
+    is_introduced: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -53,8 +55,20 @@ impl TerminalEnd {
             input: Input::default(),
             output: Vec::new(),
             profile: Some(Profile { text: profile, due }).filter(|profile| !profile.text.trim().is_empty()),
+            is_introduced: false,
             clock,
         })
+    }
+
+    /// Has the client told at once that this is a command.
+    ///
+    /// Without that it learns from the first output that there is a terminal, and a command that waits for a key before it says
+    /// anything waits for ever.
+    pub(super) fn introduced(self) -> Self {
+        Self {
+            is_introduced: true,
+            ..self
+        }
     }
 
     /// Returns the process id of the program.
@@ -99,6 +113,13 @@ impl TerminalEnd {
 }
 
 impl FarEnd for TerminalEnd {
+    fn introduction(&self) -> Option<Introduction> {
+        self.is_introduced.then_some(Introduction {
+            session_type: SessionType::InteractiveCommands,
+            properties: Value::Null,
+        })
+    }
+
     fn handle_input(&mut self, bytes: Bytes) {
         if self.is_open {
             self.input.push(bytes);
