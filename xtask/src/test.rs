@@ -10,7 +10,16 @@ use crate::run::{cargo, run as run_command, target_folder};
 use crate::{apt, check};
 
 /// What the end-to-end tests start that is not ours.
-const PACKAGES: &[&str] = &["iproute2", "procps", "python3", "python3-venv", "sudo", "tmux"];
+const PACKAGES: &[&str] = &[
+    "iproute2",
+    "openssh-client",
+    "openssh-server",
+    "procps",
+    "python3",
+    "python3-venv",
+    "sudo",
+    "tmux",
+];
 
 /// Checks, unit tests, simulation, and (unless `quick`) the end-to-end tests with the real AWS CLI.
 pub(crate) fn run(root: &Path, quick: bool) -> Result<()> {
