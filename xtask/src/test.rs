@@ -17,6 +17,7 @@ const PACKAGES: &[&str] = &[
     "procps",
     "python3",
     "python3-venv",
+    "rsync",
     "sudo",
     "tmux",
 ];
