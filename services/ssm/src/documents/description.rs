@@ -58,7 +58,7 @@ impl Description {
     /// Describes a document, with its tags where it is the caller's.
     pub(super) async fn of(ssm: &Ssm, caller: &Caller, view: View) -> Result<Self, AwsError> {
         let View { facts, content } = view;
-        let content = written::check(&content, facts.version.format)?;
+        let content = written::stored(&content, facts.version.format)?;
         let tags = match facts.owner {
             Owner::Caller(_) => {
                 let of = TagsOf::document(own(caller, &facts.name));

@@ -48,9 +48,11 @@ impl Group {
 pub(super) struct Filters {
     groups: Vec<Group>,
     conditions: Vec<(Property, Vec<String>)>,
+    /// Tags by their keys.
+    tags: Vec<(String, Vec<String>)>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Property {
     Name,
     DocumentType,
@@ -58,7 +60,6 @@ enum Property {
     SchemaVersion,
     TargetType,
     SearchKeyword,
-    Tag(String),
 }
 
 impl Filters {
@@ -67,6 +68,7 @@ impl Filters {
         let mut filters = Self {
             groups: Group::DEFAULT.to_vec(),
             conditions: Vec::new(),
+            tags: Vec::new(),
         };
         let mut owned = None::<Vec<Group>>;
         for (key, values) in keys {
@@ -78,6 +80,8 @@ impl Filters {
                 let named: Vec<_> = named.collect::<Result<Vec<_>, _>>()?.concat();
                 let before = owned.take().unwrap_or_else(|| Group::ALL.to_vec());
                 owned = Some(before.into_iter().filter(|group| named.contains(group)).collect());
+            } else if let Some(tag) = key.strip_prefix("tag:").filter(|tag| !tag.is_empty()) {
+                filters.tags.push((tag.to_owned(), values));
             } else {
                 filters.conditions.push((Property::parse(&key)?, values));
             }
@@ -93,10 +97,19 @@ impl Filters {
         &self.groups
     }
 
-    pub(super) fn matches(&self, facts: &Facts, tags: &[Tag]) -> bool {
+    /// Says whether a document passes, its tags aside.
+    pub(super) fn match_facts(&self, facts: &Facts) -> bool {
         self.conditions
             .iter()
-            .all(|(property, values)| values.iter().any(|value| property.matches(value, facts, tags)))
+            .all(|(property, values)| values.iter().any(|value| property.matches(value, facts)))
+    }
+
+    /// Says whether a document with these tags passes.
+    pub(super) fn match_tags(&self, tags: &[Tag]) -> bool {
+        self.tags.iter().all(|(key, values)| {
+            let holds = |tag: &Tag| tag.key == *key && values.contains(&tag.value);
+            tags.iter().any(holds)
+        })
     }
 }
 
@@ -110,14 +123,14 @@ impl Property {
             "TargetType" => Self::TargetType,
             "SearchKeyword" => Self::SearchKeyword,
             other => {
-                let tag = other.strip_prefix("tag:").filter(|key| !key.is_empty());
-                let unknown = || invalid(format!("{other} is not a key that documents are listed by."));
-                Self::Tag(tag.ok_or_else(unknown)?.to_owned())
+                return Err(invalid(format!(
+                    "{other} is not a key that documents are listed by."
+                )));
             }
         })
     }
 
-    fn matches(&self, value: &str, facts: &Facts, tags: &[Tag]) -> bool {
+    fn matches(self, value: &str, facts: &Facts) -> bool {
         match self {
             Self::Name => facts.name.starts_with(value),
             Self::DocumentType => value == SESSION,
@@ -128,7 +141,6 @@ impl Property {
                 let value = value.to_lowercase();
                 facts.name.to_lowercase().contains(&value)
             }
-            Self::Tag(key) => tags.iter().any(|tag| tag.key == *key && tag.value == value),
         }
     }
 }

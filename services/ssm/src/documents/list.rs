@@ -147,9 +147,12 @@ async fn walk(
             }
             scanned += batch.len();
             for (position, facts) in batch {
-                let tags = tags(ssm, caller, &facts).await?;
                 last = Some(position);
-                if filters.matches(&facts, &tags) {
+                if !filters.match_facts(&facts) {
+                    continue;
+                }
+                let tags = tags(ssm, caller, &facts).await?;
+                if filters.match_tags(&tags) {
                     listed.push(Listed::new(facts, tags));
                 }
                 if listed.len() == limit {

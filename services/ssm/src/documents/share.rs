@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, Caller, SignedWith};
+use drawbridge_store::documents::UnknownSharedVersions;
 use drawbridge_store::{ChangeDocumentError, ShareChange, SharedVersions, SharedWith};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,11 +47,16 @@ async fn modify(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let add = accounts(input.account_ids_to_add.as_deref())?;
     let remove = accounts(input.account_ids_to_remove.as_deref())?;
     check_public(&ssm, &caller, &add).await?;
-    let versions = input.shared_document_version.as_deref().unwrap_or("$DEFAULT");
+    let versions = match &input.shared_document_version {
+        None => SharedVersions::Default,
+        Some(word) => word
+            .parse()
+            .map_err(|error: UnknownSharedVersions| AwsError::validation(error.to_string()))?,
+    };
     let change = ShareChange {
         add: &add,
         remove: &remove,
-        versions: versions.parse().unwrap_or(SharedVersions::Default),
+        versions,
     };
     let shared = ssm.store.share_document(own(&caller, &input.name), change).await;
     shared.map_err(|error| match error {

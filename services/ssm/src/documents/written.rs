@@ -1,7 +1,7 @@
 //! Texts that become documents, and documents that become texts.
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::document::{Content, DocumentFormat};
+use drawbridge_session::document::{Content, DocumentFormat, Strictness};
 use serde::Deserialize;
 
 use super::error::invalid_content;
@@ -43,6 +43,12 @@ impl WireFormat {
 /// Checks a document that somebody wants to keep.
 pub(super) fn check(text: &str, format: DocumentFormat) -> Result<Content, AwsError> {
     Content::parse(text, format).map_err(|error| invalid_content(&error))
+}
+
+/// Reads a document that was checked when it was stored, if by other rules.
+pub(super) fn stored(text: &str, format: DocumentFormat) -> Result<Content, AwsError> {
+    let value = format.read(text).map_err(internal)?;
+    Content::read(&value, Strictness::Lenient).map_err(internal)
 }
 
 /// Writes a document in another format; in its own it stays as it was given, to the byte.
