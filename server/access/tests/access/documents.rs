@@ -146,3 +146,21 @@ async fn sharing_with_all_allows_nothing_at_home() {
         .await;
     assert!(!lab.allows(&bob, lab.on("ssm:GetDocument", "Shared")).await);
 }
+
+#[tokio::test]
+async fn a_session_ends_with_the_sharing_of_its_document() {
+    let lab = Lab::new().await;
+    let other = lab.other_account().await;
+    lab.document(&other, "Shared", &[]).await;
+    let with = SharedWith::Account(lab.house.account.clone());
+    lab.share(&other, "Shared", std::slice::from_ref(&with), &[])
+        .await;
+    let node = lab.house.node().await;
+    let alice = lab.user("alice", allow_all()).await;
+    let arn = format!("arn:aws:ssm:us-east-1:{OTHER}:document/Shared");
+    let needs = vec![lab.start(&node), lab.on("ssm:StartSession", &arn)];
+    let session = lab.session_on(&alice, &node, needs).await;
+    assert_eq!(lab.ended().await, []);
+    lab.share(&other, "Shared", &[], &[with]).await;
+    assert_eq!(lab.ended().await, [session]);
+}

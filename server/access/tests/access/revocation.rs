@@ -29,7 +29,7 @@ impl Lab {
     }
 
     /// Sweeps, and says which sessions ended.
-    async fn ended(&self) -> Vec<SessionId> {
+    pub(crate) async fn ended(&self) -> Vec<SessionId> {
         let swept = self.swept().await;
         swept.into_iter().map(|(session, _)| session).collect()
     }

@@ -12,9 +12,18 @@ use crate::{Lab, allow_if};
 impl Lab {
     /// Stores a session that this caller may start.
     pub(crate) async fn session(&self, caller: &Caller, node: &ManagedNode) -> SessionId {
+        self.session_on(caller, node, vec![self.start(node)]).await
+    }
+
+    /// Starts a session that needs these.
+    pub(crate) async fn session_on(
+        &self,
+        caller: &Caller,
+        node: &ManagedNode,
+        needs: Vec<Need>,
+    ) -> SessionId {
         let house = &self.house;
-        let need = self.start(node);
-        let decided = house.access.decide(caller, std::slice::from_ref(&need)).await;
+        let decided = house.access.decide(caller, &needs).await;
         let Decision::Allow(allowed) = decided.expect("decided") else {
             panic!("they may")
         };
@@ -26,7 +35,7 @@ impl Lab {
         let session = Session {
             grounds: Some(Grounds {
                 caller: caller.clone(),
-                needs: vec![need],
+                needs,
             }),
             ..Session::new(&authorized, region, None, start.clone(), now)
         };
