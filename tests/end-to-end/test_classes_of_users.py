@@ -1,6 +1,6 @@
 """Two classes of users: one whose session document can sudo, one whose cannot.
 
-The documents themselves come with session documents; what is shown here is who may name which, and who may end what.
+What is shown here is who may name which, and who may end what.
 """
 
 import json
@@ -8,7 +8,7 @@ import json
 import pytest
 
 from drawbridge import Dev
-from principals import ACCOUNT, administrator, denied, document, refused
+from principals import ACCOUNT, administrator, denied, document
 
 DOCUMENTS = {"sudo": "SSM-sudo", "no-sudo": "SSM-no-sudo"}
 
@@ -51,6 +51,24 @@ def admin(dev):
     return administrator(dev)
 
 
+def preferences():
+    """A document as a public module has it: texts where AWS wants booleans."""
+    return json.dumps({
+        "schemaVersion": "1.0", "description": "Session Manager preferences", "sessionType": "Standard_Stream",
+        "inputs": {
+            "s3BucketName": "ssm-session-logs-dev", "s3KeyPrefix": "dev", "s3EncryptionEnabled": "true",
+            "cloudWatchLogGroupName": "", "cloudWatchEncryptionEnabled": "false", "kmsKeyId": "",
+            "runAsEnabled": "false", "runAsDefaultUser": "",
+        },
+    })
+
+
+@pytest.fixture(scope="module", autouse=True)
+def documents(admin):
+    for name in DOCUMENTS.values():
+        admin.ssm.create_document(Name=name, DocumentType="Session", Content=preferences())
+
+
 @pytest.fixture(scope="module")
 def classes(admin):
     """A user of each class: one through a group, one by a policy of its own, as two public modules attach them."""
@@ -76,8 +94,9 @@ def test_a_class_may_use_its_own_document_only(dev, classes, own):
            Target=dev.node, DocumentName="SSM-SessionManagerRunShell")
     denied(start, "ssm:StartSession", f":managed-instance/{dev.node} because no identity-based policy allows",
            Target=dev.node)
-    # The decision is passed; the document is not there yet.
-    refused(start, "InvalidDocument", DOCUMENTS[own], Target=dev.node, DocumentName=DOCUMENTS[own])
+    started = start(Target=dev.node, DocumentName=DOCUMENTS[own])["SessionId"]
+    assert dev.session(started)["DocumentName"] == DOCUMENTS[own]
+    classes[own].ssm.terminate_session(SessionId=started)
 
 
 def test_the_cli_says_what_is_not_allowed(dev, classes):
@@ -92,17 +111,10 @@ def test_the_cli_says_what_is_not_allowed(dev, classes):
 
 
 @pytest.fixture
-def sessions(admin, dev, classes):
-    """A live session of each class. Until the documents are there, both may use the default one for this."""
-    started = {}
-    for kind, principal in classes.items():
-        user = principal.arn.split("/")[-1]
-        admin.iam.put_user_policy(UserName=user, PolicyName="for-now", PolicyDocument=document(
-            {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*"}))
-        started[kind] = principal.ssm.start_session(Target=dev.node, Reason="look")
-    yield started
-    for kind, principal in classes.items():
-        admin.iam.delete_user_policy(UserName=principal.arn.split("/")[-1], PolicyName="for-now")
+def sessions(dev, classes):
+    """A live session of each class."""
+    return {kind: principal.ssm.start_session(Target=dev.node, DocumentName=DOCUMENTS[kind], Reason="look")
+            for kind, principal in classes.items()}
 
 
 def test_nobody_ends_anothers_session(dev, classes, sessions):
@@ -138,7 +150,7 @@ def test_what_happened_where_when_and_who_is_on_record(dev, admin, classes, sess
     assert record["awsRegion"] == "us-east-1"
     assert record["sourceIPAddress"] == "127.0.0.1"
     assert "Boto3/" in record["userAgent"]
-    assert record["requestParameters"] == {"target": dev.node, "reason": "look"}
+    assert record["requestParameters"] == {"target": dev.node, "documentName": "SSM-sudo", "reason": "look"}
     assert record["responseElements"] == {
         "sessionId": started["SessionId"], "tokenValue": "Value hidden due to security reasons.",
         "streamUrl": started["StreamUrl"],

@@ -1,32 +1,11 @@
-"""Terraform's AWS provider makes, plans again and destroys what Drawbridge has of IAM and Systems Manager.
-
-The provider comes from the folder of a mirror that `DRAWBRIDGE_TERRAFORM_MIRROR` names or that is found where software
-is put, or else from where Terraform's own configuration says.
-"""
-
-import os
-import pathlib
-import re
-import shutil
-import subprocess
+"""Terraform's AWS provider makes, plans again and destroys what Drawbridge has of IAM and Systems Manager."""
 
 import pytest
 
 from principals import NODE_ROLE, administrator, refused
+from terraform import Terraform
 
 CONFIGURATION = """
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws" }
-  }
-}
-
-provider "aws" {
-  region                      = "us-east-1"
-  skip_metadata_api_check     = true
-  skip_region_validation      = true
-}
-
 data "aws_caller_identity" "current" {}
 
 data "aws_iam_policy_document" "trust" {
@@ -142,37 +121,10 @@ variable "team" {
 }
 """ % {"node_role": NODE_ROLE}
 
-PATIENCE = 170
-
 
 @pytest.fixture
 def terraform(dev, tmp_path):
-    """Runs Terraform in a folder of its own against the server; answers its exit code and what it printed."""
-    if not shutil.which("terraform"):
-        pytest.skip("`terraform` is not installed")
-    (tmp_path / "main.tf").write_text(CONFIGURATION)
-    env = dev.env | {name: value for name, value in os.environ.items() if name.startswith("TF_")}
-    env |= {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
-
-    def run(*arguments, check=(0,)):
-        done = subprocess.run(["terraform", *arguments, "-no-color"], cwd=tmp_path, env=env, timeout=PATIENCE,
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        assert done.returncode in check, done.stdout + done.stderr
-        return done.returncode, done.stdout
-
-    mirror = os.environ.get("DRAWBRIDGE_TERRAFORM_MIRROR") or found_mirror()
-    init = subprocess.run(["terraform", "init", "-no-color", *([f"-plugin-dir={mirror}"] if mirror else [])], cwd=tmp_path,
-                          env=env, timeout=PATIENCE, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if init.returncode:
-        pytest.skip(f"Terraform finds no AWS provider: {re.search('Error: .*', init.stderr + 'Error: none given').group()}")
-    return run
-
-
-def found_mirror():
-    """A folder laid out as a provider mirror with the AWS provider in it, if this machine has one."""
-    roots = [pathlib.Path(root) for root in ("/opt", "/srv", "/usr/share", "/usr/local/share", "/usr/local/lib")]
-    found = (path for root in roots for path in root.glob("*/registry.terraform.io/hashicorp/aws"))
-    return next((path.parents[2] for path in found), None)
+    return Terraform(dev, tmp_path, CONFIGURATION)
 
 
 def test_what_is_applied_stays_and_is_destroyed(dev, terraform):
