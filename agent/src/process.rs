@@ -20,8 +20,8 @@ pub fn protect_memory() {
 /// Gives up, for good, every right of root but that of owning its files, for a process that needs no other. Programs it
 /// executes, were there any, could not get them back.
 ///
-/// To be called while this process has one thread: rights are a thread's own, and later ones inherit them. Systems that
-/// refuse are left as they are.
+/// Rights are a thread's own, and later threads inherit them: to be called from the thread that does everything. Systems
+/// that refuse are left as they are.
 pub fn give_up_privileges() {
     let _ = rustix::thread::set_no_new_privs(true);
     let none = CapabilitySets {
@@ -59,5 +59,28 @@ impl ProcessIdentity {
     pub fn is_alive(&self) -> bool {
         self.boot_id == boot_id()
             && stat(self.pid).is_some_and(|now| now.start_ticks == self.start_ticks && !now.is_zombie())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::give_up_privileges;
+
+    #[test]
+    fn rights_that_were_given_up_are_gone_for_good() {
+        // A thread of its own, so that the other tests keep theirs.
+        let status = std::thread::spawn(|| {
+            give_up_privileges();
+            std::fs::read_to_string("/proc/thread-self/status").expect("readable")
+        });
+        let status = status.join().expect("no panic");
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.expect("there").trim().to_owned()
+        };
+        assert_eq!(value("NoNewPrivs:"), "1");
+        for sets in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+            assert_eq!(value(sets), "0000000000000000", "{sets}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! identity, descriptors and environment it may have, and ending whatever the child left behind. It knows nothing of
 //! sessions, documents or the network.
 //!
-//! It is the one part of the agent with `unsafe` code (what runs between `fork` and `exec`), nearly all of it in `child`.
+//! It has `unsafe` code, nearly all of it in `child`: what runs between `fork` and `exec`. Beside it only `pam` has any.
 
 mod child;
 mod descriptor;

@@ -17,6 +17,7 @@ mod pipes;
 mod references;
 mod session;
 mod socket;
+mod source;
 mod target;
 mod terminal;
 #[cfg(test)]

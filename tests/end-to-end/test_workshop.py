@@ -290,11 +290,10 @@ def test_task_7_prod_on_premises_is_open(admin, terminal, workshop_user, on_prem
 def test_task_7_the_dev_instance_is_open(terminal, workshop_user, instances):
     node = instances["DevEC2Instance"]
     shell = terminal([*START, node.id], workshop_user.env)
-    shell.wait_for(b"Starting session with SessionId: ")
-    session = re.search(rb"SessionId: ([\w+=,.@-]+)", bytes(shell.raw)).group(1).decode()
-    node.is_asked_to_start(session)
+    session = node.next_order()
     end = node.join(session)
     end.send(b"sh-4.2$ ")
+    shell.wait_for(f"Starting session with SessionId: {session}".encode())
     shell.wait_for(b"sh-4.2$ ")
     shell.line("whoami")
     end.hear_text(b"whoami\r")

@@ -412,9 +412,13 @@ class Node:
                            "TokenValue": token, "AgentVersion": "3.3.987.0", "PlatformType": "linux"})
         return self
 
+    def next_order(self):
+        """Waits for an order to start a session; answers the session's id."""
+        return self.control.until("interactive_shell").json["TaskId"]
+
     def is_asked_to_start(self, session):
-        """Waits for the order to start a session."""
-        while self.control.until("interactive_shell").json["TaskId"] != session:
+        """Waits for the order to start this session."""
+        while self.next_order() != session:
             pass
 
     def data_token(self, session):

@@ -60,8 +60,8 @@ pub enum NodeError {
     /// The folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The server gave no credentials.
-    #[error("cannot get role credentials")]
+    /// The server could not be reached, or refused.
+    #[error("the call to the server failed")]
     Call(#[source] CallError),
     /// The server's answer lacks something.
     #[error("the server's answer holds no usable role credentials")]

@@ -76,6 +76,13 @@ pub(super) enum FarEvent {
 pub(super) enum End {
     /// Its program did.
     Exited(ExitStatus),
+    /// Its program could not be executed, which is told as if it had ended so.
+    NotExecuted {
+        /// What it would have ended with.
+        status: ExitStatus,
+        /// Why.
+        why: String,
+    },
     /// The other side of the connection hung up, or the client did.
     Closed,
     /// It could not be started or kept up, for this reason.

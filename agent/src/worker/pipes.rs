@@ -3,10 +3,13 @@
 //! ```text
 //!            the client is ready            it has ended             its pipes are empty
 //!  Waiting ─────────────────────▶ Running ─────────────▶ draining ─────────────────────▶ Over
-//!     └── cannot be started ───────────────────────────────────────────────────────────▶
+//!     └── cannot be started ──▶ Refused ─────────────────────────────────────────────────▶
 //! ```
 
-use bytes::{BufMut, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::io;
+
+use bytes::Bytes;
 use drawbridge_protocol::payload::{SessionType, flag};
 use drawbridge_protocol::wire::PayloadType;
 use nix::sys::signal::Signal;
@@ -15,7 +18,8 @@ use serde_json::Value;
 use super::far_end::{End, FarEnd, FarEvent, Introduction};
 use super::input::Input;
 use super::leader::{Children, Leader};
-use crate::pty::{Pipes, Plumbing, Program, ReadOutcome, StartError, Stream};
+use super::source::Source;
+use crate::pty::{ExitStatus, Plumbing, Program, StartError, Stream};
 use crate::sessions::{COMMAND_FAILURE, Separation, chain};
 
 /// Runs a command on pipes.
@@ -38,7 +42,8 @@ pub(super) struct PipeSettings {
 enum Stage {
     Waiting(Box<Start>),
     Running(Box<Running>),
-    Failed(String),
+    /// What is left to tell.
+    Refused(VecDeque<FarEvent>),
     Over,
 }
 
@@ -55,17 +60,6 @@ struct Running {
     output: Source,
     errors: Option<Source>,
     exit_code_is_due: bool,
-}
-
-/// One of the things a command writes.
-struct Source {
-    stream: Stream,
-    payload_type: PayloadType,
-    prefix: String,
-    prefix_is_due: bool,
-    buffer: Vec<u8>,
-    max_payload: usize,
-    is_open: bool,
 }
 
 /// What AWS's plugin sends for Ctrl-C and Ctrl-\ (`protocol.md` 1.3).
@@ -97,35 +91,23 @@ impl Running {
             has_input: settings.takes_input,
             separates_errors: settings.separation.is_some(),
         };
-        let (
-            pid,
-            Pipes {
-                input,
-                output,
-                errors,
-            },
-        ) = start.program.start_on_pipes(plumbing)?;
+        let (pid, pipes) = start.program.start_on_pipes(plumbing)?;
         let leader = Leader::new(pid, start.children);
         (start.started)(leader.pid());
         let Separation {
             output_prefix,
             error_prefix,
         } = settings.separation.clone().unwrap_or_default();
-        let source = |stream, payload_type, prefix| Source {
-            stream,
-            payload_type,
-            prefix,
-            prefix_is_due: true,
-            buffer: Vec::new(),
-            max_payload: settings.max_payload,
-            is_open: true,
-        };
+        let source =
+            |stream, payload_type, prefix| Source::new(stream, payload_type, prefix, settings.max_payload);
         Ok(Self {
             leader,
-            stdin: input,
+            stdin: pipes.input,
             input: Input::default(),
-            output: source(output, PayloadType::Output, output_prefix),
-            errors: errors.map(|errors| source(errors, PayloadType::StdErr, error_prefix)),
+            output: source(pipes.output, PayloadType::Output, output_prefix),
+            errors: pipes
+                .errors
+                .map(|errors| source(errors, PayloadType::StdErr, error_prefix)),
             exit_code_is_due: settings.separation.is_some(),
         })
     }
@@ -157,18 +139,17 @@ impl Running {
             if status.is_some() {
                 source.drain(room);
             }
-            if let Some(said) = source.said() {
-                return Some(said);
+            if let Some((payload_type, bytes)) = source.said() {
+                return Some(FarEvent::Said(payload_type, bytes));
             }
         }
         if let Some(status) = status {
-            let errors_are_open = self.errors.as_ref().is_some_and(|errors| errors.is_open);
-            if self.output.is_open || errors_are_open {
+            let errors_are_open = self.errors.as_ref().is_some_and(Source::is_open);
+            if self.output.is_open() || errors_are_open {
                 return None;
             }
             if std::mem::take(&mut self.exit_code_is_due) {
-                let text = format!("EXIT_CODE: {}", status.0);
-                return Some(FarEvent::Said(PayloadType::ExitCode, text.into()));
+                return Some(exit_code(status));
             }
             return Some(FarEvent::Ended(End::Exited(status)));
         }
@@ -202,59 +183,38 @@ impl Running {
     }
 }
 
-impl Source {
-    /// How many bytes may be read: one frame with its prefix, and no more than there is room for.
-    fn limit(&self, room: usize) -> usize {
-        let limit = room.min(self.max_payload);
-        if self.prefix_is_due {
-            limit.saturating_sub(self.prefix.len())
-        } else {
-            limit
-        }
-    }
+/// What a command's end is to a client that tells it apart from output.
+fn exit_code(status: ExitStatus) -> FarEvent {
+    FarEvent::Said(PayloadType::ExitCode, format!("EXIT_CODE: {}", status.0).into())
+}
 
-    /// Waits for output and reads it; for ever, when there is none to come or no room for it.
-    async fn fill(&mut self, room: usize) {
-        let limit = self.limit(room);
-        if !self.is_open || limit == 0 {
-            return std::future::pending().await;
-        }
-        let outcome = self.stream.read(&mut self.buffer, limit).await;
-        if !matches!(outcome, Ok(ReadOutcome::Limited | ReadOutcome::Drained)) {
-            self.close(outcome);
-        }
+/// What is told of a command that did not start. One that is not there, or is no program, ends as it would in a shell.
+fn refusal(error: &StartError, is_separate: bool) -> VecDeque<FarEvent> {
+    let why = COMMAND_FAILURE.to_owned() + &chain(error);
+    let Some(status) = status_of(error) else {
+        return VecDeque::from([FarEvent::Ended(End::Failed(why))]);
+    };
+    let payload_type = if is_separate {
+        PayloadType::StdErr
+    } else {
+        PayloadType::Output
+    };
+    let mut events = VecDeque::from([FarEvent::Said(payload_type, format!("{why}\n").into())]);
+    if is_separate {
+        events.push_back(exit_code(status));
     }
+    events.push_back(FarEvent::Ended(End::NotExecuted { status, why }));
+    events
+}
 
-    /// Takes what the command had written before it ended. The kernel has all of it by now, so the first time that
-    /// nothing is waiting is the end.
-    fn drain(&mut self, room: usize) {
-        let limit = self.limit(room);
-        if self.is_open && self.buffer.is_empty() && limit > 0 {
-            let outcome = self.stream.read_waiting(&mut self.buffer, limit);
-            if !matches!(outcome, Ok(ReadOutcome::Limited)) {
-                self.close(outcome);
-            }
+/// The codes of shells for a program that is not found, and for one that cannot be executed.
+fn status_of(error: &StartError) -> Option<ExitStatus> {
+    match error {
+        StartError::Execute { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Some(ExitStatus(127))
         }
-    }
-
-    fn close(&mut self, outcome: std::io::Result<ReadOutcome>) {
-        self.is_open = false;
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "cannot read what a command writes");
-        }
-    }
-
-    /// Returns what was read: one frame, with a prefix where a line begins with it (`protocol.md` 6.2).
-    fn said(&mut self) -> Option<FarEvent> {
-        let ends_line = *self.buffer.last()? == b'\n';
-        let mut bytes = BytesMut::with_capacity(self.prefix.len() + self.buffer.len());
-        if self.prefix_is_due {
-            bytes.put_slice(self.prefix.as_bytes());
-        }
-        bytes.put_slice(&self.buffer);
-        self.buffer.clear();
-        self.prefix_is_due = ends_line;
-        Some(FarEvent::Said(self.payload_type, bytes.freeze()))
+        StartError::Execute { .. } => Some(ExitStatus(126)),
+        _ => None,
     }
 }
 
@@ -265,7 +225,7 @@ async fn fill(source: Option<&mut Source>, room: usize) {
     }
 }
 
-async fn write(stdin: Option<&Stream>, bytes: &[u8]) -> std::io::Result<usize> {
+async fn write(stdin: Option<&Stream>, bytes: &[u8]) -> io::Result<usize> {
     match stdin {
         Some(stdin) if !bytes.is_empty() => stdin.write(bytes).await,
         _ => std::future::pending().await,
@@ -284,7 +244,7 @@ impl FarEnd for PipesEnd {
         if let Stage::Waiting(start) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.stage = match Running::start(*start, &self.settings) {
                 Ok(running) => Stage::Running(Box::new(running)),
-                Err(error) => Stage::Failed(COMMAND_FAILURE.to_owned() + &chain(&error)),
+                Err(error) => Stage::Refused(refusal(&error, self.settings.separation.is_some())),
             };
         }
     }
@@ -293,14 +253,14 @@ impl FarEnd for PipesEnd {
         match &mut self.stage {
             Stage::Running(running) if self.settings.takes_input => running.handle_input(bytes),
             Stage::Running(running) => running.press_keys(&bytes),
-            Stage::Waiting(_) | Stage::Failed(_) | Stage::Over => {}
+            Stage::Waiting(_) | Stage::Refused(_) | Stage::Over => {}
         }
     }
 
     fn handle_flag(&mut self, number: u32) {
         match &mut self.stage {
             Stage::Running(running) if number == flag::END_OF_INPUT => running.input.finish(),
-            Stage::Running(_) | Stage::Waiting(_) | Stage::Failed(_) | Stage::Over => {}
+            Stage::Running(_) | Stage::Waiting(_) | Stage::Refused(_) | Stage::Over => {}
         }
     }
 
@@ -311,11 +271,7 @@ impl FarEnd for PipesEnd {
     fn poll(&mut self, room: usize) -> Option<FarEvent> {
         match &mut self.stage {
             Stage::Running(running) => running.poll(room),
-            Stage::Failed(why) => {
-                let why = std::mem::take(why);
-                self.stage = Stage::Over;
-                Some(FarEvent::Ended(End::Failed(why)))
-            }
+            Stage::Refused(events) => events.pop_front(),
             Stage::Waiting(_) | Stage::Over => None,
         }
     }
@@ -323,7 +279,7 @@ impl FarEnd for PipesEnd {
     async fn next(&mut self, room: usize) {
         match &mut self.stage {
             Stage::Running(running) => running.next(room).await,
-            Stage::Waiting(_) | Stage::Failed(_) | Stage::Over => std::future::pending().await,
+            Stage::Waiting(_) | Stage::Refused(_) | Stage::Over => std::future::pending().await,
         }
     }
 

@@ -25,6 +25,7 @@ use super::far_end::{End, FarEnd, FarEvent};
 use crate::backoff::Backoff;
 use crate::identity::AGENT_VERSION;
 use crate::line::{Dial, Line, LineEvent};
+use crate::pty::ExitStatus;
 use crate::sessions::Outcome;
 
 /// What a session is known by.
@@ -259,10 +260,12 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         let outcome = match event {
             FarEvent::Said(payload_type, bytes) => return self.end.send_output(payload_type, bytes),
             FarEvent::Ended(End::Exited(status)) => {
-                self.end.send_state(State::Terminating {
-                    exit_code: Some(status.0),
-                });
+                self.report_exit(status);
                 Outcome::success()
+            }
+            FarEvent::Ended(End::NotExecuted { status, why }) => {
+                self.report_exit(status);
+                Outcome::failed(why)
             }
             FarEvent::Ended(End::Closed) => Outcome::success(),
             FarEvent::Ended(End::Failed(why)) => Outcome::failed(why),
@@ -276,6 +279,12 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
             Phase::Introducing => Phase::Over(outcome),
             _ => Phase::Delivering(outcome),
         };
+    }
+
+    fn report_exit(&mut self, status: ExitStatus) {
+        self.end.send_state(State::Terminating {
+            exit_code: Some(status.0),
+        });
     }
 
     fn handle_elapsed(&mut self) {

@@ -262,20 +262,61 @@ async fn a_prefix_and_what_it_stands_before_are_one_frame() {
     assert!(text.replace("0123456789:", "") == "1234567\n".repeat(1000));
 }
 
+/// As a shell would, so that whoever reads the code of a command need not know that there was none.
 #[tokio::test]
-async fn says_that_a_command_does_not_exist() {
-    for extension in [None, OURS] {
-        let (client, outcome) = command(&["no-such-command-here", "-x"], apart(), extension)
-            .finish()
-            .await;
-        assert_eq!(outcome.status, Status::Failed);
-        let said = outcome.output;
-        assert!(
-            said.starts_with("Unable to start command: cannot start `no-such-command-here` as `"),
-            "{said}"
-        );
-        assert_eq!(client.pieces, [], "nothing that could be taken for its exit code");
+async fn says_that_a_command_does_not_exist_or_is_none() {
+    for (program, code, reason) in [
+        ("no-such-command-here", 127, "No such file or directory"),
+        ("/dev/null", 126, "Permission denied"),
+    ] {
+        for extension in [None, OURS] {
+            let (client, outcome) = command(&[program, "-x"], apart(), extension).finish().await;
+            assert_eq!(outcome.status, Status::Failed);
+            let why = outcome.output;
+            assert!(
+                why.starts_with(&format!("Unable to start command: cannot start `{program}` as `")),
+                "{why}"
+            );
+            assert!(why.contains(reason), "{why}");
+            let expected = [
+                (PayloadType::StdErr, format!("{why}\n")),
+                (PayloadType::ExitCode, format!("EXIT_CODE: {code}")),
+            ];
+            assert_eq!(client.pieces, expected);
+            assert_eq!(exit_code(&client), extension.map(|_| code));
+        }
     }
+    let (client, _) = command(&["no-such-command-here"], None, OURS).finish().await;
+    assert!(
+        client.text().ends_with("\n"),
+        "it is all in one stream: {}",
+        client.text()
+    );
+    assert_eq!(client.pieces, []);
+}
+
+/// That is no matter of the command's.
+#[tokio::test]
+async fn a_folder_that_cannot_be_entered_fails_the_session() {
+    let program = Program::words(own_account(), None, "true", &[]).in_folder(Some("/no/such/folder".into()));
+    let settings = PipeSettings {
+        separation: apart(),
+        takes_input: false,
+        max_payload: 1024,
+    };
+    let far = PipesEnd::new(program, settings, children(), |_| panic!("it did not start"));
+    let Fixture {
+        mut client,
+        session,
+        stop: _stop,
+        ..
+    } = joined(far, OURS);
+    let outcome = outcome_of(session, &mut client).await;
+    assert_eq!(outcome.status, Status::Failed);
+    let expected = "Unable to start command: cannot enter the working directory `/no/such/folder` as `";
+    assert!(outcome.output.starts_with(expected), "{}", outcome.output);
+    assert_eq!(client.pieces, []);
+    assert_eq!(client.ended_with(), None);
 }
 
 #[tokio::test]
