@@ -242,7 +242,8 @@ where
             Message::Close => return,
         };
         if !incoming.send(conn, event).await {
-            return;
+            // The session is over, and its last words may still wait to be written.
+            return std::future::pending().await;
         }
     }
 }
@@ -284,5 +285,36 @@ fn length(message: &Message) -> usize {
         Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
         Message::Text(text) => text.len(),
         Message::Close => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_talks_on_hears_the_last_words_of_its_session() {
+        let (socket, mut peer) = MemorySocket::pair(8);
+        let (outgoing, queue) = Outgoing::channel();
+        let (incoming, inbox) = Incoming::channel();
+        drop(inbox);
+        peer.send(Message::Binary(Bytes::from_static(b"more")))
+            .await
+            .expect("sent");
+        let (conn, silence) = (ConnectionId(1), Duration::from_secs(60));
+        let carried = carry(conn, socket, queue, &incoming, silence);
+        let session = async {
+            // Read first, then told: the order in which the words were lost.
+            tokio::task::yield_now().await;
+            outgoing.send(Message::Binary(Bytes::from_static(b"goodbye")));
+            outgoing.close();
+            drop(outgoing);
+            let heard = peer.next().await;
+            drop(peer);
+            heard
+        };
+        let (heard, ()) = tokio::join!(session, carried);
+        let heard = heard.map(|message| message.expect("a message"));
+        assert_eq!(heard, Some(Message::Binary(Bytes::from_static(b"goodbye"))));
     }
 }
