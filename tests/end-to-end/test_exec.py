@@ -27,8 +27,10 @@ def start(dev, *command, stdin=subprocess.PIPE, **where):
 
 def sleeper(seconds):
     """The command itself, told apart by how long it would sleep, and from what asks for it."""
+    found = processes_with(f"sleep\0{seconds}\0")
+    # Only now: what asks for it may have been started while the others were looked for.
     asked = processes_with("exec\0")
-    return [pid for pid in processes_with(f"sleep\0{seconds}\0") if pid not in asked]
+    return [pid for pid in found if pid not in asked]
 
 
 def test_output_errors_and_the_exit_code_are_the_commands(dev):
@@ -143,10 +145,11 @@ def test_what_goes_wrong_on_this_side_is_255_with_a_sentence(dev, tmp_path):
     assert b"hint: `drawbridge nodes list`" in refused["not connected"].stderr
 
 
-def test_a_command_that_cannot_be_started_is_255_with_the_nodes_reason(dev):
-    done = run(dev, "/no/such/command")
-    assert (done.returncode, done.stdout) == (255, b"")
-    assert b"/no/such/command" in done.stderr
+def test_a_command_that_cannot_be_started_ends_as_in_a_shell(dev):
+    for command, code in (("/no/such/command", 127), ("/dev/null", 126)):
+        done = run(dev, command)
+        assert (done.returncode, done.stdout) == (code, b"")
+        assert command.encode() in done.stderr
 
 
 def test_a_session_that_is_ended_by_somebody_is_255_with_the_reason(dev):
