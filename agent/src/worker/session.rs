@@ -44,6 +44,8 @@ pub(super) struct Session<D: Dial, F> {
     phase: Phase,
     is_paused: bool,
     progress: Progress,
+    /// How often the server was told goodbye.
+    goodbyes: u32,
     clock: Arc<dyn Clock>,
 }
 
@@ -78,6 +80,9 @@ const CHUNK_BYTES: usize = 32 * 1024;
 const SILENCE_PATIENCE: Duration = Duration::from_secs(60);
 /// The same for a server that is away, or wants no output because nobody reads it.
 const ABSENCE_PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// Goodbyes after which a server that hangs up without returning one is believed to have heard: everything before them is
+/// acknowledged.
+const GOODBYES: u32 = 5;
 /// How long the server may take to return a goodbye.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -112,6 +117,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
                 capacity: 0,
                 at: Duration::ZERO,
             },
+            goodbyes: 0,
             clock,
         }
     }
@@ -175,6 +181,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
                 outcome: outcome.clone(),
                 since: now.monotonic,
             };
+            self.goodbyes += 1;
             self.line.close();
         }
     }
@@ -200,7 +207,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
                 self.end.handle_disconnected(now);
                 if let Phase::Leaving { outcome, .. } = &self.phase {
                     let outcome = outcome.clone();
-                    self.phase = if orderly {
+                    self.phase = if orderly || self.goodbyes >= GOODBYES {
                         Phase::Over(outcome)
                     } else {
                         Phase::Delivering(outcome)

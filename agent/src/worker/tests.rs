@@ -48,6 +48,8 @@ struct Client {
     /// Whether it ignores what it is told.
     deaf: bool,
     hears_goodbye: bool,
+    /// Whether it hangs up when it is told goodbye, without a word.
+    hangs_up: bool,
     /// How often it has sent each of its frames.
     sent: HashMap<i64, usize>,
     opened: Vec<OpenDataChannel>,
@@ -155,6 +157,7 @@ impl Client {
             }
             Some(Message::Pong(_)) => self.end.handle_pong(now),
             // Nothing may follow it but the answer, which reading on gives.
+            Some(Message::Close(_)) if self.hangs_up => self.cut(),
             Some(Message::Close(_)) => self.hears_goodbye = true,
             Some(_) => {}
             None => self.cut(),
@@ -269,6 +272,7 @@ fn joined<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>) -> Fixt
             established: None,
             deaf: false,
             hears_goodbye: false,
+            hangs_up: false,
             sent: HashMap::new(),
             opened: Vec::new(),
             states: Vec::new(),
@@ -410,6 +414,23 @@ async fn delivers_what_was_written_before_the_exit_to_a_client_that_was_away() {
     assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
     assert!(client.text().contains("\n50000\r\n"));
     assert!(client.ended_with().is_some());
+}
+
+#[tokio::test]
+async fn ends_although_nobody_returns_its_goodbye() {
+    let Fixture {
+        mut client,
+        mut session,
+        stop: _stop,
+        ..
+    } = fixture("", None);
+    client.hangs_up = true;
+    beside(&mut session, async {
+        client.type_in("exit 3\r");
+        client.until(|client| client.ended_with().is_some()).await;
+    })
+    .await;
+    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ pub(crate) fn start_order(particulars: &Particulars, client: Option<Capabilities
         start,
         config,
     } = particulars;
-    let mut content = start.interactive_shell(authorized);
+    let mut content = start.interactive_shell(authorized, config.node.is_some());
     if let (Some(node), Some(content)) = (&config.node, content.as_object_mut()) {
         let readable = client.map_or(DEFAULT_MAX_PAYLOAD, |client| client.max_payload());
         let max_payload = node.max_payload().min(config.server.max_payload()).min(readable);

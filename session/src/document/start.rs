@@ -75,11 +75,15 @@ impl SessionStart {
     /// Writes the `Content` object of an `interactive_shell` message, before it is made a text.
     ///
     /// The values are in the document already, so the agent is given none. Whoever sends it may add keys: agents ignore
-    /// what they do not know.
-    pub fn interactive_shell(&self, authorized: &AuthorizedSession) -> Value {
+    /// what they do not know. Only our agent is told of Drawbridge's own settings.
+    pub fn interactive_shell(&self, authorized: &AuthorizedSession, to_our_agent: bool) -> Value {
+        let mut document = self.document.clone();
+        if !to_our_agent {
+            document.inputs.drawbridge = None;
+        }
         json!({
             "DocumentName": self.document_name,
-            "DocumentContent": self.document,
+            "DocumentContent": document,
             "SessionId": authorized.session(),
             "Parameters": {},
             "RunAsUser": self.run_as_user.as_deref().unwrap_or(""),
