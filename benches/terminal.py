@@ -122,7 +122,7 @@ def is_worker(entry):
 class Ssh:
     name = "ssh"
 
-    def __init__(self, folder):
+    def __init__(self, folder, *extra):
         self.folder = folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -135,7 +135,7 @@ class Ssh:
             ["/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-p", str(self.port), "-h", folder / "host",
              "-o", "ListenAddress=127.0.0.1", "-o", f"AuthorizedKeysFile={folder}/authorized",
              "-o", "StrictModes=no", "-o", "PidFile=none", "-o", "UsePAM=no", "-o", "PrintMotd=no",
-             "-o", "PermitRootLogin=prohibit-password"],
+             "-o", "PermitRootLogin=prohibit-password", *extra],
             stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:

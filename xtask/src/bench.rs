@@ -22,7 +22,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     run_command(&mut build)?;
     apt::ensure(&["openssh-client", "openssh-server", "python3", "python3-venv"])?;
     let python = test::virtual_environment(root)?;
-    for measurement in ["terminal.py", "access.py"] {
+    for measurement in ["terminal.py", "exec.py", "access.py"] {
         run_command(
             Command::new(&python)
                 .arg(root.join("benches").join(measurement))
