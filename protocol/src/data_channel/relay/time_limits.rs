@@ -94,7 +94,7 @@ impl RelayCore {
             }
             if now.monotonic >= limit.warn_at && !*self.limits.was_warned(limit.cause) {
                 *self.limits.was_warned(limit.cause) = true;
-                let seconds = (limit.at - now.monotonic).as_secs();
+                let seconds = (limit.at - now.monotonic).as_secs_f64().round();
                 let text = match limit.cause {
                     EndCause::Idle => format!("This session ends in {seconds} s unless something is typed."),
                     _ => format!("This session ends in {seconds} s: it reaches its maximum duration."),
