@@ -1,0 +1,171 @@
+//! A file on its way: beside its place, under a name of its own, until it is whole.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, fchmod, fstat, futimens, openat, renameat, statat, symlinkat, unlinkat,
+    utimensat,
+};
+use rustix::io::Errno;
+
+use super::folders::timestamps;
+use crate::digest::{Hasher, Sum};
+use crate::frame::Modified;
+
+/// A file that is not whole yet. Dropped, it stays for another time.
+pub(super) struct Partial {
+    folder: OwnedFd,
+    name: Vec<u8>,
+    partial_name: Vec<u8>,
+    file: File,
+    hasher: Hasher,
+    length: u64,
+}
+
+impl Partial {
+    /// Begins the file `name`. Given the size it will have, goes on with what an earlier copy has left of it.
+    pub(super) fn open(folder: BorrowedFd<'_>, name: &[u8], resumed_size: Option<u64>) -> io::Result<Self> {
+        refuse_folder(folder, name)?;
+        let partial_name = partial_name(name);
+        let left = match resumed_size {
+            Some(size) => leftover(folder, &partial_name, size)?,
+            None => None,
+        };
+        let (file, hasher, length) = match left {
+            Some(left) => left,
+            None => (create(folder, &partial_name)?, Hasher::new(), 0),
+        };
+        Ok(Self {
+            folder: folder.try_clone_to_owned()?,
+            name: name.to_vec(),
+            partial_name,
+            file,
+            hasher,
+            length,
+        })
+    }
+
+    /// How much of it is there.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What that is.
+    pub(super) fn sum(&self) -> Sum {
+        self.hasher.sum()
+    }
+
+    /// Empties it.
+    pub(super) fn restart(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.hasher = Hasher::new();
+        self.length = 0;
+        Ok(())
+    }
+
+    /// Adds what comes next.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Puts the whole file in its place, in that of what was there; or, if that fails, leaves nothing behind.
+    pub(super) fn finish(self, mode: u16, modified: Modified) -> io::Result<()> {
+        let placed = fchmod(&self.file, Mode::from_raw_mode(mode.into()))
+            .and_then(|()| futimens(&self.file, &timestamps(modified)))
+            .and_then(|()| renameat(&self.folder, &self.partial_name[..], &self.folder, &self.name[..]));
+        if placed.is_err() {
+            self.discard();
+        }
+        Ok(placed?)
+    }
+
+    /// Leaves nothing behind.
+    pub(super) fn discard(self) {
+        // Somebody else may have removed it, which is as well.
+        let _ = unlinkat(&self.folder, &self.partial_name[..], AtFlags::empty());
+    }
+}
+
+/// Makes a link, in the place of a file or link that was there.
+pub(super) fn link(folder: BorrowedFd<'_>, name: &[u8], target: &[u8], modified: Modified) -> io::Result<()> {
+    refuse_folder(folder, name)?;
+    let partial_name = &partial_name(name)[..];
+    remove(folder, partial_name)?;
+    symlinkat(target, folder, partial_name)?;
+    let placed = utimensat(
+        folder,
+        partial_name,
+        &timestamps(modified),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )
+    .and_then(|()| renameat(folder, partial_name, folder, name));
+    if placed.is_err() {
+        let _ = unlinkat(folder, partial_name, AtFlags::empty());
+    }
+    Ok(placed?)
+}
+
+/// Opens what an earlier copy has left, if that is a file of ours that nobody else has a name for.
+fn leftover(folder: BorrowedFd<'_>, name: &[u8], size: u64) -> io::Result<Option<(File, Hasher, u64)>> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(opened) = openat(folder, name, flags, Mode::empty()) else {
+        return Ok(None);
+    };
+    let found = fstat(&opened)?;
+    let is_ours = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
+        && found.st_nlink == 1
+        && found.st_uid == rustix::process::geteuid().as_raw();
+    if !is_ours || u64::try_from(found.st_size).is_ok_and(|length| length > size) {
+        return Ok(None);
+    }
+    let mut file = File::from(opened);
+    let mut hasher = Hasher::new();
+    let length = hasher.read(&mut file, size)?;
+    Ok(Some((file, hasher, length)))
+}
+
+/// A folder cannot give way to a file; better said before its data comes than after.
+fn refuse_folder(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
+            Err(Errno::ISDIR.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn create(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
+    remove(folder, name)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+fn remove(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    match unlinkat(folder.as_fd(), name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The name of a file on its way to `name`; a hash of it where the two together would be too long for a name.
+fn partial_name(name: &[u8]) -> Vec<u8> {
+    const SUFFIX: &[u8] = b".drawbridge-partial";
+    const LONGEST: usize = 255 - 1 - SUFFIX.len();
+    let mut partial = vec![b'.'];
+    if name.len() <= LONGEST {
+        partial.extend_from_slice(name);
+    } else {
+        let mut hasher = Hasher::new();
+        hasher.update(name);
+        let digits = hasher.sum().into_iter().map(|byte| format!("{byte:02x}"));
+        partial.extend(digits.collect::<String>().into_bytes());
+    }
+    partial.extend_from_slice(SUFFIX);
+    partial
+}
