@@ -222,7 +222,7 @@ impl Launch {
             } => {
                 let (account, _pam, variables) = self.log_in(&login)?;
                 let program =
-                    Program::words(account, self.locale(), &program, &arguments).with_environment(variables);
+                    command(account, self.locale(), &program, &arguments).with_environment(variables);
                 let settings = PipeSettings {
                     separation,
                     takes_input: extension.is_some_and(|extension| extension.client_streams_input),
@@ -284,6 +284,18 @@ impl Launch {
         // Boxed, or this future would be as large as the largest of its kinds.
         Box::pin(session.run(self.stop)).await
     }
+}
+
+/// The end of a copy that a node is. It is part of this program, and nothing of the name has to be installed.
+const COPY_END: &str = "drawbridge-copy-end";
+
+fn command(account: Account, locale: Option<&str>, program: &str, arguments: &[String]) -> Program {
+    if program != COPY_END {
+        return Program::words(account, locale, program, arguments);
+    }
+    let arguments = arguments.iter().map(String::as_str);
+    let arguments: Vec<&str> = std::iter::once("copy-end").chain(arguments).collect();
+    Program::itself(account, locale, &arguments)
 }
 
 fn children() -> Result<Children, WorkerError> {

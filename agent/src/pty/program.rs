@@ -28,6 +28,9 @@ const COMMON_SHELL: &str = "/bin/sh";
 /// Shells for people whose language is not the one that documents are written in.
 const FOREIGN_SHELLS: [&str; 8] = ["csh", "tcsh", "fish", "nu", "elvish", "xonsh", "pwsh", "ion"];
 
+const OWN_EXECUTABLE: &str = "/proc/self/exe";
+const OWN_NAME: &str = "drawbridge-agent";
+
 /// A program with everything that decides how it starts, but for what it reads and writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -122,6 +125,20 @@ impl Program {
         Self {
             path: program.into(),
             name: None,
+            arguments: arguments.iter().map(OsString::from).collect(),
+            environment: account_environment(&account, locale),
+            account,
+            folder: None,
+        }
+    }
+
+    /// This program itself, even if its file has been replaced since, with other arguments.
+    ///
+    /// `/proc/self/exe` leads there in the child too, whatever folders its account may look into.
+    pub fn itself(account: Account, locale: Option<&str>, arguments: &[&str]) -> Self {
+        Self {
+            path: OWN_EXECUTABLE.into(),
+            name: Some(OWN_NAME.into()),
             arguments: arguments.iter().map(OsString::from).collect(),
             environment: account_environment(&account, locale),
             account,

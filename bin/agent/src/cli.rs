@@ -26,6 +26,9 @@ pub(crate) enum Command {
     /// Run one session, as told on standard input
     #[command(hide = true)]
     Worker,
+    /// Copy files for `drawbridge cp`, over standard input and output
+    #[command(hide = true, subcommand)]
+    CopyEnd(CopyEnd),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +91,30 @@ pub(crate) struct Run {
     /// Stop when standard input closes, for programs that start an agent of their own
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CopyEnd {
+    /// Send files to the client
+    Send {
+        /// Folders too, with what is in them
+        #[arg(long)]
+        recursive: bool,
+        /// What to send
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Receive files from the client
+    Receive {
+        /// Only into a folder that exists
+        #[arg(long)]
+        into_folder: bool,
+        /// Go on with what an earlier copy has left
+        #[arg(long)]
+        resume: bool,
+        /// Where to put them
+        path: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

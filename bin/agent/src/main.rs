@@ -11,6 +11,7 @@
 
 mod authorities;
 mod cli;
+mod copy_end;
 mod enrol;
 mod exit;
 mod register;
@@ -53,6 +54,7 @@ fn execute(arguments: Arguments) -> Result<()> {
             log();
             work()
         }
+        Command::CopyEnd(end) => copy_end::copy_end(end),
     }
 }
 
