@@ -39,7 +39,7 @@ pub use end::{ClientError, SessionEnd};
 pub use kind::SessionKind;
 pub use link::DataSocket;
 pub use remote::{GatewayRemote, Remote, speaks_to_aws};
-pub use run::{run, run_session};
+pub use run::{run, run_on, run_session};
 
 /// What a client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

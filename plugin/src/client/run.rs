@@ -25,13 +25,25 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     random: &dyn Random,
 ) -> Result<SessionEnd, ClientError> {
+    let mut terminal = SystemTerminal::open().map_err(ClientError::Terminal)?;
+    run_on(api, ticket, mode, &mut terminal, clock, random).await
+}
+
+/// The same in another terminal.
+pub async fn run_on<T: Terminal>(
+    api: &Api,
+    ticket: &SessionTicket,
+    mode: Mode,
+    terminal: &mut T,
+    clock: Arc<dyn Clock>,
+    random: &dyn Random,
+) -> Result<SessionEnd, ClientError> {
     let mut options = ClientOptions::new(mode);
     if speaks_to_aws(&ticket.stream_url, api.endpoint().host()) {
         options.capabilities = None;
     }
     let remote = GatewayRemote::new(api, ticket, mode);
-    let mut terminal = SystemTerminal::open().map_err(ClientError::Terminal)?;
-    run_session(ticket, &options, &remote, &mut terminal, &*clock, random).await
+    run_session(ticket, &options, &remote, terminal, &*clock, random).await
 }
 
 /// Runs a session between any terminal and any server until it ends.

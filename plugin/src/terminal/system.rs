@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::io::{self, IsTerminal, stderr, stdin, stdout};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use bytes::Bytes;
 use drawbridge_protocol::payload::Size;
@@ -15,7 +15,7 @@ use super::signals::Signals;
 use super::size::window_size;
 use super::{Channel, Occurrence, RawMode, Signal, Terminal};
 
-/// Standard input, output and error, and the signals of this process.
+/// Standard input, output and error, or pipes that serve as such, and the signals of this process.
 ///
 /// Nothing is read from standard input before the first [`Terminal::next`] that wants input, so that what is typed
 /// ahead is neither lost nor taken from a program that runs later. Dropping it restores the terminal.
@@ -58,6 +58,22 @@ impl SystemTerminal {
             } else {
                 PAGER_BYTES
             },
+            line_is_open: false,
+            signals: Signals::install()?,
+        })
+    }
+
+    /// Takes over the signals of this process, with pipes in the place of its standard streams.
+    ///
+    /// Must be called within a runtime whose I/O is enabled. Errors: no thread can be started.
+    pub fn on_pipes(input: OwnedFd, output: OwnedFd, errors: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            interactive: false,
+            raw: None,
+            input: Input::Open(InputReader::open(input)?),
+            output: OutputWriter::spawn(output, errors)?,
+            output_failed: false,
+            most_unwritten: SCREENFULS_BYTES,
             line_is_open: false,
             signals: Signals::install()?,
         })
