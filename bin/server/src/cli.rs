@@ -1,5 +1,6 @@
 //! The command line of `drawbridge`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Connect(Connect),
     /// Run one command on a managed node, between pipes or on a terminal; its exit code is this program's
     Exec(Exec),
+    /// Copy files and folders to or from a managed node
+    Cp(Cp),
     /// List, end, watch and take over sessions
     #[command(subcommand)]
     Sessions(Sessions),
@@ -121,6 +124,33 @@ pub(crate) struct Exec {
     /// The command and its arguments, passed as they are: no shell looks at them
     #[arg(required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(
+    override_usage = "drawbridge cp [OPTIONS] [--] <FILE>… <NODE>:<PATH>\n       drawbridge cp [OPTIONS] [--] <NODE>:<PATH>… <FILE>"
+)]
+pub(crate) struct Cp {
+    /// Folders too, with what is in them
+    #[arg(long, short)]
+    pub(crate) recursive: bool,
+    /// Go on with files that an interrupted copy has left
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Tell the session's id and each file, on standard error
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Why; kept with the session
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+    /// What to copy, and last where to; on a node, its id or Name, a colon, and a path
+    #[arg(required = true, num_args = 2.., value_name = "PATH")]
+    pub(crate) paths: Vec<OsString>,
 }
 
 #[derive(Subcommand)]

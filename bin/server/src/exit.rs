@@ -26,6 +26,11 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The hint, if there is one.
+    pub(crate) fn told_hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
 }
 
 impl fmt::Display for Failure {
@@ -48,7 +53,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 pub(crate) fn report_as(error: &anyhow::Error, code: u8) -> ExitCode {
     eprintln!("error: {error:#}");
     let failure = error.downcast_ref::<Failure>();
-    if let Some(hint) = failure.and_then(|failure| failure.hint.as_ref()) {
+    if let Some(hint) = failure.and_then(Failure::told_hint) {
         eprintln!("hint: {hint}");
     }
     ExitCode::from(code)

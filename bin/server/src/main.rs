@@ -57,6 +57,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             log_to_standard_error("off");
             return Ok(single()?.block_on(people::exec(exec)));
         }
+        Command::Cp(cp) => {
+            log_to_standard_error("off");
+            return Ok(single()?.block_on(people::cp(cp)));
+        }
         Command::Sessions(sessions) => {
             log_to_standard_error("off");
             return single()?.block_on(people::sessions(sessions));

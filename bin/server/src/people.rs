@@ -1,5 +1,6 @@
 //! Commands that people type: they call the server's API as any other client does.
 
+mod cp;
 mod exec;
 mod explain;
 mod lint;
@@ -19,6 +20,7 @@ use drawbridge_session::{SystemClock, SystemRandom};
 use crate::cli::{Connect, ServerArguments, Sessions};
 use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
 
+pub(crate) use cp::cp;
 pub(crate) use exec::exec;
 pub(crate) use explain::explain;
 pub(crate) use lint::lint;

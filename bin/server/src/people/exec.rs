@@ -39,7 +39,12 @@ async fn run(arguments: Exec) -> Result<u8> {
 }
 
 /// Asks for the command as AWS's documents take it: one line, which the node splits as a shell does.
-fn request(target: String, command: &[String], tty: bool, reason: Option<String>) -> Result<StartSession> {
+pub(super) fn request(
+    target: String,
+    command: &[String],
+    tty: bool,
+    reason: Option<String>,
+) -> Result<StartSession> {
     let words: Vec<String> = command.iter().map(|word| quoted(word)).collect::<Result<_>>()?;
     let mut parameters = BTreeMap::from([("command".to_owned(), vec![words.join(" ")])]);
     let document_name = if tty {
