@@ -18,7 +18,7 @@ use std::io::{self, Read, Write};
 use self::destination::Place;
 pub use self::destination::{Asked, Destination};
 use self::folders::Folders;
-use self::partial::Partial;
+use self::partial::{Expected, Partial};
 use crate::exchange::{CopyError, FrameReader, FrameWriter};
 use crate::frame::{Entry, Frame, Kind, VERSION};
 use crate::words::reason;
@@ -138,12 +138,13 @@ impl<R: Read, W: Write> Receiver<'_, R, W> {
     }
 
     fn take_file(&mut self, entry: &Entry, size: u64, asks: bool) -> Result<(), CopyError> {
-        let resumes = asks && self.resumes;
+        let modified = entry.modified;
+        let resumed = (asks && self.resumes).then_some(Expected { size, modified });
         let path = &entry.path;
         let opened = self
             .folders
             .parent_of(path)
-            .and_then(|(folder, name)| Partial::open(folder, &name, resumes.then_some(size)));
+            .and_then(|(folder, name)| Partial::open(folder, &name, resumed));
         let mut partial = match opened {
             Ok(partial) => partial,
             Err(error) => {
@@ -186,7 +187,7 @@ impl<R: Read, W: Write> Receiver<'_, R, W> {
                     return self.refuse(path, "it arrived damaged: its SHA-256 is another one");
                 }
                 Frame::Sum(sum) => {
-                    return match partial.finish(entry.mode, entry.modified) {
+                    return match partial.finish(entry.mode, modified) {
                         Ok(()) => {
                             self.watcher.copied(path.as_bytes(), size, from);
                             self.done(Some(sum))

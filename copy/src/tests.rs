@@ -223,6 +223,39 @@ fn a_resumed_file_is_sent_from_where_it_ended() {
 }
 
 #[test]
+fn a_file_that_arrived_before_is_not_sent_again_when_a_tree_is_resumed() {
+    let (from, to) = (folder(), folder());
+    for name in ["one", "two"] {
+        fs::write(from.path().join(name), bytes(1_000_000)).unwrap();
+    }
+    let tree = to.path().join("tree");
+    whole(&[from.path()], &tree);
+    // It has another inode than before if it is replaced.
+    let inode = |name: &str| tree.join(name).metadata().unwrap().ino();
+    let (one, two) = (inode("one"), inode("two"));
+    let mut other = bytes(1_000_000);
+    other[7] ^= 1;
+    let written = tree.join("two").metadata().unwrap().modified().unwrap();
+    fs::write(tree.join("two"), other).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(tree.join("two"))
+        .and_then(|file| file.set_modified(written))
+        .unwrap();
+    let name = from.path().file_name().unwrap();
+    fs::rename(&tree, to.path().join(name)).unwrap();
+    let copied = copy(&[from.path()], to.path(), true, true);
+    copied.sent.unwrap();
+    copied.received.unwrap();
+    assert_eq!(copied.sender.moved, 1_000_000);
+    let tree = to.path().join(name);
+    let inode = |name: &str| tree.join(name).metadata().unwrap().ino();
+    assert_eq!((inode("one") == one, inode("two") == two), (true, false));
+    assert_eq!(fs::read(tree.join("two")).unwrap(), bytes(1_000_000));
+    assert_eq!(names(&tree), ["one", "two"]);
+}
+
+#[test]
 fn a_part_of_another_file_is_not_gone_on_with() {
     let (from, to) = (folder(), folder());
     let source = from.path().join("file");
@@ -235,6 +268,7 @@ fn a_part_of_another_file_is_not_gone_on_with() {
         let copied = copy(&[&source], to.path(), false, true);
         assert_eq!(copied.sender.moved, 1_000_000);
         assert_eq!(fs::read(to.path().join("file")).unwrap(), bytes(1_000_000));
+        fs::remove_file(to.path().join("file")).unwrap();
     }
     // Without being asked, it is not gone on with at all.
     fs::write(&partial, bytes(600_000)).unwrap();
@@ -256,6 +290,7 @@ fn a_part_that_is_a_link_or_has_another_name_is_not_written_to() {
         plant(&precious, &partial);
         whole(&[&source], to.path());
         plant(&precious, &partial);
+        fs::remove_file(to.path().join("file")).unwrap();
         copy(&[&source], to.path(), false, true).sent.unwrap();
         assert_eq!(fs::read(&precious).unwrap(), bytes(1000));
         assert_eq!(names(to.path()), ["file"]);

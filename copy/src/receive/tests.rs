@@ -303,3 +303,55 @@ fn strangers_are_told_apart() {
         assert_eq!(error.to_string(), expected.to_string());
     }
 }
+
+/// Says what it has to say, and does something else in between.
+struct Interleaved<'a> {
+    parts: Vec<&'a [u8]>,
+    between: Box<dyn FnMut() + 'a>,
+}
+
+impl Read for Interleaved<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.parts.is_empty() {
+            return Ok(0);
+        }
+        let part = self.parts.remove(0);
+        if self.parts.is_empty() {
+            (self.between)();
+        }
+        buffer[..part.len()].copy_from_slice(part);
+        Ok(part.len())
+    }
+}
+
+#[test]
+fn the_part_of_another_copy_is_not_put_in_place() {
+    let frames = file("one", "whole");
+    let attack = Attack::new().says(&frames).says(&[Frame::End]);
+    let partial = attack.to().join(".one.drawbridge-partial");
+    let before_sum = attack.said.len() - (5 + 32) - 5;
+    let (first, second) = attack.said.split_at(before_sum);
+    let input = Interleaved {
+        parts: vec![first, second],
+        between: Box::new(|| {
+            fs::remove_file(&partial).unwrap();
+            fs::write(&partial, "part").unwrap();
+        }),
+    };
+    let destination = Destination {
+        path: attack.to(),
+        must_be_folder: false,
+        resume: false,
+    };
+    let mut answered = Vec::new();
+    receive(
+        &destination,
+        Asked::anything(),
+        input,
+        &mut answered,
+        &mut Unwatched,
+    )
+    .expect("goes on");
+    assert!(!attack.to().join("one").exists());
+    assert!(String::from_utf8_lossy(&answered).contains("another copy"));
+}

@@ -542,3 +542,21 @@ async fn a_command_line_that_waits_for_a_key_first_is_introduced_to_our_client()
     );
     assert_eq!(client.ended_with().and_then(|state| state.exit_code), Some(4));
 }
+
+#[test]
+fn the_end_of_a_copy_is_this_program_itself() {
+    let words = |program: &str, arguments: &[&str]| {
+        let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+        crate::worker::command(own_account(), None, program, &arguments)
+    };
+    let own = Program::itself(own_account(), None, &["copy-end", "receive", "--", "worker"]);
+    assert_eq!(words("drawbridge-copy-end", &["receive", "--", "worker"]), own);
+    // A path is somebody else's program, and so is one that only has it as an argument.
+    for program in ["./drawbridge-copy-end", "drawbridge-copy-end-2", "env"] {
+        let arguments = ["drawbridge-copy-end".to_owned()];
+        assert_eq!(
+            words(program, &["drawbridge-copy-end"]),
+            Program::words(own_account(), None, program, &arguments)
+        );
+    }
+}
