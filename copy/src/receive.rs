@@ -63,7 +63,7 @@ fn run(
     let mut receiver = Receiver {
         input,
         output,
-        folders: Folders::new(folder, name),
+        folders: Folders::new(folder, name, destination.resume),
         asked,
         resumes: destination.resume,
         top: None,

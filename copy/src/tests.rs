@@ -256,6 +256,29 @@ fn a_file_that_arrived_before_is_not_sent_again_when_a_tree_is_resumed() {
 }
 
 #[test]
+fn a_folder_that_was_there_keeps_its_mode_unless_it_is_resumed() {
+    let (from, to) = (folder(), folder());
+    let (source, copied) = (from.path().join("tree"), to.path().join("tree"));
+    for folder in [&source, &copied] {
+        fs::create_dir(folder).unwrap();
+    }
+    fs::write(source.join("file"), "x").unwrap();
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(&copied, fs::Permissions::from_mode(0o700)).unwrap();
+    let mode = || copied.metadata().unwrap().mode() & 0o777;
+    copy(&[&source], to.path(), true, false).sent.unwrap();
+    assert_eq!(mode(), 0o700);
+    for _ in 0..2 {
+        let resumed = copy(&[&source], to.path(), true, true);
+        assert_eq!((resumed.receiver.failed, mode()), (vec![], 0o555));
+        assert_eq!(
+            copied.metadata().unwrap().mtime_nsec(),
+            source.metadata().unwrap().mtime_nsec()
+        );
+    }
+}
+
+#[test]
 fn a_part_of_another_file_is_not_gone_on_with() {
     let (from, to) = (folder(), folder());
     let source = from.path().join("file");

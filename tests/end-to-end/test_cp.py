@@ -4,12 +4,14 @@ import filecmp
 import hashlib
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
 import pytest
 
-from drawbridge import PATIENCE, eventually, processes_with, program
+from drawbridge import PATIENCE, clean_environment, eventually, processes_with, program
+from machine import Machine, needs_root
 
 MEGABYTE = 1 << 20
 PARTIAL = ".{}.drawbridge-partial"
@@ -157,6 +159,57 @@ def test_a_copy_that_was_killed_is_resumed_from_where_it_ended(dev, sides, up):
     assert f"`source`: {size} bytes, {kept} of them were there already".encode() in resumed.stderr
     assert digest(far / "source") == digest(source)
     assert os.listdir(far) == ["source"]
+
+
+@both_ways
+def test_a_tree_is_resumed_with_what_is_missing(dev, sides, up):
+    here, far = sides
+    tree = here / "tree"
+    tree.mkdir()
+    for name in ["one", "two", "three"]:
+        some_file(tree / name, MEGABYTE)
+    done(cp(dev, "-r", *either_way(dev, up, tree, far)))
+    (far / "tree" / "two").unlink()
+    resumed = cp(dev, "-rv", "--resume", *either_way(dev, up, tree, far))
+    assert resumed.returncode == 0, resumed.stderr
+    said = resumed.stderr.decode().splitlines()[1:]
+    there_already = f"{MEGABYTE} bytes, {MEGABYTE} of them were there already"
+    assert said == [f"`tree/one`: {there_already}", f"`tree/three`: {there_already}",
+                    f"`tree/two`: {MEGABYTE} bytes"]
+    assert described(far / "tree") == described(tree)
+
+
+class PrivateAgent(Machine):
+    """A machine whose agent is in a folder that only root may look into, and is removed while it runs."""
+
+    def start(self):
+        own = self.folder / "private" / "drawbridge-agent"
+        own.parent.mkdir(mode=0o700)
+        shutil.copy(program("drawbridge-agent"), own)
+        with open(self.folder / "agent.log", "ab") as log:
+            self.process = subprocess.Popen(self.inside(own, "run", "--state-dir", self.state), stdout=log, stderr=log,
+                                            env=clean_environment(), stdin=subprocess.DEVNULL)
+        self.wait_connected()
+        own.unlink()
+
+
+@needs_root
+def test_the_account_of_the_session_is_what_limits_it(dev, tmp_path, sides):
+    here, far = sides
+    source = some_file(here / "source", MEGABYTE)
+    with PrivateAgent(dev, tmp_path / "machine") as machine:
+        def on_machine(path):
+            return f"{machine.node}:{path}"
+        done(cp(dev, source, on_machine("")))
+        assert machine.shell("stat -c '%U %s' /home/ssm-user/source") == f"ssm-user {MEGABYTE}"
+        done(cp(dev, on_machine("source"), far))
+        assert digest(far / "source") == digest(source)
+        machine.shell("umask 077; echo secret > /root/secret")
+        for arguments in [(source, on_machine("/etc/source")), (on_machine("/root/secret"), far),
+                          (on_machine("/etc/shadow"), far)]:
+            failed = cp(dev, *arguments)
+            assert failed.returncode == 1 and b"Permission denied" in failed.stderr, failed.stderr
+        assert os.listdir(far) == ["source"]
 
 
 @both_ways

@@ -14,22 +14,25 @@ pub(super) struct Folders {
     root: OwnedFd,
     /// What the one thing that is copied is called here.
     name: Option<Vec<u8>>,
+    /// Whether folders that are there may be an earlier copy's, which did not finish them.
+    resumes: bool,
     open: Vec<Folder>,
 }
 
 struct Folder {
     name: Vec<u8>,
     descriptor: OwnedFd,
-    /// What it becomes when everything is in it, unless it was there before.
+    /// What it becomes when everything is in it, unless it is somebody else's.
     finish: Option<(u16, Modified)>,
 }
 
 impl Folders {
     /// Begins in `root`. With a `name`, that is what the outermost entry is called.
-    pub(super) fn new(root: OwnedFd, name: Option<Vec<u8>>) -> Self {
+    pub(super) fn new(root: OwnedFd, name: Option<Vec<u8>>, resumes: bool) -> Self {
         Self {
             root,
             name,
+            resumes,
             open: Vec::new(),
         }
     }
@@ -64,8 +67,9 @@ impl Folders {
         Ok((self.innermost(), name))
     }
 
-    /// Makes a folder, or takes the one that is there as it is.
+    /// Makes a folder, or takes the one that is there as it is; or, to resume, takes it as if it had just been made.
     pub(super) fn make(&mut self, path: &EntryPath, mode: u16, modified: Modified) -> io::Result<()> {
+        let resumes = self.resumes;
         let (parent, name) = self.parent_of(path)?;
         let is_new = match mkdirat(parent, &name[..], Mode::RWXU) {
             Ok(()) => true,
@@ -73,10 +77,14 @@ impl Folders {
             Err(error) => return Err(error.into()),
         };
         let descriptor = enter(parent, &name)?;
+        if resumes && !is_new {
+            // Where this fails, so will what is written to it, and that is told.
+            let _ = fchmod(&descriptor, Mode::RWXU);
+        }
         self.open.push(Folder {
             name,
             descriptor,
-            finish: is_new.then_some((mode, modified)),
+            finish: (is_new || resumes).then_some((mode, modified)),
         });
         Ok(())
     }

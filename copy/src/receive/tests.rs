@@ -311,7 +311,7 @@ struct Interleaved<'a> {
 }
 
 impl Read for Interleaved<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.parts.is_empty() {
             return Ok(0);
         }
