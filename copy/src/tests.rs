@@ -321,17 +321,40 @@ fn a_part_that_is_a_link_or_has_another_name_is_not_written_to() {
 }
 
 #[test]
+fn a_link_that_is_named_as_the_destination_stays_one() {
+    let (from, to) = (folder(), folder());
+    let source = from.path().join("source");
+    fs::write(&source, "new").unwrap();
+    let (file, link) = (to.path().join("file"), to.path().join("link"));
+    fs::write(&file, "old").unwrap();
+    symlink("file", &link).unwrap();
+    whole(&[&source], &link);
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("file"));
+    assert_eq!(fs::read(&file).unwrap(), b"new");
+}
+
+#[test]
+fn a_pipe_at_the_destination_does_not_give_way() {
+    let (from, to) = (folder(), folder());
+    let source = from.path().join("source");
+    fs::write(&source, bytes(600_000)).unwrap();
+    let pipe = to.path().join("pipe");
+    make_pipe(&pipe);
+    let copied = copy(&[&source], &pipe, false, true);
+    assert_eq!((copied.sender.moved, copied.sender.failed.len()), (0, 1));
+    assert_eq!(names(to.path()), ["pipe"]);
+}
+
+fn make_pipe(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+}
+
+#[test]
 fn what_is_not_a_file_is_said_and_not_waited_for() {
     let (from, to) = (folder(), folder());
     let pipe = from.path().join("pipe");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &pipe,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR,
-        0,
-    )
-    .unwrap();
+    make_pipe(&pipe);
     let copied = copy(&[from.path(), &pipe], to.path(), true, false);
     let said: Vec<&str> = copied.receiver.failed.iter().map(|(_, why)| &why[..]).collect();
     assert_eq!(said, ["it is neither a file, a folder nor a link"; 2]);

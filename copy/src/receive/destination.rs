@@ -1,5 +1,6 @@
 //! Where a copy goes, as `cp` understands it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -88,11 +89,17 @@ impl Destination {
             true => Path::new("."),
             false => &self.path,
         };
-        let is_folder = match std::fs::metadata(path) {
-            Ok(found) => found.is_dir(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        let (is_folder, path) = match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => (true, Cow::Borrowed(path)),
+            // A link to a file stays one, and the file that it leads to is replaced.
+            Ok(_) => {
+                let file = std::fs::canonicalize(path).map_err(|error| refused(path, &error))?;
+                (false, Cow::Owned(file))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (false, Cow::Borrowed(path)),
             Err(error) => return Err(refused(path, &error)),
         };
+        let path = &*path;
         let ends_in_slash = path.as_os_str().as_bytes().ends_with(b"/");
         let (folder, name) = match path.file_name() {
             _ if is_folder => (path, None),

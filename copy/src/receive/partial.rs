@@ -39,7 +39,7 @@ type Left = (File, Hasher, u64);
 impl Partial {
     /// Begins the file `name`. Given what to expect of it, goes on with what an earlier copy has left or finished.
     pub(super) fn open(folder: BorrowedFd<'_>, name: &[u8], resumed: Option<Expected>) -> io::Result<Self> {
-        refuse_folder(folder, name)?;
+        refuse_others(folder, name)?;
         let partial_name = partial_name(name);
         let (mut left, mut is_in_place) = (None, false);
         if let Some(expected) = resumed {
@@ -137,7 +137,7 @@ impl Partial {
 
 /// Makes a link, in the place of a file or link that was there.
 pub(super) fn link(folder: BorrowedFd<'_>, name: &[u8], target: &[u8], modified: Modified) -> io::Result<()> {
-    refuse_folder(folder, name)?;
+    refuse_others(folder, name)?;
     let partial_name = &partial_name(name)[..];
     remove(folder, partial_name)?;
     symlinkat(target, folder, partial_name)?;
@@ -194,13 +194,14 @@ fn hashed(mut file: File, size: u64, is_wanted: bool) -> io::Result<Option<Left>
     Ok(Some((file, hasher, length)))
 }
 
-/// A folder cannot give way to a file; better said before its data comes than after.
-fn refuse_folder(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
-    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
-            Err(Errno::ISDIR.into())
-        }
-        _ => Ok(()),
+/// Only files and links give way to others. Better said before the data comes than after.
+fn refuse_others(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|found| FileType::from_raw_mode(found.st_mode))
+    {
+        Ok(FileType::Directory) => Err(Errno::ISDIR.into()),
+        Ok(FileType::RegularFile | FileType::Symlink) | Err(Errno::NOENT) => Ok(()),
+        Ok(_) => Err(io::Error::other("what is there is neither a file nor a link")),
+        Err(error) => Err(error.into()),
     }
 }
 

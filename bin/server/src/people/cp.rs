@@ -12,6 +12,7 @@ mod progress;
 use std::io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Read as _};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
 
 use anyhow::{Context as _, Result};
 use drawbridge_copy::frame::FrameError;
@@ -52,7 +53,11 @@ async fn run(arguments: Cp, journey: Journey) -> Result<u8> {
     if arguments.verbose {
         progress.line(&format!("session {}", ticket.session_id));
     }
-    let (mut terminal, copy) = begin(journey.way, progress.clone()).context("cannot start to copy")?;
+    let Begun {
+        mut terminal,
+        copied,
+        words,
+    } = begin(journey.way, progress.clone()).context("cannot start to copy")?;
     let clock = Arc::new(SystemClock::new());
     let ended = client::run_on(&api, &ticket, Mode::Exec, &mut terminal, clock, &SystemRandom).await;
     // So that the copy, which may wait for more, finds that there is none.
@@ -61,7 +66,9 @@ async fn run(arguments: Cp, journey: Journey) -> Result<u8> {
         progress.clear();
         return Ok(end.exit_code());
     }
-    let copied = copy.await.context("the copy ended without a result")?;
+    let copied = copied.await.context("the copy ended without a result")?;
+    // Its pipe has ended by now, and what it has still to tell comes before what is told here.
+    let _ = words.join();
     progress.clear();
     match copied {
         Ok(()) => Ok(if progress.has_failed() { FAILED } else { 0 }),
@@ -69,11 +76,18 @@ async fn run(arguments: Cp, journey: Journey) -> Result<u8> {
     }
 }
 
-/// Starts the copy in a thread of its own, and returns the streams of its session and what it will come to.
-fn begin(
-    way: Way,
-    progress: Progress,
-) -> io::Result<(SystemTerminal, oneshot::Receiver<Result<(), CopyError>>)> {
+/// A copy that goes on.
+struct Begun {
+    /// The streams of its session.
+    terminal: SystemTerminal,
+    /// What it will come to.
+    copied: oneshot::Receiver<Result<(), CopyError>>,
+    /// Tells what the session has to say.
+    words: JoinHandle<()>,
+}
+
+/// Starts the copy in a thread of its own.
+fn begin(way: Way, progress: Progress) -> io::Result<Begun> {
     let (session_input, output) = io::pipe()?;
     let (input, session_output) = io::pipe()?;
     let (words, session_errors) = io::pipe()?;
@@ -81,13 +95,17 @@ fn begin(
         SystemTerminal::on_pipes(session_input.into(), session_output.into(), session_errors.into())?;
     let (result, copied) = oneshot::channel();
     let teller = progress.clone();
-    let thread = |name: &str| std::thread::Builder::new().name(name.into());
-    thread("words").spawn(move || tell(words, &teller))?;
+    let thread = |name: &str| Builder::new().name(name.into());
+    let words = thread("words").spawn(move || tell(words, &teller))?;
     thread("copy").spawn(move || {
         // Nobody waits for it when the program was told to end.
         let _ = result.send(copy(&way, input, output, progress));
     })?;
-    Ok((terminal, copied))
+    Ok(Begun {
+        terminal,
+        copied,
+        words,
+    })
 }
 
 fn copy(way: &Way, input: PipeReader, output: PipeWriter, mut progress: Progress) -> Result<(), CopyError> {
@@ -97,7 +115,7 @@ fn copy(way: &Way, input: PipeReader, output: PipeWriter, mut progress: Progress
     }
 }
 
-/// Tells what the session and the node's end have to say, which nothing is expected of.
+/// Tells what the session and the node's end have to say beside the copy, such as that the connection is lost.
 fn tell(words: PipeReader, progress: &Progress) {
     let mut words = BufReader::new(words);
     let mut line = Vec::new();
