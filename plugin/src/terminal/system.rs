@@ -200,3 +200,36 @@ const SCREENFULS_BYTES: usize = 256 * 1024;
 
 /// A pager takes no more while somebody reads, and a session that ends meanwhile does not wait for readers.
 const PAGER_BYTES: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeReader, Read as _, Write as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pipes_serve_as_streams_and_end_with_the_terminal() {
+        let (input, mut typed) = io::pipe().unwrap();
+        let (mut output, output_end) = io::pipe().unwrap();
+        let (mut errors, errors_end) = io::pipe().unwrap();
+        let mut terminal =
+            SystemTerminal::on_pipes(input.into(), output_end.into(), errors_end.into()).unwrap();
+        assert!(!terminal.is_interactive());
+        typed.write_all(b"typed").unwrap();
+        assert!(matches!(terminal.next(true).await, Occurrence::Input(bytes) if bytes == "typed"));
+        terminal.write(Channel::Output, "shown".into());
+        terminal.notice("told");
+        terminal.drained().await;
+        drop(terminal);
+        let all = |pipe: &mut PipeReader| {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).unwrap();
+            text
+        };
+        assert_eq!((&*all(&mut output), &*all(&mut errors)), ("shown", "\ntold\n"));
+        assert_eq!(
+            typed.write(b"more").unwrap_err().kind(),
+            io::ErrorKind::BrokenPipe
+        );
+    }
+}

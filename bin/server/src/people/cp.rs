@@ -124,7 +124,11 @@ fn tell(words: PipeReader, progress: &Progress) {
         .read_until(b'\n', &mut line)
         .is_ok_and(|count| count > 0)
     {
-        progress.line(&shown(line.trim_ascii_end()));
+        // The session begins its sentences on a new line, and takes the bytes of a copy for half of one.
+        match line.trim_ascii_end() {
+            [] => {}
+            text => progress.line(&shown(text)),
+        }
         line.clear();
     }
 }
