@@ -40,6 +40,14 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).digest()
 
 
+def length(path):
+    """How long a file is; nothing, when it is not there yet or no more."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def some_file(path, size):
     path.write_bytes(os.urandom(size))
     return path
@@ -127,7 +135,9 @@ def test_a_network_that_is_cut_costs_nothing(dev, proxy, sides, up):
     with start(dev, *either_way(dev, up, source, far), env=dev.through(proxy)) as process:
         for cuts in range(1, 4):
             grown = cuts * 4 * MEGABYTE
-            eventually(lambda: process.poll() is not None or partial.exists() and partial.stat().st_size > grown,
+            # Whatever has come through already, it cannot be cut before it is back.
+            eventually(lambda: process.poll() is not None
+                       or length(partial) > grown and proxy.live(),
                        what="the copy's progress")
             assert process.poll() is None, process.stderr.read()
             assert proxy.cut() >= 1
@@ -143,7 +153,7 @@ def test_a_copy_that_was_killed_is_resumed_from_where_it_ended(dev, sides, up):
     source = some_file(here / "source", size)
     partial = far / PARTIAL.format("source")
     with start(dev, *either_way(dev, up, source, far)) as process:
-        eventually(lambda: partial.exists() and partial.stat().st_size > 6 * MEGABYTE, what="the copy's progress")
+        eventually(lambda: length(partial) > 6 * MEGABYTE, what="the copy's progress")
         process.kill()
         process.wait(PATIENCE)
     assert os.listdir(far) == [partial.name]
@@ -253,7 +263,7 @@ def test_what_is_there_stays_until_a_whole_file_takes_its_place(dev, sides, up):
     partial = far / PARTIAL.format("source")
     (far / "source").write_text("before")
     with start(dev, *either_way(dev, up, source, far)) as process:
-        eventually(lambda: partial.exists() and partial.stat().st_size > MEGABYTE, what="the copy's progress")
+        eventually(lambda: length(partial) > MEGABYTE, what="the copy's progress")
         assert (far / "source").read_text() == "before"
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
