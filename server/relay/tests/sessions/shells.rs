@@ -5,7 +5,7 @@ use drawbridge_protocol::payload::TaskStatus;
 use drawbridge_relay::ClientRole;
 use drawbridge_session::SessionState;
 
-use crate::peers::Client;
+use crate::peers::{Client, Worker};
 use crate::world::World;
 
 #[tokio::test]
@@ -73,12 +73,17 @@ async fn megabytes_arrive_whole_in_both_directions() {
             sent_up += room;
         }
         sent_down += worker.core.print(&down[sent_down..]);
-        let before = (client.core.output.len(), worker.core.input.len());
         client.flush();
         worker.flush();
+        // Not only what arrives: an acknowledgement that makes room is the last thing to happen before more is sent.
+        let progress = |client: &Client, worker: &Worker| {
+            let room = (client.end.input_capacity(), worker.end.output_capacity());
+            (client.output.len(), worker.input.len(), room)
+        };
+        let before = progress(&client.core, &worker.core);
         world
             .until(&mut client, &mut worker, |client, worker| {
-                (client.output.len(), worker.input.len()) != before
+                progress(client, worker) != before
             })
             .await;
     }
