@@ -2,6 +2,8 @@
 
 import re
 
+from drawbridge import eventually, processes_with
+
 START = ["aws", "ssm", "start-session", "--target"]
 
 
@@ -27,8 +29,9 @@ def test_a_shell_types_resizes_interrupts_and_exits(dev, terminal):
     shell.line("until [ \"$(stty size)\" = '41 123' ]; do :; done; echo resi''zed")
     shell.wait_for(b"resized\r\n")
 
-    shell.line("sleep 1000; echo rc=$?")
-    shell.wait_for(b"rc=$?")
+    shell.line("sleep 86413; echo rc=$?")
+    # Sooner, the key would be the shell's and not its command's.
+    eventually(lambda: processes_with("sleep\0" "86413\0"), what="the command")
     shell.send("\x03")
     shell.line("echo after-''interrupt")
     shell.wait_for(b"after-interrupt\r\n")
