@@ -129,10 +129,13 @@ impl Drop for Writing {
         let Some(mut connection) = self.connection.take() else {
             return;
         };
-        tokio::spawn(async move {
-            // Fails where nothing had begun.
-            let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
-        });
+        // Without a runtime the process is ending, and the next to open the file finds nothing of it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                // Fails where nothing had begun.
+                let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+            });
+        }
     }
 }
 
