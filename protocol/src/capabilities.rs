@@ -28,16 +28,19 @@ pub struct Capabilities {
     pub end_of_input: bool,
     /// Whether this end shows a [`Notice`].
     pub notices: bool,
+    /// Whether this end speaks [`Credited`](crate::port_mux::Credited) in a tunnel.
+    pub tunnels: bool,
 }
 
 impl Capabilities {
     /// Lists what the ends of this version can do.
     pub const OURS: Capabilities = Capabilities {
-        large_frames: 32 * 1024,
+        large_frames: 128 * 1024,
         cumulative_ack: true,
         exit_code: true,
         end_of_input: true,
         notices: true,
+        tunnels: true,
     };
 
     /// Returns the payload bytes per frame that may be sent to this end, between 1 KiB and 256 KiB.
@@ -99,6 +102,9 @@ pub struct NodeExtension {
     /// [`flag::END_OF_INPUT`]: crate::payload::flag::END_OF_INPUT
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub client_streams_input: bool,
+    /// Whether the client speaks [`Credited`](crate::port_mux::Credited) in a tunnel.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub client_tunnels: bool,
 }
 
 impl NodeExtension {

@@ -229,6 +229,7 @@ impl Run {
             max_payload: 32768,
             cumulative_ack: true,
             client_streams_input: true,
+            client_tunnels: true,
         };
         let node = NodeConfig::new(SESSION, NODE, "3.3.987.0", case.ours.then_some(extension));
         let node = NodeConfig {

@@ -31,6 +31,7 @@ mod client_end {
         let established = ClientEvent::Established {
             session_type: SessionType::StandardStream,
             properties: Value::Null,
+            agent_version: String::new(),
         };
         let shown = ClientEvent::Output {
             payload_type: PayloadType::Output,
@@ -52,6 +53,7 @@ mod client_end {
         let established = ClientEvent::Established {
             session_type: SessionType::Port,
             properties: json!({"portNumber": "80"}),
+            agent_version: "3.3.987.0".to_owned(),
         };
         assert_eq!(
             client_events(&mut client),

@@ -286,6 +286,11 @@ fn interactive_shell() {
         max_payload: 32768,
         cumulative_ack: true,
         client_streams_input: false,
+        client_tunnels: false,
+    };
+    let tunnel = NodeExtension {
+        client_tunnels: true,
+        ..extension
     };
     let streaming = NodeExtension {
         client_streams_input: true,
@@ -295,6 +300,7 @@ fn interactive_shell() {
         ("interactive_shell", content(None)),
         ("interactive_shell_drawbridge", content(Some(extension))),
         ("interactive_shell_drawbridge_input", content(Some(streaming))),
+        ("interactive_shell_drawbridge_tunnel", content(Some(tunnel))),
     ] {
         let shell = InteractiveShell::new(&content);
         holds(
@@ -338,6 +344,7 @@ fn hello() {
             exit_code: true,
             end_of_input: true,
             notices: true,
+            tunnels: true,
         },
         input_sequence: 0,
         role: Role::Owner,

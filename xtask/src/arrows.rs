@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("copy", &[]),
+    ("tunnel", &["protocol"]),
     ("session", &["protocol"]),
     ("aws/dialects", &[]),
     ("aws/client", &["aws/dialects"]),
@@ -58,8 +59,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "services/cloudtrail",
         ],
     ),
-    ("agent", &["protocol", "session", "aws/dialects", "aws/client"]),
-    ("plugin", &["protocol", "session", "aws/client"]),
+    (
+        "agent",
+        &["protocol", "tunnel", "session", "aws/dialects", "aws/client"],
+    ),
+    ("plugin", &["protocol", "tunnel", "session", "aws/client"]),
     (
         "bin/server",
         &[

@@ -284,6 +284,7 @@ const EXTENSION: NodeExtension = NodeExtension {
     max_payload: 32 * 1024,
     cumulative_ack: true,
     client_streams_input: true,
+    client_tunnels: true,
 };
 
 const OURS: Option<NodeExtension> = Some(EXTENSION);

@@ -71,6 +71,7 @@ enum Phase {
     AwaitingHandshakeComplete {
         session_type: SessionType,
         properties: Value,
+        agent_version: String,
     },
     Refused,
     Established,
@@ -200,6 +201,11 @@ impl ClientEnd {
         self.send(PayloadType::Output, bytes);
     }
 
+    /// Sends a message of [`Credited`](crate::port_mux::Credited), in a frame of its own.
+    pub fn send_multiplexed(&mut self, message: Bytes) {
+        self.send(PayloadType::Multiplexed, message);
+    }
+
     /// Sends the size of the terminal; only the newest matters when several wait.
     pub fn send_size(&mut self, size: Size) {
         match self.phase {
@@ -303,11 +309,12 @@ impl ClientEnd {
                     Phase::AwaitingHandshakeComplete {
                         session_type,
                         properties,
+                        agent_version,
                     } => {
                         if !complete.customer_message.is_empty() {
                             self.events.push_back(Event::Message(complete.customer_message));
                         }
-                        self.establish(session_type, properties);
+                        self.establish(session_type, properties, agent_version);
                     }
                     other => {
                         self.phase = other;
@@ -326,9 +333,10 @@ impl ClientEnd {
             | PayloadType::Flag
             | PayloadType::StdErr
             | PayloadType::ExitCode
+            | PayloadType::Multiplexed
             | PayloadType::Unknown(_) => {
                 if matches!(self.phase, Phase::AwaitingFirstMessage) {
-                    self.establish(SessionType::StandardStream, Value::Null);
+                    self.establish(SessionType::StandardStream, Value::Null, String::new());
                 }
                 if !frame.payload.is_empty() && !matches!(self.phase, Phase::Refused) {
                     self.events.push_back(Event::Output {
@@ -342,6 +350,7 @@ impl ClientEnd {
     }
 
     fn answer_handshake(&mut self, request: HandshakeRequest) {
+        let agent_version = request.agent_version.clone();
         let (response, session) = handshake::answer(request, &self.config.client_version);
         self.phase = match session {
             Some(SessionTypeParameters {
@@ -350,6 +359,7 @@ impl ClientEnd {
             }) => Phase::AwaitingHandshakeComplete {
                 session_type,
                 properties,
+                agent_version,
             },
             None => Phase::Refused,
         };
@@ -357,11 +367,12 @@ impl ClientEnd {
             .push(PayloadType::HandshakeResponse, payload::to_bytes(&response));
     }
 
-    fn establish(&mut self, session_type: SessionType, properties: Value) {
+    fn establish(&mut self, session_type: SessionType, properties: Value, agent_version: String) {
         self.phase = Phase::Established;
         self.events.push_back(Event::Established {
             session_type,
             properties,
+            agent_version,
         });
         for (payload_type, bytes) in std::mem::take(&mut self.held) {
             self.send(payload_type, bytes);
@@ -375,6 +386,9 @@ impl ClientEnd {
         match &self.phase {
             Phase::AwaitingFirstMessage | Phase::AwaitingHandshakeComplete { .. } => {
                 self.held.push_back((payload_type, bytes));
+            }
+            Phase::Established if payload_type == PayloadType::Multiplexed => {
+                self.outbound.push(payload_type, bytes);
             }
             Phase::Established => self.outbound.push_cut(payload_type, bytes, self.max_payload),
             Phase::Refused | Phase::Closed => {}

@@ -239,7 +239,13 @@ impl NodeEnd {
             .config
             .extension
             .map_or(DEFAULT_MAX_PAYLOAD, |extension| extension.max_payload());
-        self.outbound.push_cut(payload_type, bytes, max_payload);
+        match payload_type {
+            // One frame carries one message.
+            PayloadType::Multiplexed => {
+                self.outbound.push(payload_type, bytes);
+            }
+            _ => self.outbound.push_cut(payload_type, bytes, max_payload),
+        }
     }
 
     /// Tells the server where the session stands.
@@ -365,6 +371,7 @@ impl NodeEnd {
                     self.events.push_back(Event::Input(frame.payload));
                 }
             }
+            PayloadType::Multiplexed => self.events.push_back(Event::Multiplexed(frame.payload)),
             PayloadType::Size => {
                 let size = Size::parse(&frame.payload).map_err(unreadable)?;
                 self.events.push_back(Event::Size(size));

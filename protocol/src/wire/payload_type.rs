@@ -31,6 +31,8 @@ pub enum PayloadType {
     StdErr,
     /// 12: the text `EXIT_CODE: n`, of commands only.
     ExitCode,
+    /// 256: a message of [`Credited`](crate::port_mux::Credited), between our own ends only. It carries no digest.
+    Multiplexed,
     /// Anything else.
     Unknown(u32),
 }
@@ -51,6 +53,7 @@ impl From<u32> for PayloadType {
             10 => PayloadType::Flag,
             11 => PayloadType::StdErr,
             12 => PayloadType::ExitCode,
+            256 => PayloadType::Multiplexed,
             other => PayloadType::Unknown(other),
         }
     }
@@ -72,6 +75,7 @@ impl From<PayloadType> for u32 {
             PayloadType::Flag => 10,
             PayloadType::StdErr => 11,
             PayloadType::ExitCode => 12,
+            PayloadType::Multiplexed => 256,
             PayloadType::Unknown(other) => other,
         }
     }
@@ -89,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_number_round_trips() {
-        for number in (0..100).chain([u32::MAX]) {
+        for number in (0..300).chain([u32::MAX]) {
             assert_eq!(u32::from(PayloadType::from(number)), number);
         }
     }

@@ -83,6 +83,7 @@ pub(crate) fn our_node() -> NodeEnd {
         max_payload: 32768,
         cumulative_ack: true,
         client_streams_input: true,
+        client_tunnels: true,
     }))
 }
 

@@ -59,6 +59,7 @@ pub(crate) fn start_order(particulars: &Particulars, client: Option<Capabilities
             max_payload: u32::try_from(max_payload).unwrap_or(0),
             cumulative_ack: config.server.cumulative_ack,
             client_streams_input: client.is_some_and(|client| client.end_of_input),
+            client_tunnels: client.is_some_and(|client| client.tunnels),
         };
         content.insert("Drawbridge".to_owned(), json!(extension));
     }

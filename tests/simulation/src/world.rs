@@ -188,6 +188,7 @@ impl World {
                     max_payload: 2048,
                     cumulative_ack: true,
                     client_streams_input: true,
+                    client_tunnels: true,
                 };
                 Node::ours(session_type, output, extension, chance.fork())
             }

@@ -13,6 +13,7 @@ use crate::worker::pipes::{PipeSettings, PipesEnd};
 /// What our server says when the client is AWS's plugin.
 const PLAIN_CLIENT: Option<NodeExtension> = Some(NodeExtension {
     client_streams_input: false,
+    client_tunnels: false,
     ..EXTENSION
 });
 

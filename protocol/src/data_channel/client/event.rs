@@ -16,6 +16,8 @@ pub enum Event {
         session_type: SessionType,
         /// Null for shells; the resolved properties of the document for tunnels.
         properties: Value,
+        /// Version of the agent, as it says; empty for shells, whose agents do not.
+        agent_version: String,
     },
     /// The node sent bytes, next in order.
     Output {

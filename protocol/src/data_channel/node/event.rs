@@ -9,6 +9,8 @@ use crate::payload::Size;
 pub enum Event {
     /// The client sent bytes, next in order.
     Input(Bytes),
+    /// The client sent a message of [`Credited`](crate::port_mux::Credited), next in order.
+    Multiplexed(Bytes),
     /// The client's terminal has this size.
     Size(Size),
     /// The client sent one of the numbers of [`flag`](crate::payload::flag).

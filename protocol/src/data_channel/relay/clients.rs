@@ -292,6 +292,7 @@ impl RelayCore {
             capabilities: Capabilities {
                 exit_code: self.config.server.exit_code && node.is_some_and(|node| node.exit_code),
                 end_of_input: self.config.server.end_of_input && node.is_some_and(|node| node.end_of_input),
+                tunnels: self.config.server.tunnels && node.is_some_and(|node| node.tunnels),
                 ..self.config.server
             },
             input_sequence,

@@ -66,7 +66,7 @@ impl RelayCore {
     pub(super) fn note_input(&mut self, frame: &Frame, now: Time) {
         let counts = match frame.payload_type {
             PayloadType::Output => !(self.config.kind.is_port() && is_smux_nop(&frame.payload)),
-            PayloadType::Size | PayloadType::Flag => true,
+            PayloadType::Size | PayloadType::Flag | PayloadType::Multiplexed => true,
             _ => false,
         };
         if counts {
@@ -76,7 +76,10 @@ impl RelayCore {
 
     /// Notes a frame of the node: of a terminal only what is typed counts, of everything else all traffic.
     pub(super) fn note_output(&mut self, payload_type: PayloadType, now: Time) {
-        let is_data = matches!(payload_type, PayloadType::Output | PayloadType::StdErr);
+        let is_data = matches!(
+            payload_type,
+            PayloadType::Output | PayloadType::StdErr | PayloadType::Multiplexed
+        );
         if is_data && self.config.kind != SessionKind::Shell {
             self.limits.moved(now);
         }

@@ -1,0 +1,440 @@
+//! The protocol between our own ends: connections with credit.
+//!
+//! One message is the payload of one stream frame of type [`PayloadType::Multiplexed`](crate::wire::PayloadType::Multiplexed):
+//!
+//! ```text
+//! offset length field
+//!      0      1 kind
+//!      1      3 zero
+//!      4      4 stream id, big-endian; the client counts up from 1
+//!      8      n body
+//!
+//! kind  name    sent by body
+//!    0  open    client  JSON, Opening
+//!    1  accept  node    JSON, Accepted
+//!    2  refuse  node    JSON, Refusal; the stream is gone
+//!    3  data    both    bytes
+//!    4  finish  both    nothing; the sender's direction is over, and with both over the stream is gone
+//!    5  reset   both    JSON, Reset; the stream is gone
+//!    6  credit  both    u64, big-endian: how many bytes may be sent on the stream in all
+//! ```
+//!
+//! Each direction begins with a credit of [`FIRST_CREDIT`] bytes, so that a client can send before the node has reached
+//! anything. While everything that came has also left, credit is given ever further ahead, up to [`MOST_CREDIT`], so that one
+//! connection can fill a long path; a connection whose reader is slow keeps what it has and stops only itself.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Accepted, Event, HEADER_BYTES, MuxError, Opening, Refusal, RefusalCode, Reset, Side, StreamId};
+
+/// Connections at one time in one tunnel.
+pub const MAX_STREAMS: usize = 1024;
+
+/// Bytes that may be sent on a stream before the other end has said anything.
+pub(super) const FIRST_CREDIT: u64 = 256 * 1024;
+
+/// Bytes that one stream may be ahead of its reader.
+pub(super) const MOST_CREDIT: u64 = 64 * 1024 * 1024;
+
+/// Bytes that all streams of a tunnel together may be ahead of their readers, beyond what each begins with.
+const SHARED_CREDIT: u64 = 128 * 1024 * 1024;
+
+/// Bytes of the longest document that is read; a real one has some hundred.
+const LONGEST_DOCUMENT: usize = 4096;
+
+/// Messages owed to the other end at which it is not heard any more until some of them are sent.
+const MOST_OWED: usize = 8192;
+
+/// Multiplexes between our own ends.
+#[derive(Debug)]
+pub struct Credited {
+    side: Side,
+    streams: BTreeMap<StreamId, Stream>,
+    /// The client's next id; at the node, the lowest that is new.
+    next: u32,
+    /// What is left of [`SHARED_CREDIT`].
+    shared: u64,
+    outbox: VecDeque<Bytes>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    is_accepted: bool,
+    sending: Sending,
+    receiving: Receiving,
+}
+
+/// The direction from here.
+#[derive(Debug)]
+struct Sending {
+    sent: u64,
+    /// How much may be sent in all.
+    credit: u64,
+    is_finished: bool,
+}
+
+/// The direction to here.
+#[derive(Debug)]
+struct Receiving {
+    received: u64,
+    consumed: u64,
+    /// How much the other end may send in all.
+    granted: u64,
+    /// How far ahead of what was consumed credit is given.
+    window: u64,
+    is_finished: bool,
+}
+
+impl Stream {
+    fn new() -> Stream {
+        Stream {
+            is_accepted: false,
+            sending: Sending {
+                sent: 0,
+                credit: FIRST_CREDIT,
+                is_finished: false,
+            },
+            receiving: Receiving {
+                received: 0,
+                consumed: 0,
+                granted: FIRST_CREDIT,
+                window: FIRST_CREDIT,
+                is_finished: false,
+            },
+        }
+    }
+}
+
+impl Credited {
+    /// Starts without streams.
+    pub fn new(side: Side) -> Credited {
+        Credited {
+            side,
+            streams: BTreeMap::new(),
+            next: 1,
+            shared: SHARED_CREDIT,
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn receive(&mut self, mut payload: Bytes) -> Result<(), MuxError> {
+        if payload.len() < HEADER_BYTES {
+            return Err(MuxError::Short(payload.len()));
+        }
+        let number = payload.get_u8();
+        payload.advance(3);
+        let stream = StreamId(payload.get_u32());
+        let kind = Kind::from_number(number).ok_or(MuxError::Kind(number))?;
+        match (kind, self.side) {
+            (Kind::Open, Side::Node) => self.opened(stream, &payload),
+            (Kind::Accept, Side::Client) => self.accepted(stream, &payload),
+            (Kind::Refuse, Side::Client) => self.refused(stream, &payload),
+            (Kind::Open | Kind::Accept | Kind::Refuse, _) => Err(kind.unexpected(stream)),
+            (Kind::Data, _) => self.data(stream, payload),
+            (Kind::Finish, _) => self.finished(stream),
+            (Kind::Reset, _) => self.was_reset(stream, &payload),
+            (Kind::Credit, _) => self.credited(stream, &payload),
+        }
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(super) fn poll_transmit(&mut self) -> Option<Bytes> {
+        self.outbox.pop_front()
+    }
+
+    pub(super) fn open(&mut self, opening: &Opening) -> Option<StreamId> {
+        if self.streams.len() >= MAX_STREAMS {
+            return None;
+        }
+        let stream = StreamId(self.next);
+        self.next = self.next.checked_add(1)?;
+        self.streams.insert(stream, Stream::new());
+        self.say_document(Kind::Open, stream, opening);
+        Some(stream)
+    }
+
+    pub(super) fn accept(&mut self, stream: StreamId, accepted: &Accepted) {
+        if let Some(known) = self.streams.get_mut(&stream)
+            && !std::mem::replace(&mut known.is_accepted, true)
+        {
+            self.say_document(Kind::Accept, stream, accepted);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, stream: StreamId, refusal: &Refusal) {
+        if self.forget(stream) {
+            self.say_document(Kind::Refuse, stream, refusal);
+        }
+    }
+
+    pub(super) fn capacity(&self, stream: StreamId) -> usize {
+        let sending = self.streams.get(&stream).map(|known| &known.sending);
+        let open = sending.filter(|sending| !sending.is_finished);
+        open.map_or(0, |sending| {
+            usize::try_from(sending.credit - sending.sent).unwrap_or(usize::MAX)
+        })
+    }
+
+    pub(super) fn wrap(&mut self, stream: StreamId, mut buffer: BytesMut) -> Bytes {
+        if let Some(known) = self.streams.get_mut(&stream) {
+            let sending = &mut known.sending;
+            sending.sent = (sending.sent + (buffer.len() - HEADER_BYTES) as u64).min(sending.credit);
+        }
+        buffer[..HEADER_BYTES].copy_from_slice(&header(Kind::Data, stream));
+        buffer.freeze()
+    }
+
+    pub(super) fn finish(&mut self, stream: StreamId) {
+        if let Some(known) = self.streams.get_mut(&stream)
+            && !std::mem::replace(&mut known.sending.is_finished, true)
+        {
+            self.say(Kind::Finish, stream, &[]);
+            self.forget_if_over(stream);
+        }
+    }
+
+    pub(super) fn reset(&mut self, stream: StreamId, reset: &Reset) {
+        if self.forget(stream) {
+            self.say_document(Kind::Reset, stream, reset);
+        }
+    }
+
+    pub(super) fn consumed(&mut self, stream: StreamId, bytes: usize) {
+        let Some(known) = self.streams.get_mut(&stream) else {
+            return;
+        };
+        let receiving = &mut known.receiving;
+        receiving.consumed = (receiving.consumed + bytes as u64).min(receiving.received);
+        let ahead = receiving.granted - receiving.consumed;
+        if receiving.is_finished || ahead > receiving.window / 2 {
+            return;
+        }
+        let keeps_up = receiving.consumed == receiving.received;
+        let more = receiving.window.min(self.shared);
+        if keeps_up && receiving.window + more <= MOST_CREDIT {
+            receiving.window += more;
+            self.shared -= more;
+        }
+        receiving.granted = receiving.consumed + receiving.window;
+        let granted = receiving.granted;
+        self.say(Kind::Credit, stream, &granted.to_be_bytes());
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.outbox.len() >= MOST_OWED
+    }
+
+    pub(super) fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    fn opened(&mut self, stream: StreamId, body: &[u8]) -> Result<(), MuxError> {
+        if stream.0 < self.next {
+            return Err(Kind::Open.unexpected(stream));
+        }
+        let opening: Opening = Kind::Open.read(body)?;
+        self.next = stream.0.saturating_add(1);
+        if self.streams.len() >= MAX_STREAMS {
+            let refusal = Refusal {
+                code: RefusalCode::TooMany,
+                reason: format!("This tunnel has {MAX_STREAMS} connections already."),
+            };
+            self.say_document(Kind::Refuse, stream, &refusal);
+            return Ok(());
+        }
+        self.streams.insert(stream, Stream::new());
+        self.events.push_back(Event::Opened(stream, opening));
+        Ok(())
+    }
+
+    fn accepted(&mut self, stream: StreamId, body: &[u8]) -> Result<(), MuxError> {
+        let accepted: Accepted = Kind::Accept.read(body)?;
+        if let Some(known) = self.known(stream, Kind::Accept)? {
+            if std::mem::replace(&mut known.is_accepted, true) {
+                return Err(Kind::Accept.unexpected(stream));
+            }
+            self.events.push_back(Event::Accepted(stream, accepted));
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, stream: StreamId, body: &[u8]) -> Result<(), MuxError> {
+        let refusal: Refusal = Kind::Refuse.read(body)?;
+        if let Some(known) = self.known(stream, Kind::Refuse)? {
+            if known.is_accepted {
+                return Err(Kind::Refuse.unexpected(stream));
+            }
+            self.forget(stream);
+            self.events.push_back(Event::Refused(stream, refusal));
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, stream: StreamId, bytes: Bytes) -> Result<(), MuxError> {
+        let Some(known) = self.known(stream, Kind::Data)? else {
+            return Ok(());
+        };
+        let receiving = &mut known.receiving;
+        if receiving.is_finished {
+            return Err(Kind::Data.unexpected(stream));
+        }
+        let received = receiving.received + bytes.len() as u64;
+        if let Some(excess @ 1..) = received.checked_sub(receiving.granted) {
+            let reset = Reset {
+                reason: "More was sent than there was credit for.".to_owned(),
+            };
+            self.reset(stream, &reset);
+            self.events.push_back(Event::Reset(stream, reset));
+            return Err(MuxError::Credit {
+                stream: stream.0,
+                excess,
+            });
+        }
+        receiving.received = received;
+        if !bytes.is_empty() {
+            self.events.push_back(Event::Data(stream, bytes));
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, stream: StreamId) -> Result<(), MuxError> {
+        if let Some(known) = self.known(stream, Kind::Finish)? {
+            if std::mem::replace(&mut known.receiving.is_finished, true) {
+                return Err(Kind::Finish.unexpected(stream));
+            }
+            self.events.push_back(Event::Finished(stream));
+            self.forget_if_over(stream);
+        }
+        Ok(())
+    }
+
+    fn was_reset(&mut self, stream: StreamId, body: &[u8]) -> Result<(), MuxError> {
+        let reset = Kind::Reset.read(body)?;
+        if self.known(stream, Kind::Reset)?.is_some() {
+            self.forget(stream);
+            self.events.push_back(Event::Reset(stream, reset));
+        }
+        Ok(())
+    }
+
+    fn credited(&mut self, stream: StreamId, body: &[u8]) -> Result<(), MuxError> {
+        let body = body.try_into().map_err(|_| Kind::Credit.unreadable())?;
+        let credit = u64::from_be_bytes(body);
+        if let Some(known) = self.known(stream, Kind::Credit)? {
+            let sending = &mut known.sending;
+            let was_empty = sending.sent == sending.credit;
+            sending.credit = sending.credit.max(credit);
+            if was_empty && sending.credit > sending.sent && !sending.is_finished {
+                self.events.push_back(Event::Room(stream));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds a stream; `None` if it is gone here, which the other end may not know yet.
+    fn known(&mut self, stream: StreamId, kind: Kind) -> Result<Option<&mut Stream>, MuxError> {
+        if stream.0 == 0 || stream.0 >= self.next {
+            return Err(kind.unexpected(stream));
+        }
+        Ok(self.streams.get_mut(&stream))
+    }
+
+    fn forget_if_over(&mut self, stream: StreamId) {
+        let over = self
+            .streams
+            .get(&stream)
+            .is_some_and(|known| known.sending.is_finished && known.receiving.is_finished);
+        if over {
+            self.forget(stream);
+            self.events.push_back(Event::Closed(stream));
+        }
+    }
+
+    fn forget(&mut self, stream: StreamId) -> bool {
+        let forgotten = self.streams.remove(&stream);
+        if let Some(known) = &forgotten {
+            self.shared += known.receiving.window - FIRST_CREDIT;
+        }
+        forgotten.is_some()
+    }
+
+    fn say_document<T: Serialize>(&mut self, kind: Kind, stream: StreamId, document: &T) {
+        self.say(kind, stream, &crate::payload::to_bytes(document));
+    }
+
+    fn say(&mut self, kind: Kind, stream: StreamId, body: &[u8]) {
+        let mut message = BytesMut::with_capacity(HEADER_BYTES + body.len());
+        message.put_slice(&header(kind, stream));
+        message.put_slice(body);
+        self.outbox.push_back(message.freeze());
+    }
+}
+
+fn header(kind: Kind, stream: StreamId) -> [u8; HEADER_BYTES] {
+    let [a, b, c, d] = stream.0.to_be_bytes();
+    [kind as u8, 0, 0, 0, a, b, c, d]
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Open = 0,
+    Accept = 1,
+    Refuse = 2,
+    Data = 3,
+    Finish = 4,
+    Reset = 5,
+    Credit = 6,
+}
+
+impl Kind {
+    fn from_number(number: u8) -> Option<Kind> {
+        Some(match number {
+            0 => Kind::Open,
+            1 => Kind::Accept,
+            2 => Kind::Refuse,
+            3 => Kind::Data,
+            4 => Kind::Finish,
+            5 => Kind::Reset,
+            6 => Kind::Credit,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Open => "open",
+            Kind::Accept => "accept",
+            Kind::Refuse => "refuse",
+            Kind::Data => "data",
+            Kind::Finish => "finish",
+            Kind::Reset => "reset",
+            Kind::Credit => "credit",
+        }
+    }
+
+    fn unexpected(self, stream: StreamId) -> MuxError {
+        MuxError::Unexpected {
+            what: self.name(),
+            stream: stream.0,
+        }
+    }
+
+    fn unreadable(self) -> MuxError {
+        MuxError::Body { what: self.name() }
+    }
+
+    fn read<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, MuxError> {
+        let body = Some(body).filter(|body| body.len() <= LONGEST_DOCUMENT);
+        body.and_then(|body| serde_json::from_slice(body).ok())
+            .ok_or_else(|| self.unreadable())
+    }
+}
