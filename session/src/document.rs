@@ -12,6 +12,7 @@
 
 mod builtin;
 mod content;
+mod destination;
 mod error;
 mod fields;
 mod inputs;
@@ -24,6 +25,7 @@ mod start;
 
 pub use builtin::{BUILTIN_NAMES, builtin};
 pub use content::{Content, DocumentFormat, MAX_DOCUMENT_BYTES, Platform, Strictness};
+pub use destination::{Destination, DestinationError};
 pub use error::DocumentError;
 pub use inputs::{Inputs, OwnInputs, ShellProfile};
 pub use parameter::{ParameterDefinition, ParameterError, ParameterType};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::content::{Platform, Strictness};
+use super::destination::Destination;
 use super::error::DocumentError;
 use super::fields::Fields;
 use super::start::SessionType;
@@ -13,6 +14,9 @@ use super::start::SessionType;
 /// The `type` of a tunnel with a listener on the client's machine; without one, a port session is the client's
 /// standard input and output.
 pub const TUNNEL: &str = "LocalPortForwarding";
+
+/// What a tunnel leads to where its document does not say: the node itself.
+const OWN_HOST: &str = "localhost";
 
 /// The particulars of a session's type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +82,20 @@ pub struct PortSettings {
     /// Its path.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub local_unix_socket: String,
+}
+
+impl PortSettings {
+    /// Returns where the tunnel leads; `None` while a placeholder says so.
+    pub fn destination(&self) -> Option<Destination> {
+        let host = match self.host.as_str() {
+            "" => OWN_HOST,
+            host => host,
+        };
+        Some(Destination::Port {
+            host: host.to_owned(),
+            port: self.port_number.parse().ok().filter(|port| *port != 0)?,
+        })
+    }
 }
 
 impl Properties {
@@ -199,12 +217,12 @@ impl PortSettings {
     }
 }
 
-fn is_port(text: &str, least: u16) -> bool {
+pub(super) fn is_port(text: &str, least: u16) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse().is_ok_and(|port: u16| port >= least)
 }
 
 /// Says whether a text is an address or could be a name in DNS.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let label = |label: &str| {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-')

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::content::{Content, Strictness};
+use super::destination::Destination;
 use super::error::DocumentError;
 use super::inputs::Inputs;
 use super::parameter::{ParameterDefinition, ParameterError, ParameterType};
@@ -57,6 +58,14 @@ impl SessionDocument {
             inputs: Inputs::default(),
             parameters: Map::new(),
             properties: Properties::None,
+        }
+    }
+
+    /// Returns where the connections of a tunnel may lead, in the order in which its client counts them.
+    pub fn destinations(&self) -> Vec<Destination> {
+        match &self.properties {
+            Properties::Port(settings) => settings.destination().into_iter().collect(),
+            Properties::Commands(_) | Properties::None => Vec::new(),
         }
     }
 
