@@ -21,5 +21,5 @@ pub(crate) use order::{COMMAND_FAILURE, failure_of, session_type_of};
 pub use order::{Order, Referring, Work};
 pub(crate) use outcome::chain;
 pub use outcome::{Outcome, Status};
-pub use plan::{Login, Plan, PlanError, Separation, Target, Task};
+pub use plan::{Login, Plan, PlanError, Separation, Task};
 pub use registry::{Registry, SessionFolder};

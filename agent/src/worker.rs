@@ -3,7 +3,8 @@
 //! ```text
 //!             ┌ a shell or command line on a terminal (terminal) ┐
 //!  Session ───┼ a command on pipes                   (pipes)     ┼── each a FarEnd
-//!  (session)  └ a connection to a port               (socket)    ┘
+//!  (session)  ├ a connection to a port               (socket)    ┤
+//!             └ as many as the client asks for       (tunnel)    ┘
 //! ```
 //!
 //! The process outlives the agent that started it and needs nothing from it: it gets its own tokens and, when they run
@@ -22,6 +23,7 @@ mod target;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -45,6 +47,7 @@ use self::references::{ReferenceError, values_of};
 use self::session::{Session, Settings};
 use self::socket::SocketEnd;
 use self::terminal::TerminalEnd;
+use self::tunnel::TunnelEnd;
 use crate::account::{Account, AccountError, choose};
 use crate::gateway::{self, Channel};
 use crate::identity::{KeyRotation, Node, NodeError};
@@ -233,9 +236,21 @@ impl Launch {
                 let far = PipesEnd::new(program.in_folder(login.folder), settings, children()?, started);
                 Ok(self.join(far, extension).await)
             }
-            Task::Connection { target, properties } => {
+            Task::Connection {
+                destination,
+                properties,
+            } => {
                 give_up_privileges();
-                Ok(self.join(SocketEnd::new(target, properties), extension).await)
+                let far = SocketEnd::new(destination, properties);
+                Ok(self.join(far, extension).await)
+            }
+            Task::Tunnel {
+                destinations,
+                properties,
+            } => {
+                give_up_privileges();
+                let far = TunnelEnd::new(destinations, properties, extension);
+                Ok(self.join(far, extension).await)
             }
         }
     }

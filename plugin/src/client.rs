@@ -24,6 +24,7 @@ mod line;
 mod link;
 mod remote;
 mod run;
+mod tunnel;
 mod typing;
 
 #[cfg(test)]
@@ -39,7 +40,8 @@ pub use end::{ClientError, SessionEnd};
 pub use kind::SessionKind;
 pub use link::DataSocket;
 pub use remote::{GatewayRemote, Remote, speaks_to_aws};
-pub use run::{run, run_on, run_session};
+pub use run::{forward, run, run_on, run_session};
+pub use tunnel::{Connection, Forwarding, TunnelNews, TunnelView};
 
 /// What a client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub enum Mode {
     Plugin,
     /// Started by a person; `~d` leaves the session running.
     Connect,
+    /// Started by a person for a tunnel.
+    Forward,
     /// Started by a person or script for one command; says nothing of its own while all goes well.
     Exec,
     /// Takes a running session over; leaves it running when it is told to end.
@@ -59,7 +63,7 @@ pub enum Mode {
 impl Mode {
     /// Whether a session is ended when its client is told to end without the person having said `~.`.
     fn owns_session(self) -> bool {
-        matches!(self, Self::Plugin | Self::Connect | Self::Exec)
+        matches!(self, Self::Plugin | Self::Connect | Self::Forward | Self::Exec)
     }
 
     fn may_detach(self) -> bool {
@@ -75,7 +79,9 @@ impl Mode {
     fn channel_of_words(self, kind: Option<SessionKind>) -> Channel {
         match self {
             Self::Plugin if kind != Some(SessionKind::Command) => Channel::Output,
-            Self::Plugin | Self::Connect | Self::Exec | Self::Attach | Self::Watch => Channel::Notice,
+            Self::Plugin | Self::Connect | Self::Forward | Self::Exec | Self::Attach | Self::Watch => {
+                Channel::Notice
+            }
         }
     }
 }

@@ -1,11 +1,41 @@
 //! The texts on standard output that scripts read; byte for byte those of AWS's plugin.
 
+use drawbridge_tunnel::Listener;
+
 use crate::client::SessionEnd;
 
 /// Said when the session begins.
 pub fn starting(session_id: &str) -> String {
     format!("\nStarting session with SessionId: {session_id}\n")
 }
+
+/// Said when programs may connect to a tunnel.
+pub fn opened(session_id: &str, listener: &Listener, multiplexed: bool) -> String {
+    let what = match listener {
+        Listener::Tcp(_) => {
+            let port = listener.addresses().first().map_or(0, std::net::SocketAddr::port);
+            format!("Port {port}")
+        }
+        Listener::Unix(..) => format!("Unix socket {}", listener.name()),
+    };
+    let waiting = if multiplexed {
+        "\nWaiting for connections..."
+    } else {
+        ""
+    };
+    format!("{what} opened for sessionId {session_id}.{waiting}\n")
+}
+
+/// Said when the first program connects.
+pub fn accepted(session_id: &str) -> String {
+    format!("\nConnection accepted for session [{session_id}]\n")
+}
+
+/// Said when the far end of a connection could not be reached.
+pub const NOT_CONNECTED: &str = "\nConnection to destination port failed, check SSM Agent logs.\n";
+
+/// Said when a signal ends a tunnel.
+pub const TERMINATING: &str = "Terminate signal received, exiting.\n";
 
 /// Said when the session is over; `None` where this client left and the session's end is not what happened.
 pub fn ended(session_id: &str, end: &SessionEnd) -> Option<String> {

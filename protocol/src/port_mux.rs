@@ -18,12 +18,14 @@ mod message;
 mod smux;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use bytes::{Bytes, BytesMut};
 
 pub use credited::{Credited, MAX_STREAMS};
 pub use message::{Accepted, Opening, Refusal, RefusalCode, Reset};
 pub use smux::{MAX_SMUX_BUFFER, Smux};
+pub use versions::{client_multiplexes, node_multiplexes};
 
 use crate::wire::PayloadType;
 

@@ -16,11 +16,15 @@
 
 mod connection;
 mod figures;
+mod listener;
+mod single;
 mod socket;
 #[cfg(test)]
 mod tests;
 mod tunnel;
 
 pub use figures::Figures;
+pub use listener::{Arrived, Listener, Listeners};
+pub use single::{Said, Single};
 pub use socket::Socket;
 pub use tunnel::{CHUNK_BYTES, News, Tunnel};

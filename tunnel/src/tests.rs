@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::mpsc;
 
-use crate::{Figures, News, Socket, Tunnel};
+use crate::{Figures, Listener, Listeners, News, Said, Single, Socket, Tunnel};
 
 /// Bytes that the way between the ends takes at once.
 const ROOM: usize = 64 * 1024;
@@ -345,4 +345,68 @@ async fn a_thousand_short_connections_leave_nothing() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_listens_on_is_replaced_and_nothing_else() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
+    let listener = Listener::unix(&path).expect("replaced");
+    let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let error = Listener::unix(&path).expect_err("taken");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    drop(listener);
+    assert!(!path.exists());
+    std::fs::write(&path, "precious").expect("written");
+    Listener::unix(&path).expect_err("taken");
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), "precious");
+}
+
+#[tokio::test]
+async fn a_port_is_the_same_on_every_address_of_a_name() {
+    let listener = Listener::tcp("localhost", 0).await.expect("a port");
+    let ports: Vec<u16> = listener
+        .addresses()
+        .iter()
+        .map(std::net::SocketAddr::port)
+        .collect();
+    assert!(
+        ports.iter().all(|port| *port == ports[0] && *port != 0),
+        "{ports:?}"
+    );
+    let taken = Listener::tcp("localhost", ports[0]).await.expect_err("taken");
+    assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+
+    let listeners = Listeners::new(vec![listener]);
+    let _program = TcpStream::connect(("127.0.0.1", ports[0]))
+        .await
+        .expect("connected");
+    let arrived = listeners.accept().await;
+    assert_eq!(arrived.listener, 0);
+    assert!(arrived.from.starts_with("127.0.0.1:"), "{}", arrived.from);
+}
+
+#[tokio::test]
+async fn one_connection_without_a_mux_carries_both_ways_and_says_when_it_is_over() {
+    let (mut program, ours) = UnixStream::pair().expect("a pair");
+    let mut single = Single::new(Socket::Unix(ours), 4);
+    single.receive(bytes::Bytes::from_static(b"hello"));
+    let mut heard = [0; 5];
+    program.read_exact(&mut heard).await.expect("heard");
+    program.write_all(b"answer").await.expect("taken");
+    drop(program);
+    let mut said = Vec::new();
+    loop {
+        match single.poll(100) {
+            Some(Said::Bytes(bytes)) => said.push(bytes),
+            Some(Said::HungUp) => break,
+            None => single.next().await,
+        }
+    }
+    assert_eq!(said.concat(), b"answer");
+    assert!(said.iter().all(|piece| piece.len() <= 4));
 }

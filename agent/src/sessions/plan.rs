@@ -7,8 +7,8 @@ use drawbridge_protocol::payload::ShellContent;
 use drawbridge_protocol::{DEFAULT_MAX_PAYLOAD, NodeExtension};
 use drawbridge_session::ParseError;
 use drawbridge_session::document::{
-    Commands, Content, DocumentError, Inputs, ParameterError, Platform, PlatformCommands, PortSettings,
-    Properties, SessionDocument, SessionType, Strictness,
+    Commands, Content, Destination, DocumentError, Inputs, ParameterError, Platform, PlatformCommands,
+    PortSettings, Properties, SessionDocument, SessionType, Strictness, TUNNEL,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -56,7 +56,14 @@ pub enum Task {
     /// A connection to one port.
     Connection {
         /// Where to.
-        target: Target,
+        destination: Destination,
+        /// What the document says of it, for the client.
+        properties: Value,
+    },
+    /// As many connections as the client asks for.
+    Tunnel {
+        /// Where they may lead, as the client counts them.
+        destinations: Vec<Destination>,
         /// What the document says of it, for the client.
         properties: Value,
     },
@@ -78,15 +85,6 @@ pub struct Separation {
     pub output_prefix: String,
     /// Before errors.
     pub error_prefix: String,
-}
-
-/// A port, on this machine or on another one as this machine knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// Name or address.
-    pub host: String,
-    /// Not 0.
-    pub port: u16,
 }
 
 /// Why a session is refused. `Display` is shown to the person who asked for it.
@@ -115,9 +113,6 @@ pub enum PlanError {
     Port(String),
 }
 
-/// What a tunnel leads to where its document does not say: the node itself.
-const OWN_HOST: &str = "localhost";
-
 impl Plan {
     /// Plans a request whose document refers to nothing.
     ///
@@ -136,7 +131,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let inputs = &document.inputs;
         let task = match &document.properties {
-            Properties::Port(settings) => connection(settings)?,
+            Properties::Port(settings) => connections(settings, document.destinations())?,
             Properties::None => {
                 promises_nothing_else(inputs)?;
                 Task::Shell {
@@ -250,21 +245,21 @@ fn separation(own: &Commands) -> Option<Separation> {
     })
 }
 
-fn connection(settings: &PortSettings) -> Result<Task, PlanError> {
-    if !settings.kind.is_empty() {
-        return Err(PlanError::Unsupported("a tunnel of type `LocalPortForwarding`"));
+fn connections(settings: &PortSettings, destinations: Vec<Destination>) -> Result<Task, PlanError> {
+    let properties = serde_json::to_value(settings).unwrap_or_default();
+    let nowhere = || PlanError::Port(settings.port_number.clone());
+    if settings.kind == TUNNEL {
+        return match destinations.is_empty() {
+            true => Err(nowhere()),
+            false => Ok(Task::Tunnel {
+                destinations,
+                properties,
+            }),
+        };
     }
-    let port = settings.port_number.parse().ok().filter(|port| *port != 0);
-    let host = match settings.host.as_str() {
-        "" => OWN_HOST,
-        host => host,
-    };
     Ok(Task::Connection {
-        target: Target {
-            host: host.to_owned(),
-            port: port.ok_or_else(|| PlanError::Port(settings.port_number.clone()))?,
-        },
-        properties: serde_json::to_value(settings).unwrap_or_default(),
+        destination: destinations.into_iter().next().ok_or_else(nowhere)?,
+        properties,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use drawbridge_protocol::payload::{SessionType, Size};
+use drawbridge_protocol::stream::Window;
 use drawbridge_protocol::wire::PayloadType;
 use serde_json::Value;
 
@@ -17,11 +18,14 @@ pub(super) trait FarEnd {
         None
     }
 
-    /// The client is ready. Where there is no introduction it always was.
-    fn begin(&mut self) {}
+    /// The client, of this version, is ready. Where there is no introduction it always was.
+    fn begin(&mut self, _client_version: &str) {}
 
     /// Takes the client's next bytes.
     fn handle_input(&mut self, bytes: Bytes);
+
+    /// Takes the client's next message of a tunnel between our own ends.
+    fn handle_message(&mut self, _message: Bytes) {}
 
     /// Takes the size of the client's terminal.
     fn handle_size(&mut self, _size: Size) {}
@@ -38,6 +42,16 @@ pub(super) trait FarEnd {
     /// Waits until something has happened, which the next [`poll`](FarEnd::poll) tells. Reads at most `room` bytes of
     /// output. Cancel safe.
     async fn next(&mut self, room: usize);
+
+    /// Returns how many bytes of output are taken at once: one frame towards our own server.
+    fn chunk(&self) -> usize {
+        32 * 1024
+    }
+
+    /// Returns how much of what it says may wait for the client's acknowledgement.
+    fn window(&self) -> Window {
+        Window::DEFAULT
+    }
 
     /// Says whether people read what it says, so that words of the server may stand among it.
     fn is_read_by_people(&self) -> bool {

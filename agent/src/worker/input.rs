@@ -81,12 +81,16 @@ impl Input {
     /// Says whether this frame must be left alone for now: unacknowledged, it is sent again by whoever sent it, which
     /// is the only brake the protocol has in this direction (`protocol.md` 4.5 and 4.9).
     pub(super) fn refuses(&self, frame: &[u8]) -> bool {
-        const MESSAGE_TYPE: std::ops::Range<usize> = 4..36;
-        self.bytes >= LIMIT_BYTES
-            && frame
-                .get(MESSAGE_TYPE)
-                .is_some_and(|name| name.starts_with(b"input_stream_data"))
+        self.bytes >= LIMIT_BYTES && is_input(frame)
     }
+}
+
+/// Says whether a frame carries input.
+pub(super) fn is_input(frame: &[u8]) -> bool {
+    const MESSAGE_TYPE: std::ops::Range<usize> = 4..36;
+    frame
+        .get(MESSAGE_TYPE)
+        .is_some_and(|name| name.starts_with(b"input_stream_data"))
 }
 
 #[cfg(test)]

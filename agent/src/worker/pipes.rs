@@ -240,7 +240,7 @@ impl FarEnd for PipesEnd {
         })
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, _client_version: &str) {
         if let Stage::Waiting(start) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.stage = match Running::start(*start, &self.settings) {
                 Ok(running) => Stage::Running(Box::new(running)),

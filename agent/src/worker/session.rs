@@ -73,9 +73,7 @@ enum Happened {
 }
 
 /// Bytes that may wait for the network before the far end is left alone, so that frames fill up while it is busy.
-const BACKLOG_BYTES: usize = 128 * 1024;
-/// Bytes taken of the far end at once: one frame towards our own server.
-const CHUNK_BYTES: usize = 32 * 1024;
+const BACKLOG_BYTES: usize = 256 * 1024;
 /// How long a connected server may take no output before the rest of an ended session is given up.
 const SILENCE_PATIENCE: Duration = Duration::from_secs(60);
 /// The same for a server that is away, or wants no output because nobody reads it.
@@ -95,12 +93,15 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let config = NodeConfig::new(
-            settings.session.as_str(),
-            settings.node.as_str(),
-            AGENT_VERSION,
-            settings.extension,
-        );
+        let config = NodeConfig {
+            window: far.window(),
+            ..NodeConfig::new(
+                settings.session.as_str(),
+                settings.node.as_str(),
+                AGENT_VERSION,
+                settings.extension,
+            )
+        };
         let mut end = NodeEnd::new(config, MessageIds::new(random.array()));
         end.send_state(State::Connected);
         let phase = match far.introduction() {
@@ -229,13 +230,14 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
     fn handle_event(&mut self, event: Event) {
         match event {
             Event::Input(bytes) => self.far.handle_input(bytes),
+            Event::Multiplexed(message) => self.far.handle_message(message),
             Event::Size(size) => self.far.handle_size(size),
             Event::Flag(number) => self.far.handle_flag(number),
             Event::HandshakeDone { client_version } => {
                 tracing::debug!(client_version, "the client is ready");
                 if matches!(self.phase, Phase::Introducing) {
                     self.phase = Phase::Running;
-                    self.far.begin();
+                    self.far.begin(&client_version);
                 }
             }
             Event::HandshakeFailed(why) => {
@@ -348,10 +350,12 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
     /// Returns how many bytes the far end may be read for; 0 while the client, the server or the network must catch up.
     fn room(&self) -> usize {
         let may_speak = matches!(self.phase, Phase::Running);
-        if !may_speak || self.line.backlog() >= BACKLOG_BYTES {
+        // Only what goes out soon is read: the rest waits where it is, and whoever writes it is slowed down by that.
+        let waiting = self.line.backlog() + self.end.unsent_output();
+        if !may_speak || waiting >= BACKLOG_BYTES {
             return 0;
         }
-        self.end.output_capacity().min(CHUNK_BYTES)
+        self.end.output_capacity().min(self.far.chunk())
     }
 
     fn deadline(&self) -> Option<Duration> {

@@ -1,9 +1,12 @@
-//! A connection to one port, for `ssh` and others that speak over a single stream (`protocol.md` 6.4).
+//! A connection to one port, for `ssh` and others that speak over a single stream (`protocol.md` 6.4), and for clients that
+//! know tunnels only as one connection after the other (6.5).
 //!
 //! ```text
 //!             connected                the target hung up, or the client left
 //!  Dialling ─────────────▶ Connected ───────────────────────────────────────▶ Ended
-//!     └── refused ──────────────────────────────────────────────────────────▶
+//!    │ ▲ └── refused ──────────────────│────────────────────────────────────▶
+//!    │ │ the client speaks             │ either side hung up
+//!    │ └───────────────────── Idle ◀───┘ (one after the other)
 //! ```
 
 use std::future::Future;
@@ -14,48 +17,62 @@ use std::pin::Pin;
 use bytes::Bytes;
 use drawbridge_protocol::payload::{SessionType, flag};
 use drawbridge_protocol::wire::PayloadType;
+use drawbridge_session::document::Destination;
+use drawbridge_tunnel::Socket;
 use rustix::net::Shutdown;
 use serde_json::Value;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 
 use super::far_end::{End, FarEnd, FarEvent, Introduction};
 use super::input::Input;
-use super::target::{TargetError, dial};
+use super::target::{Reached, TargetError, dial};
 use crate::pty::{ReadOutcome, Stream};
-use crate::sessions::Target;
 
 /// Carries bytes between a client and one port.
 pub(super) struct SocketEnd {
+    destination: Destination,
+    /// Whether the end of a connection is that of the session.
+    is_once: bool,
     stage: Stage,
     input: Input,
     output: Vec<u8>,
     properties: Value,
 }
 
-type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, TargetError>>>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<Reached, TargetError>>>>;
 
 enum Stage {
     Dialling(Dialling),
     Connected { stream: Stream, said_end: bool },
+    Idle,
     Ended(End),
 }
 
 impl SocketEnd {
     /// Begins to connect. `properties` are told to the client.
-    pub(super) fn new(target: Target, properties: Value) -> Self {
+    pub(super) fn new(destination: Destination, properties: Value) -> Self {
         Self {
-            stage: Stage::Dialling(Box::pin(async move { dial(&target).await })),
+            stage: Stage::Dialling(dialling(&destination)),
+            destination,
+            is_once: true,
             input: Input::default(),
             output: Vec::new(),
             properties,
         }
     }
 
-    fn dialled(&mut self, dialled: Result<TcpStream, TargetError>) {
+    /// The same, and connects again whenever the client has something to say to a port that hung up.
+    pub(super) fn again_and_again(destination: Destination, properties: Value) -> Self {
+        Self {
+            is_once: false,
+            ..Self::new(destination, properties)
+        }
+    }
+
+    fn dialled(&mut self, dialled: Result<Reached, TargetError>) {
         let connected = dialled
             .map_err(|error| error.to_string())
-            .and_then(|stream| take_over(stream).map_err(|error| format!("{LOST}: {error}")));
+            .and_then(|reached| take_over(reached.socket).map_err(|error| format!("{LOST}: {error}")));
         self.stage = match connected {
             Ok(stream) => Stage::Connected {
                 stream,
@@ -68,9 +85,26 @@ impl SocketEnd {
     fn read(&mut self, outcome: io::Result<ReadOutcome>) {
         match outcome {
             Ok(ReadOutcome::Limited | ReadOutcome::Drained) => {}
-            Ok(ReadOutcome::Closed) => self.stage = Stage::Ended(End::Closed),
+            Ok(ReadOutcome::Closed) => self.hang_up(),
+            Err(_) if !self.is_once => self.hang_up(),
             Err(error) => self.stage = Stage::Ended(End::Failed(format!("{LOST}: {error}"))),
         }
+    }
+
+    fn hang_up(&mut self) {
+        self.input.clear();
+        self.stage = if self.is_once {
+            Stage::Ended(End::Closed)
+        } else {
+            Stage::Idle
+        };
+    }
+
+    /// The client's program hung up. As AWS's agent does, what the port has not taken by now is not waited for.
+    fn disconnect(&mut self) {
+        self.pass_input_on();
+        self.output.clear();
+        self.hang_up();
     }
 
     fn pass_input_on(&mut self) {
@@ -88,11 +122,17 @@ impl SocketEnd {
 /// What is said when a connection breaks that was there.
 const LOST: &str = "Connection to specified port was lost";
 
-fn take_over(stream: TcpStream) -> io::Result<Stream> {
-    // Keys and their echoes must not wait for one another.
-    stream.set_nodelay(true)?;
-    let stream = OwnedFd::from(stream.into_std()?);
-    Stream::new(stream, Interest::READABLE | Interest::WRITABLE)
+fn take_over(socket: Socket) -> io::Result<Stream> {
+    let descriptor = match socket {
+        Socket::Tcp(stream) => OwnedFd::from(stream.into_std()?),
+        Socket::Unix(stream) => OwnedFd::from(stream.into_std()?),
+    };
+    Stream::new(descriptor, Interest::READABLE | Interest::WRITABLE)
+}
+
+fn dialling(destination: &Destination) -> Dialling {
+    let destination = destination.clone();
+    Box::pin(async move { dial(&destination).await })
 }
 
 impl FarEnd for SocketEnd {
@@ -104,12 +144,16 @@ impl FarEnd for SocketEnd {
     }
 
     fn handle_input(&mut self, bytes: Bytes) {
+        if matches!(self.stage, Stage::Idle) {
+            self.stage = Stage::Dialling(dialling(&self.destination));
+        }
         self.input.push(bytes);
     }
 
     fn handle_flag(&mut self, number: u32) {
         match number {
             flag::END_OF_INPUT => self.input.finish(),
+            flag::DISCONNECT_TO_PORT if !self.is_once => self.disconnect(),
             flag::TERMINATE_SESSION => self.stage = Stage::Ended(End::Closed),
             _ => {}
         }
@@ -128,7 +172,7 @@ impl FarEnd for SocketEnd {
         self.pass_input_on();
         match &self.stage {
             Stage::Ended(end) => Some(FarEvent::Ended(end.clone())),
-            Stage::Dialling(_) | Stage::Connected { .. } => None,
+            Stage::Dialling(_) | Stage::Connected { .. } | Stage::Idle => None,
         }
     }
 
@@ -146,7 +190,7 @@ impl FarEnd for SocketEnd {
                 taken = stream.write(input.front()), if !input.is_empty() => input.taken(&taken),
                 () = std::future::pending() => {}
             },
-            Stage::Ended(_) => std::future::pending().await,
+            Stage::Ended(_) | Stage::Idle => std::future::pending().await,
         }
     }
 

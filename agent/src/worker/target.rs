@@ -4,10 +4,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use drawbridge_protocol::port_mux::{Refusal, RefusalCode};
+use drawbridge_session::document::Destination;
+use drawbridge_tunnel::Socket;
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
-
-use crate::sessions::Target;
 
 /// Why the target was not reached. `Display` is shown to the person who asked for it, in the words of AWS's agent where
 /// it has any (`protocol.md` 6.3 and 6.4).
@@ -19,8 +20,44 @@ pub(super) enum TargetError {
     Unknown(String, io::Error),
     #[error("Unable to connect to specified port: {address}: {source}")]
     Refused { address: SocketAddr, source: io::Error },
-    #[error("Unable to connect to specified port: {} port {} did not answer in time", .0.host, .0.port)]
-    Silent(Target),
+    #[error("Unable to connect to specified port: {0} did not answer in time")]
+    Silent(Destination),
+    #[error("Unable to connect to socket {path}: {source}")]
+    Socket { path: String, source: io::Error },
+}
+
+impl TargetError {
+    /// Says it to a client of ours.
+    pub(super) fn refusal(&self) -> Refusal {
+        let code = match self {
+            Self::Forbidden(_) => RefusalCode::Forbidden,
+            Self::Unknown(..) => RefusalCode::NotFound,
+            Self::Silent(_) => RefusalCode::TimedOut,
+            Self::Refused { source, .. } | Self::Socket { source, .. } => code_of(source),
+        };
+        Refusal {
+            code,
+            reason: self.to_string(),
+        }
+    }
+}
+
+fn code_of(error: &io::Error) -> RefusalCode {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => RefusalCode::Refused,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => RefusalCode::Unreachable,
+        io::ErrorKind::TimedOut => RefusalCode::TimedOut,
+        io::ErrorKind::NotFound => RefusalCode::NotFound,
+        _ => RefusalCode::Failed,
+    }
+}
+
+/// What was reached, and what it says of itself.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub(super) socket: Socket,
+    /// Address and port, or path.
+    pub(super) address: String,
 }
 
 /// How long finding and trying all addresses may take.
@@ -28,46 +65,73 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one address may take to answer.
 const PATIENCE_PER_ADDRESS: Duration = Duration::from_secs(10);
 
-/// Connects to the target. Its addresses are looked up once, and the ones that were looked at are the ones that are
+/// Connects to a destination. Its addresses are looked up once, and the ones that were looked at are the ones that are
 /// dialled, in their order.
-pub(super) async fn dial(target: &Target) -> Result<TcpStream, TargetError> {
+pub(super) async fn dial(destination: &Destination) -> Result<Reached, TargetError> {
     let dialled = async {
-        let addresses = addresses_of(target).await?;
-        connect(target, &addresses).await
+        match destination {
+            Destination::Port { host, port } => {
+                let addresses = addresses_of(host, *port).await?;
+                connect(destination, &addresses).await
+            }
+            Destination::Socket { path } => connect_socket(path).await,
+        }
     };
     timeout(PATIENCE, dialled)
         .await
-        .unwrap_or_else(|_| Err(TargetError::Silent(target.clone())))
+        .unwrap_or_else(|_| Err(TargetError::Silent(destination.clone())))
 }
 
-async fn addresses_of(target: &Target) -> Result<Vec<SocketAddr>, TargetError> {
-    let unknown = |error| TargetError::Unknown(target.host.clone(), error);
-    let addresses: Vec<SocketAddr> = lookup_host((target.host.as_str(), target.port))
+async fn addresses_of(host: &str, port: u16) -> Result<Vec<SocketAddr>, TargetError> {
+    let addresses: Vec<SocketAddr> = lookup_host((host, port))
         .await
-        .map_err(unknown)?
+        .map_err(|error| TargetError::Unknown(host.to_owned(), error))?
         .collect();
     // One of them is enough: a name that leads to such an address has no good reason to.
     if addresses.iter().any(|address| is_forbidden(address.ip())) {
-        return Err(TargetError::Forbidden(target.host.clone()));
+        return Err(TargetError::Forbidden(host.to_owned()));
     }
     Ok(addresses)
 }
 
-async fn connect(target: &Target, addresses: &[SocketAddr]) -> Result<TcpStream, TargetError> {
-    let mut refusal = TargetError::Unknown(target.host.clone(), io::ErrorKind::NotFound.into());
+async fn connect(destination: &Destination, addresses: &[SocketAddr]) -> Result<Reached, TargetError> {
+    let mut refusal = TargetError::Unknown(destination.to_string(), io::ErrorKind::NotFound.into());
     for address in addresses {
-        match timeout(PATIENCE_PER_ADDRESS, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(source)) => {
+        let connected = match timeout(PATIENCE_PER_ADDRESS, TcpStream::connect(address)).await {
+            Ok(connected) => connected.and_then(Socket::tcp),
+            Err(_) => {
+                refusal = TargetError::Silent(destination.clone());
+                continue;
+            }
+        };
+        match connected {
+            Ok(socket) => {
+                return Ok(Reached {
+                    socket,
+                    address: address.to_string(),
+                });
+            }
+            Err(source) => {
                 refusal = TargetError::Refused {
                     address: *address,
                     source,
                 }
             }
-            Err(_) => refusal = TargetError::Silent(target.clone()),
         }
     }
     Err(refusal)
+}
+
+async fn connect_socket(path: &str) -> Result<Reached, TargetError> {
+    let failed = |source| TargetError::Socket {
+        path: path.to_owned(),
+        source,
+    };
+    let stream = UnixStream::connect(path).await.map_err(failed)?;
+    Ok(Reached {
+        socket: Socket::Unix(stream),
+        address: path.to_owned(),
+    })
 }
 
 /// Says whether nobody may be led to this address: what answers there gives this machine's own secrets to whoever asks.
@@ -111,8 +175,8 @@ mod tests {
 
     use super::*;
 
-    fn target(host: &str, port: u16) -> Target {
-        Target {
+    fn port(host: &str, port: u16) -> Destination {
+        Destination::Port {
             host: host.to_owned(),
             port,
         }
@@ -161,7 +225,7 @@ mod tests {
             "::ffff:a9fe:a9fe",
             "fe80::1%lo",
         ] {
-            let error = dial(&target(host, 80)).await.expect_err("refused");
+            let error = dial(&port(host, 80)).await.expect_err("refused");
             assert_eq!(
                 error.to_string(),
                 format!("Forwarding to IP address {host} is forbidden.")
@@ -176,11 +240,11 @@ mod tests {
         let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let closed = gone.local_addr().expect("an address");
         drop(gone);
-        let target = target("localhost", open.port());
-        let stream = connect(&target, &[closed, open])
+        let target = port("localhost", open.port());
+        let reached = connect(&target, &[closed, open])
             .await
             .expect("the second answers");
-        assert_eq!(stream.peer_addr().expect("connected"), open);
+        assert_eq!(reached.address, open.to_string());
 
         let error = connect(&target, &[closed]).await.expect_err("nobody listens");
         let text = error.to_string();

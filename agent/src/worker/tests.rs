@@ -126,6 +126,7 @@ impl Client {
                 Event::Established {
                     session_type,
                     properties,
+                    ..
                 } => self.established = Some((session_type, properties)),
                 _ => {}
             }

@@ -53,6 +53,14 @@ impl Backlog {
         Some(message)
     }
 
+    /// Takes the end of the session out of what waits, if it is there.
+    pub(crate) fn take_end(&mut self) -> Option<Bytes> {
+        let is_end = |message: &Bytes| {
+            Frame::decode(message.clone()).is_ok_and(|frame| frame.message_type == MessageType::ChannelClosed)
+        };
+        self.held.iter().find(|message| is_end(message)).cloned()
+    }
+
     /// Whether more may be read from the network at all.
     pub(crate) fn has_room(&self) -> bool {
         self.held_bytes < HELD_BYTES

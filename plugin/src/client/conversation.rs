@@ -1,6 +1,7 @@
 //! The loop between terminal, data channel and clock.
 
 mod connection;
+mod forwarding;
 mod person;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::backlog::Backlog;
 use super::end::exit_code;
 use super::kind::InputRule;
 use super::line::{Line, LineEvent};
+use super::tunnel::{Forwarding, LocalEnd};
 use super::typing::Typing;
 use super::{ClientError, ClientOptions, Remote, SessionEnd, SessionKind};
 use crate::invocation::VERSION;
@@ -66,6 +68,13 @@ pub(crate) struct Conversation<'a, R: Remote, T> {
     exit_code: Option<i32>,
     /// What the command was sent and has not ended by yet.
     interrupted: Option<Signal>,
+    /// A tunnel that has no listeners yet.
+    opening: Option<forwarding::Opening>,
+    tunnel: Option<LocalEnd>,
+    /// The listeners and the view of a person's own tunnel.
+    forwarding: Option<&'a mut Forwarding>,
+    ever_accepted: bool,
+    figures_told: Duration,
 }
 
 /// How far the session is, as the person sees it.
@@ -77,11 +86,15 @@ enum Stage {
     Established { kind: SessionKind, input: InputRule },
     /// Standard input has ended, and with it the connection once the far end has what was sent.
     Finishing { kind: SessionKind, until: Duration },
+    /// The node was told that the session is over, and has not ended it yet.
+    Leaving { kind: SessionKind, until: Duration },
 }
 
 enum Happening<S> {
     Line(LineEvent<S>),
     Terminal(Occurrence),
+    /// A program has connected, said something, or taken something.
+    Tunnel,
     Deadline,
 }
 
@@ -115,6 +128,11 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             message: None,
             exit_code: None,
             interrupted: None,
+            opening: None,
+            tunnel: None,
+            forwarding: None,
+            ever_accepted: false,
+            figures_told: Duration::ZERO,
         }
     }
 
@@ -132,6 +150,10 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             if let Some(stop) = self.pump() {
                 return stop;
             }
+            if let Some(opening) = self.opening.take() {
+                self.open_tunnel(opening).await?;
+                continue;
+            }
             let wait = self
                 .next_deadline()
                 .map(|at| at.saturating_sub(self.clock.monotonic()));
@@ -140,12 +162,14 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             let happening = tokio::select! {
                 occurrence = self.terminal.next(wants_input) => Happening::Terminal(occurrence),
                 event = self.line.next(may_read) => Happening::Line(event),
+                () = local(&mut self.tunnel) => Happening::Tunnel,
                 () = sleep(wait) => Happening::Deadline,
             };
             let stop = match happening {
                 Happening::Terminal(occurrence) => self.handle_terminal(occurrence),
                 Happening::Line(LineEvent::Link(event)) => self.handle_link(event),
                 Happening::Line(LineEvent::Attempt(attempt)) => self.handle_attempt(attempt),
+                Happening::Tunnel => None,
                 Happening::Deadline => self.handle_deadline(),
             };
             if let Some(stop) = stop {
@@ -156,10 +180,15 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
 
     /// Moves everything that can move without waiting.
     fn pump(&mut self) -> Option<Stop> {
-        while let Some(message) = self.backlog.next(self.terminal.room()) {
+        while let Some(message) = self.backlog.next(self.output_room()) {
             if let Some(stop) = self.receive(message) {
                 return Some(stop);
             }
+        }
+        if let Some(message) = self.end_behind_nobody()
+            && let Some(stop) = self.receive(message)
+        {
+            return Some(stop);
         }
         if let Some(stop) = self.handle_events() {
             return Some(stop);
@@ -168,6 +197,16 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
         if matches!(self.stage, Stage::Finishing { .. }) && self.typing.is_empty() && self.core.is_drained() {
             return Some(Ok(Ending::Finished));
         }
+        loop {
+            let moved = self.take_from_tunnel();
+            self.fill_link();
+            if !moved {
+                return None;
+            }
+        }
+    }
+
+    fn fill_link(&mut self) {
         if let Some(link) = self.line.link() {
             while link.has_room() {
                 let Some(transmit) = self.core.poll_transmit(now(self.clock)) else {
@@ -181,7 +220,6 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                 }
             }
         }
-        None
     }
 
     /// Takes one frame and everything that follows from it.
@@ -207,7 +245,21 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             Event::Established {
                 session_type,
                 properties,
-            } => return self.establish(session_type, &properties).err().map(Err),
+                agent_version,
+            } => {
+                if let Err(error) = self.establish(session_type, &properties) {
+                    return Some(Err(error));
+                }
+                if self.is_tunnel() {
+                    self.opening = Some(forwarding::Opening {
+                        properties,
+                        agent_version,
+                    });
+                }
+            }
+            Event::Output { payload_type, bytes } if self.is_tunnel() => {
+                return self.pass_on(payload_type, bytes);
+            }
             Event::Output { payload_type, bytes } => self.show(payload_type, bytes),
             // The server warns in the middle of a session, whose output may be anybody's.
             Event::Message(text) if self.is_established() => self.terminal.notice(&text),
@@ -285,6 +337,9 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
         if self.notice_at().is_some_and(|at| now.monotonic >= at) {
             self.give_notice();
         }
+        if self.figures_at().is_some_and(|at| now.monotonic >= at) {
+            self.tell_figures(now.monotonic);
+        }
         None
     }
 
@@ -294,6 +349,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             self.notice_at(),
             self.deaf_at(),
             self.finish_at(),
+            self.figures_at(),
         ]
         .into_iter()
         .flatten()
@@ -303,7 +359,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     /// When a far end that does not take what was sent is left alone with it.
     fn finish_at(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Finishing { until, .. } => Some(until),
+            Stage::Finishing { until, .. } | Stage::Leaving { until, .. } => Some(until),
             Stage::Starting { .. } | Stage::Established { .. } => None,
         }
     }
@@ -311,7 +367,9 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     fn kind(&self) -> Option<SessionKind> {
         match self.stage {
             Stage::Starting { .. } => None,
-            Stage::Established { kind, .. } | Stage::Finishing { kind, .. } => Some(kind),
+            Stage::Established { kind, .. } | Stage::Finishing { kind, .. } | Stage::Leaving { kind, .. } => {
+                Some(kind)
+            }
         }
     }
 
@@ -328,6 +386,13 @@ impl Stage {
 
 fn now(clock: &dyn Clock) -> Time {
     Time::new(clock.monotonic(), clock.epoch_ms())
+}
+
+async fn local(tunnel: &mut Option<LocalEnd>) {
+    match tunnel {
+        Some(tunnel) => tunnel.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep(wait: Option<Duration>) {

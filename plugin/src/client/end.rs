@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use drawbridge_aws_client::CallError;
+use drawbridge_protocol::port_mux::MuxError;
 
 use super::SessionKind;
 use crate::api::ApiError;
@@ -121,6 +122,17 @@ pub enum ClientError {
     /// The session is of a kind that this client cannot show.
     #[error("session type `{0}` is not supported by this client")]
     UnsupportedSessionType(String),
+    /// There is no listener for a tunnel.
+    #[error("cannot listen for connections{}", place.as_deref().map(|place| format!(" on {place}")).unwrap_or_default())]
+    Listen {
+        /// Where.
+        place: Option<String>,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What the node sends makes no sense.
+    #[error("the node's side of the tunnel cannot be understood")]
+    Tunnel(#[source] MuxError),
     /// Standard output is closed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),

@@ -5,6 +5,7 @@
 //! | shell, interactive command | raw, its size is reported | keys, with escapes | Ctrl-D is typed |
 //! | command | left as it is | bytes, to a node that takes them | the node is told |
 //! | connection | left as it is | bytes | the client leaves |
+//! | tunnel | left as it is | not read | |
 
 use drawbridge_protocol::Hello;
 use drawbridge_protocol::payload::SessionType;
@@ -23,6 +24,8 @@ pub enum SessionKind {
     Command,
     /// One connection, which standard input and output carry.
     Connection,
+    /// Connections that programs make to a listener.
+    Tunnel,
 }
 
 /// What becomes of standard input.
@@ -50,6 +53,7 @@ impl SessionKind {
             SessionType::Port => match properties.get("type") {
                 None | Some(Value::Null) => Ok(Self::Connection),
                 Some(Value::String(kind)) if kind.is_empty() => Ok(Self::Connection),
+                Some(Value::String(kind)) if kind == "LocalPortForwarding" => Ok(Self::Tunnel),
                 Some(Value::String(kind)) => Err(ClientError::UnsupportedSessionType(kind.clone())),
                 Some(_) => Err(ClientError::UnsupportedSessionType("Port".into())),
             },
@@ -75,6 +79,7 @@ impl SessionKind {
             // AWS's agent gives its commands no input, and takes some of its bytes for signals.
             Self::Command => InputRule::Unread,
             Self::Connection => InputRule::Connection,
+            Self::Tunnel => InputRule::Unread,
         }
     }
 }
@@ -86,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_without_a_type_is_a_connection_and_others_are_refused_by_name() {
+    fn a_port_without_a_type_is_a_connection_and_unknown_ones_are_refused_by_name() {
         let kind = |properties| SessionKind::of(SessionType::Port, &properties);
         for properties in [
             Value::Null,
@@ -95,11 +100,10 @@ mod tests {
         ] {
             assert_eq!(kind(properties).unwrap(), SessionKind::Connection);
         }
+        let tunnel = json!({ "portNumber": "80", "type": "LocalPortForwarding" });
+        assert_eq!(kind(tunnel).unwrap(), SessionKind::Tunnel);
         for (properties, name) in [
-            (
-                json!({ "portNumber": "80", "type": "LocalPortForwarding" }),
-                "LocalPortForwarding",
-            ),
+            (json!({ "portNumber": "80", "type": "Telepathy" }), "Telepathy"),
             (json!({ "type": [1] }), "Port"),
         ] {
             let refused = kind(properties).unwrap_err().to_string();

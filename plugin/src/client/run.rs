@@ -8,7 +8,8 @@ use tokio::time::timeout;
 
 use super::conversation::{Conversation, Ending, Outcome};
 use super::{
-    ClientError, ClientOptions, GatewayRemote, Mode, Remote, SessionEnd, SessionKind, speaks_to_aws,
+    ClientError, ClientOptions, Forwarding, GatewayRemote, Mode, Remote, SessionEnd, SessionKind,
+    speaks_to_aws,
 };
 use crate::api::{Api, ApiError};
 use crate::terminal::{Signal, SystemTerminal, Terminal};
@@ -44,6 +45,24 @@ pub async fn run_on<T: Terminal>(
     }
     let remote = GatewayRemote::new(api, ticket, mode);
     run_session(ticket, &options, &remote, terminal, &*clock, random).await
+}
+
+/// Runs the tunnel of a ticket until it ends, with listeners that are there already.
+///
+/// Like [`run`], but for what programs connect to: nothing is said but to the view.
+pub async fn forward(
+    api: &Api,
+    ticket: &SessionTicket,
+    forwarding: &mut Forwarding,
+    clock: Arc<dyn Clock>,
+    random: &dyn Random,
+) -> Result<SessionEnd, ClientError> {
+    let mut terminal = SystemTerminal::open().map_err(ClientError::Terminal)?;
+    let options = ClientOptions::new(Mode::Forward);
+    let remote = GatewayRemote::new(api, ticket, Mode::Forward);
+    let conversation = Conversation::new(ticket, &options, &remote, &mut terminal, &*clock, random);
+    let Outcome { ending, .. } = conversation.forwarding(forwarding).run().await;
+    conclude(ticket, &options, &remote, &mut terminal, ending).await
 }
 
 /// Runs a session between any terminal and any server until it ends.
@@ -136,7 +155,12 @@ async fn conclude<R: Remote, T: Terminal>(
             }
             Ok(SessionEnd::Finished)
         }
-        Err(error @ (ClientError::UnsupportedSessionType(_) | ClientError::Output(_))) => {
+        Err(
+            error @ (ClientError::UnsupportedSessionType(_)
+            | ClientError::Output(_)
+            | ClientError::Listen { .. }
+            | ClientError::Tunnel(_)),
+        ) => {
             if options.mode.owns_session() {
                 let _ = goodbye(options, remote).await;
             }

@@ -32,7 +32,7 @@ use crate::payload::{
     self, Acknowledge, ChannelClosed, HandshakeComplete, HandshakeRequest, OpenDataChannel, SessionType,
     SessionTypeParameters, Size, flag,
 };
-use crate::stream::{Arrival, Inbound, Outbound};
+use crate::stream::{Arrival, Inbound, Outbound, Window};
 use crate::wire::{Frame, MessageType, PayloadType};
 use crate::{
     DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, MessageIds, Notice, PeerMisbehaved, Role, Time, Token,
@@ -233,6 +233,16 @@ impl ClientEnd {
             (Phase::Established, Role::Owner) => self.outbound.capacity(),
             _ => 0,
         }
+    }
+
+    /// Changes how much input is held for the node from now on.
+    pub fn set_window(&mut self, window: Window) {
+        self.outbound.set_window(window);
+    }
+
+    /// Returns how many bytes of input were given and never sent.
+    pub fn unsent_input(&self) -> usize {
+        self.outbound.unsent_bytes()
     }
 
     /// Says whether the node has acknowledged all input.

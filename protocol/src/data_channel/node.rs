@@ -273,6 +273,11 @@ impl NodeEnd {
         }
     }
 
+    /// Returns how many bytes of output were given and never sent.
+    pub fn unsent_output(&self) -> usize {
+        self.outbound.unsent_bytes()
+    }
+
     /// Says whether the server has acknowledged all output.
     pub fn is_drained(&self) -> bool {
         self.outbound.is_drained()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawbridge_protocol::data_channel::relay::{RelayConfig, SessionKind, Timers};
+use drawbridge_protocol::data_channel::relay::{Limits, RelayConfig, SessionKind, Timers};
 use drawbridge_protocol::payload::InteractiveShell;
 use drawbridge_protocol::{Capabilities, DEFAULT_MAX_PAYLOAD, NodeExtension};
 use drawbridge_session::document::{Properties, SessionType, TUNNEL};
@@ -24,15 +24,21 @@ pub(crate) fn particulars(
 ) -> Particulars {
     let inputs = &start.document.inputs;
     let idle = inputs.idle_minutes().unwrap_or(DEFAULT_IDLE_MINUTES);
+    let kind = kind(&start.document);
+    let limits = match node {
+        Some(node) if node.tunnels && kind.is_multiplexed() => Limits::tunnel(),
+        Some(_) | None => Limits::default(),
+    };
     let config = RelayConfig {
         node_id: authorized.node().to_string(),
         node,
+        limits,
         timers: Timers {
             idle: Some(Duration::from_secs(60 * idle)),
             max_duration: longest(&start.document, age),
             ..timers
         },
-        ..RelayConfig::new(authorized.session().to_string(), kind(&start.document))
+        ..RelayConfig::new(authorized.session().to_string(), kind)
     };
     Particulars {
         authorized,

@@ -194,21 +194,22 @@ fn reads_how_output_is_told_apart() {
 fn reads_a_connection() {
     let own = |properties: &Value| request("Port", &json!({}), properties);
     let expected = Task::Connection {
-        target: Target {
-            host: "localhost".to_owned(),
-            port: 22,
-        },
+        destination: Destination::parse("localhost:22").expect("a destination"),
         properties: json!({"portNumber": "22"}),
     };
     assert_eq!(task(&own(&json!({"portNumber": "22"}))), expected);
-    let Task::Connection { target, .. } = task(&own(&json!({"portNumber": "5432", "host": "db.internal"})))
-    else {
+    let remote = json!({"portNumber": "5432", "host": "db.internal"});
+    let Task::Connection { destination, .. } = task(&own(&remote)) else {
         panic!("a connection")
     };
-    assert_eq!((target.host.as_str(), target.port), ("db.internal", 5432));
+    assert_eq!(destination.to_string(), "db.internal:5432");
 
-    let error = refusal(&own(&json!({"portNumber": "80", "type": "LocalPortForwarding"})));
-    assert!(error.contains("`LocalPortForwarding`"), "{error}");
+    let tunnel = json!({"portNumber": "80", "type": "LocalPortForwarding"});
+    let expected = Task::Tunnel {
+        destinations: vec![Destination::parse("localhost:80").expect("a destination")],
+        properties: tunnel.clone(),
+    };
+    assert_eq!(task(&own(&tunnel)), expected);
     for properties in [
         json!({}),
         json!({"portNumber": ""}),

@@ -6,16 +6,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::sessions::{Status, Target};
+use drawbridge_session::document::Destination;
+
+use crate::sessions::Status;
 use crate::worker::socket::SocketEnd;
 
 fn connection(host: &str, port: u16) -> Fixture {
-    let target = Target {
+    let far = SocketEnd::new(destination(host, port), json!({"portNumber": port.to_string()}));
+    joined(far, OURS)
+}
+
+fn destination(host: &str, port: u16) -> Destination {
+    Destination::Port {
         host: host.to_owned(),
         port,
-    };
-    let far = SocketEnd::new(target, json!({"portNumber": port.to_string()}));
-    joined(far, OURS)
+    }
 }
 
 async fn listener() -> (TcpListener, u16) {

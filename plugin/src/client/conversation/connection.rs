@@ -21,7 +21,7 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
                     if matches!(message, Message::Pong(_)) {
                         self.core.handle_pong(now(self.clock));
                     }
-                    let room = self.terminal.room();
+                    let room = self.output_room();
                     if let Some(message) = frame(message).and_then(|bytes| self.backlog.admit(bytes, room))
                         && let Some(stop) = self.receive(message)
                     {
@@ -112,7 +112,10 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
                 .line
                 .up_since()
                 .map(|since| since + self.options.patience.start_notice),
-            Stage::Starting { told: true } | Stage::Established { .. } | Stage::Finishing { .. } => None,
+            Stage::Starting { told: true }
+            | Stage::Established { .. }
+            | Stage::Finishing { .. }
+            | Stage::Leaving { .. } => None,
         };
         self.line.notice_at().or(start)
     }
@@ -133,7 +136,7 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
             None | Some(SessionKind::Command) => " (Ctrl-C to give up)",
             Some(_) if !self.terminal.is_interactive() => "",
             Some(SessionKind::Shell | SessionKind::InteractiveCommand) => " (~. to give up)",
-            Some(SessionKind::Connection) => " (Ctrl-C to give up)",
+            Some(SessionKind::Connection | SessionKind::Tunnel) => " (Ctrl-C to give up)",
         };
         let what = if self.line.up_since().is_some() {
             self.stage = Stage::Starting { told: true };

@@ -98,8 +98,14 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
                 SessionKind::Shell | SessionKind::InteractiveCommand => self.handle_key_signal(signal),
                 SessionKind::Command => self.handle_signal_to_command(signal, input),
                 SessionKind::Connection => self.handle_signal_to_connection(signal),
+                SessionKind::Tunnel => self.handle_signal_to_tunnel(signal),
             },
             Stage::Finishing { .. } => self.handle_signal_to_connection(signal),
+            // Whoever says it twice does not want to wait.
+            Stage::Leaving { .. } => match signal {
+                Signal::Interrupt | Signal::Quit => Some(Ok(Ending::Signal(signal))),
+                _ => None,
+            },
         }
     }
 
@@ -172,6 +178,15 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
         None
     }
 
+    fn handle_signal_to_tunnel(&mut self, signal: Signal) -> Option<Stop> {
+        match signal {
+            Signal::Interrupt | Signal::Quit => return self.leave_tunnel(),
+            Signal::Stop => self.stop_job(),
+            Signal::Terminate | Signal::Hangup | Signal::WindowChanged | Signal::Continued => {}
+        }
+        None
+    }
+
     fn stop_job(&mut self) {
         self.terminal.leave_raw();
         if !self.terminal.stop() {
@@ -186,7 +201,7 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
 
     pub(super) fn wants_input(&self) -> bool {
         match self.stage {
-            Stage::Starting { .. } | Stage::Finishing { .. } => false,
+            Stage::Starting { .. } | Stage::Finishing { .. } | Stage::Leaving { .. } => false,
             Stage::Established { .. } if self.options.mode == Mode::Watch => self.terminal.is_interactive(),
             Stage::Established { input, .. } => {
                 input != InputRule::Unread && self.typing.wants_more(self.core.input_capacity())

@@ -162,16 +162,12 @@ async fn keys_of_the_terminal_belong_to_whoever_started_the_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tunnel_with_listeners_is_a_sentence_and_nothing_is_left_running() {
+async fn a_port_of_an_unknown_type_is_a_sentence_and_nothing_is_left_running() {
     let played = play(Mode::Plugin, async |stage| {
-        port(
-            stage,
-            json!({ "portNumber": "80", "type": "LocalPortForwarding" }),
-        )
-        .await;
+        port(stage, json!({ "portNumber": "80", "type": "Telepathy" })).await;
     })
     .await;
     let error = played.end.unwrap_err();
-    assert!(matches!(&error, ClientError::UnsupportedSessionType(name) if name == "LocalPortForwarding"));
+    assert!(matches!(&error, ClientError::UnsupportedSessionType(name) if name == "Telepathy"));
     assert_eq!(played.server.count("terminate"), 1);
 }

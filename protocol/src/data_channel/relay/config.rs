@@ -121,6 +121,21 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The bounds of a tunnel to a node of ours: enough for what its two ends may have on their way over a long path.
+    ///
+    /// It is used as far as an end is far away. What an end does not read it gives no credit for.
+    pub fn tunnel() -> Limits {
+        Limits {
+            client_window_bytes: 64 * MIB,
+            client_window_frames: 16 * 1024,
+            input_bytes: 64 * MIB,
+            undelivered_bytes: 128 * MIB,
+            ..Limits::default()
+        }
+    }
+}
+
 /// Sets the relay's deadlines and periods.
 #[derive(Clone, Copy, Debug)]
 pub struct Timers {

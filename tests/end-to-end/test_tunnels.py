@@ -1,0 +1,265 @@
+"""TCP tunnels: programs on this side, real servers on the node's, and the network between them going away."""
+
+import contextlib
+import hashlib
+import os
+import re
+import select
+import signal
+import socket
+import socketserver
+import subprocess
+import threading
+
+import pytest
+
+from drawbridge import PATIENCE, eventually
+
+MEGABYTE = 1 << 20
+
+
+class Echo(socketserver.BaseRequestHandler):
+    """Says back what it hears, and hangs up when it hears no more."""
+
+    def handle(self):
+        while data := self.request.recv(65536):
+            self.request.sendall(data)
+
+
+class Digest(socketserver.BaseRequestHandler):
+    """Answers with the SHA-256 of everything it heard, once it has heard the end."""
+
+    def handle(self):
+        digest = hashlib.sha256()
+        while data := self.request.recv(65536):
+            digest.update(data)
+        self.request.sendall(digest.hexdigest().encode())
+
+
+class Threads(socketserver.ThreadingTCPServer):
+    request_queue_size = 512
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+@contextlib.contextmanager
+def serving(handler):
+    with Threads(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def echo():
+    with serving(Echo) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def digest():
+    with serving(Digest) as port:
+        yield port
+
+
+class Tunnel(contextlib.AbstractContextManager):
+    """A program that opens a tunnel, and what it says."""
+
+    def __init__(self, argv, env, opened=rb"Port (\d+) opened for sessionId (\S+)\."):
+        self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, start_new_session=True)
+        self.said = b""
+        found = self.wait_for(opened)
+        self.port, self.session = int(found[1]), found[2].decode()
+
+    def wait_for(self, pattern, patience=PATIENCE):
+        """Reads on until the pattern was said."""
+        while not (found := re.search(pattern, self.said)):
+            ready, _, _ = select.select([self.process.stdout], [], [], patience)
+            assert ready, f"{pattern} not in {self.said}"
+            more = os.read(self.process.stdout.fileno(), 65536)
+            assert more, f"ended with {self.said} {self.process.stderr.read()}"
+            self.said += more
+        return found
+
+    def connect(self):
+        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        connection.settimeout(PATIENCE)
+        return connection
+
+    def interrupt(self):
+        """Presses Ctrl-C, as a terminal does: for the whole group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        self.said += out
+        return self.process.returncode, err
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.communicate(timeout=PATIENCE)
+
+
+def forwarding(dev, port, env=None, document="AWS-StartPortForwardingSession", **parameters):
+    given = {"portNumber": [str(port)], "localPortNumber": ["0"], **parameters}
+    text = ",".join(f"{name}={value[0]}" for name, value in given.items())
+    return Tunnel(["aws", "ssm", "start-session", "--target", dev.node, "--document-name", document,
+                   "--parameters", text], env or dev.env)
+
+
+def exchange(connection, data):
+    """Sends bytes while it reads as many back."""
+    thread = threading.Thread(target=connection.sendall, args=(data,))
+    thread.start()
+    got = bytearray()
+    while len(got) < len(data):
+        more = connection.recv(1 << 20)
+        assert more, f"ended after {len(got)} of {len(data)} bytes"
+        got += more
+    thread.join(PATIENCE)
+    return bytes(got)
+
+
+def test_the_aws_cli_opens_a_tunnel_and_says_what_scripts_look_for(dev, echo):
+    with forwarding(dev, echo) as tunnel:
+        with tunnel.connect() as connection:
+            data = os.urandom(3 * MEGABYTE)
+            assert exchange(connection, data) == data
+        tunnel.wait_for(rb"Connection accepted")
+        code, _ = tunnel.interrupt()
+    text = tunnel.said.decode()
+    assert text == (f"\nStarting session with SessionId: {tunnel.session}\n"
+                    f"Port {tunnel.port} opened for sessionId {tunnel.session}.\nWaiting for connections...\n"
+                    f"\nConnection accepted for session [{tunnel.session}]\n"
+                    "Terminate signal received, exiting.\n"
+                    f"\n\nExiting session with sessionId: {tunnel.session}.\n\n")
+    eventually(lambda: dev.cli("sessions", "list").stdout == "no sessions\n", what="the session's end")
+
+
+@pytest.mark.parametrize("connections", [1, 8, 200])
+def test_every_connection_gets_its_own_bytes(dev, echo, connections):
+    with forwarding(dev, echo) as tunnel:
+        failures = []
+
+        def one(seed):
+            try:
+                data = hashlib.shake_128(str(seed).encode()).digest(200_000)
+                with tunnel.connect() as connection:
+                    assert exchange(connection, data) == data
+            except Exception as error:  # noqa: BLE001
+                failures.append(f"{seed}: {error!r}")
+
+        threads = [threading.Thread(target=one, args=(seed,)) for seed in range(connections)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert not failures
+
+
+def test_one_direction_may_end_before_the_other(dev, digest):
+    with forwarding(dev, digest) as tunnel, tunnel.connect() as connection:
+        data = os.urandom(MEGABYTE)
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while more := connection.recv(1000):
+            answer += more
+        assert answer.decode() == hashlib.sha256(data).hexdigest()
+
+
+def test_a_refused_connection_is_an_error_and_the_tunnel_goes_on(dev):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with forwarding(dev, port) as tunnel:
+        with tunnel.connect() as connection, pytest.raises(ConnectionResetError):
+            connection.recv(1)
+        tunnel.wait_for(rb"Connection to destination port failed, check SSM Agent logs\.")
+        with Threads(("127.0.0.1", port), Echo) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            with tunnel.connect() as connection:
+                assert exchange(connection, b"back") == b"back"
+            server.shutdown()
+        code, err = tunnel.interrupt()
+    assert b"Connection refused" in err
+
+
+def test_a_connection_that_is_not_read_stops_no_other(dev, echo):
+    class Flood(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError):
+                while True:
+                    self.request.sendall(bytes(65536))
+
+    with serving(Flood) as flood, forwarding(dev, flood) as first, forwarding(dev, echo) as second, \
+            first.connect() as unread, first.connect() as read:
+        assert unread.recv(1)
+        for _ in range(200):
+            assert read.recv(65536)
+        with second.connect() as connection:
+            assert exchange(connection, b"x" * 100_000) == b"x" * 100_000
+
+
+def test_a_remote_host_and_a_local_socket(dev, echo, tmp_path):
+    with forwarding(dev, echo, document="AWS-StartPortForwardingSessionToRemoteHost", host=["localhost"]) as tunnel, \
+            tunnel.connect() as connection:
+        assert exchange(connection, b"through") == b"through"
+    path = tmp_path / "local.sock"
+    argv = ["aws", "ssm", "start-session", "--target", dev.node, "--document-name",
+            "AWS-StartPortForwardingSessionToSocket", "--parameters", f"portNumber={echo},localUnixSocket={path}"]
+    process = subprocess.Popen(argv, env=dev.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    lines = iter(process.stdout.readline, "")
+    opened = next(line for line in lines if "opened" in line)
+    assert opened.startswith(f"Unix socket {path} opened for sessionId ")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.settimeout(PATIENCE)
+        assert exchange(connection, b"local") == b"local"
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(PATIENCE)
+    assert not path.exists()
+
+
+def test_the_addresses_that_give_secrets_away_are_refused(dev):
+    with forwarding(dev, 80, document="AWS-StartPortForwardingSessionToRemoteHost",
+                    host=["169.254.169.254"]) as tunnel:
+        with tunnel.connect() as connection, pytest.raises(ConnectionResetError):
+            connection.recv(1)
+        _, err = tunnel.interrupt()
+    assert b"Forwarding to IP address 169.254.169.254 is forbidden." in err
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_it(dev, echo):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = dev.aws("ssm", "start-session", "--target", dev.node, "--document-name",
+                       "AWS-StartPortForwardingSession", "--parameters",
+                       f"portNumber={echo},localPortNumber={port}", check=False)
+    assert done.returncode != 0
+    assert f"cannot listen for connections on port {port}" in done.stderr
+    eventually(lambda: dev.cli("sessions", "list").stdout == "no sessions\n", what="the session's end")
+
+
+def test_a_transfer_outlives_cuts_of_its_network(dev, digest, proxy):
+    with forwarding(dev, digest, env=dev.through(proxy)) as tunnel, tunnel.connect() as connection:
+        wanted, sent = hashlib.sha256(), 0
+        for _ in range(20):
+            piece = os.urandom(4 * MEGABYTE)
+            connection.sendall(piece)
+            wanted.update(piece)
+            sent += len(piece)
+            proxy.cut()
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while more := connection.recv(1000):
+            answer += more
+        assert answer.decode() == wanted.hexdigest()
+
+
+def test_two_thousand_short_connections(dev, echo):
+    with forwarding(dev, echo) as tunnel:
+        for count in range(2000):
+            with tunnel.connect() as connection:
+                connection.sendall(b"?")
+                assert connection.recv(1) == b"?", count
