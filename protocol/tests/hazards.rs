@@ -180,6 +180,7 @@ fn hazard_08_a_client_ends_on_channel_closed_before_anything_else() {
     let closed = ClientEvent::Closed {
         output: "token expired".to_owned(),
         exit_code: None,
+        node_failed: false,
     };
     assert_eq!(client_events(&mut client), [closed]);
     assert_eq!(client.poll_timeout(), None);

@@ -146,6 +146,7 @@ mod client_end {
             let closed = ClientEvent::Closed {
                 output: "bye".to_owned(),
                 exit_code: None,
+                node_failed: false,
             };
             assert_eq!(client_events(&mut client), [closed]);
             client.send_input("x".into());
@@ -167,6 +168,7 @@ mod client_end {
         let expected = ClientEvent::Closed {
             output: String::new(),
             exit_code: Some(-1),
+            node_failed: false,
         };
         assert_eq!(client_events(&mut client), [expected]);
     }

@@ -73,6 +73,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "server/relay",
             "server/gateway",
             "plugin",
+            "tunnel",
             "copy",
         ],
     ),

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Copy files and folders to or from a managed node
     Cp(Cp),
+    /// Connect ports and sockets of this machine with others, through a managed node
+    Forward(Forward),
     /// List, end, watch and take over sessions
     #[command(subcommand)]
     Sessions(Sessions),
@@ -124,6 +126,40 @@ pub(crate) struct Exec {
     /// The command and its arguments, passed as they are: no shell looks at them
     #[arg(required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+A tunnel is written as for `ssh -L`, and shorter where the destination is the node itself:
+  8080:db.internal:5432             a port here, and a host and port as the node knows them
+  8080:80, 8080                     a port of the node; the same number on both sides
+  127.0.0.2:8080:db.internal:5432   listen on another address than localhost
+  8080:/run/app.sock                a socket on the node, where a document allows it
+  /tmp/db.sock:db.internal:5432     a socket here
+Port 0 takes a free one.")]
+pub(crate) struct Forward {
+    /// A node id, or the Name of exactly one node
+    pub(crate) node: String,
+    /// What leads where; all of them share one session
+    #[arg(required = true, value_name = "TUNNEL", value_parser = crate::people::forward_spec)]
+    pub(crate) tunnels: Vec<crate::people::ForwardSpec>,
+    /// The session document, with a parameter `destinations` [default: AWS's for one port, Drawbridge's for several]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) document: Option<String>,
+    /// Why; kept with the session
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// End when the node fails or vanishes, and do not wait for it to come back
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Tell every connection, on a line of its own
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Tell everything as JSON, one object a line, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
 }
 
 #[derive(Args)]

@@ -61,6 +61,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             log_to_standard_error("off");
             return Ok(single()?.block_on(people::cp(cp)));
         }
+        Command::Forward(forward) => {
+            log_to_standard_error("off");
+            return single()?.block_on(people::forward(forward));
+        }
         Command::Sessions(sessions) => {
             log_to_standard_error("off");
             return single()?.block_on(people::sessions(sessions));

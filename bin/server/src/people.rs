@@ -3,6 +3,7 @@
 mod cp;
 mod exec;
 mod explain;
+mod forward;
 mod lint;
 mod style;
 pub(crate) mod table;
@@ -23,6 +24,7 @@ use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
 pub(crate) use cp::cp;
 pub(crate) use exec::exec;
 pub(crate) use explain::explain;
+pub(crate) use forward::{ForwardSpec, forward, forward_spec};
 pub(crate) use lint::lint;
 
 /// `drawbridge connect`.
@@ -40,14 +42,16 @@ pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {
 
 /// Starts a session, or says why there is none and what to do about it.
 async fn start(api: &Api, request: &StartSession) -> Result<SessionTicket> {
-    api.start_session(request).await.map_err(|error| {
-        let hint = match error.code() {
-            Some("TargetNotConnected") => "`drawbridge nodes list` says which nodes can be reached",
-            Some("AccessDeniedException") => "`drawbridge explain` says which policy decides",
-            _ => return refused(error),
-        };
-        Failure::new(SERVER_REFUSED, sentence(&error)).hint(hint).into()
-    })
+    api.start_session(request).await.map_err(not_started)
+}
+
+fn not_started(error: ApiError) -> anyhow::Error {
+    let hint = match error.code() {
+        Some("TargetNotConnected") => "`drawbridge nodes list` says which nodes can be reached",
+        Some("AccessDeniedException") => "`drawbridge explain` says which policy decides",
+        _ => return refused(error),
+    };
+    Failure::new(SERVER_REFUSED, sentence(&error)).hint(hint).into()
 }
 
 /// `drawbridge sessions …`.

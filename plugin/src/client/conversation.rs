@@ -264,7 +264,14 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             // The server warns in the middle of a session, whose output may be anybody's.
             Event::Message(text) if self.is_established() => self.terminal.notice(&text),
             Event::Message(text) => self.message = Some(text),
-            Event::Closed { output, exit_code } => {
+            Event::Closed {
+                output,
+                exit_code,
+                node_failed,
+            } => {
+                if let Some(forwarding) = &mut self.forwarding {
+                    forwarding.node_failed = node_failed;
+                }
                 return Some(Ok(Ending::Over(self.end(output, exit_code))));
             }
             Event::Hello(hello) => self.hello = Some(hello),

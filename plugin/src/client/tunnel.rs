@@ -65,6 +65,8 @@ pub struct Forwarding {
     pub listeners: Rc<Listeners>,
     /// Who watches.
     pub view: Box<dyn TunnelView>,
+    /// Whether the last session ended because its node failed or vanished: another one might do.
+    pub node_failed: bool,
 }
 
 /// The local end of a tunnel.

@@ -151,6 +151,7 @@ impl ClientEnd {
                 self.events.push_back(Event::Closed {
                     output: closed.output,
                     exit_code: closed.exit_code,
+                    node_failed: closed.node_failed,
                 });
             }
             MessageType::DrawbridgeHello => {

@@ -26,6 +26,9 @@ pub struct ChannelClosed {
     /// How the shell exited; only from our server to our client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// Whether it was the node that failed or vanished, and another session might do; only from our server to our client.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub node_failed: bool,
 }
 
 impl ChannelClosed {
@@ -46,6 +49,7 @@ impl ChannelClosed {
             created_date: iso8601(now.epoch_ms),
             output: output.into(),
             exit_code: None,
+            node_failed: false,
         }
     }
 }

@@ -173,7 +173,9 @@ impl Client {
                     return Some(ClientEvent::Established);
                 }
                 Event::Output { bytes, .. } => return Some(ClientEvent::Output(bytes)),
-                Event::Closed { output, exit_code } => {
+                Event::Closed {
+                    output, exit_code, ..
+                } => {
                     return Some(ClientEvent::Closed { output, exit_code });
                 }
                 Event::Hello(hello) => self.role = Some(hello.role),

@@ -202,6 +202,7 @@ impl Node {
                 Event::HandshakeFailed(reason) => panic!("the handshake failed: {reason}"),
                 Event::Size(_)
                 | Event::Flag(_)
+                | Event::Multiplexed(_)
                 | Event::HandshakeDone { .. }
                 | Event::Notice(_)
                 | Event::Paused

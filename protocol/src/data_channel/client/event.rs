@@ -35,6 +35,8 @@ pub enum Event {
         output: String,
         /// How the shell exited, if everybody on the way can tell.
         exit_code: Option<i32>,
+        /// Whether it was the node that failed or vanished, as our server says.
+        node_failed: bool,
     },
     /// Our server introduced itself; once per connection.
     Hello(Hello),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::frames::Told;
 use super::link::ClientLink;
 use super::owner::Presence;
 use super::reader::Reader;
@@ -155,26 +156,28 @@ impl RelayCore {
         now: Time,
     ) {
         let understands = capabilities.is_some_and(|capabilities| capabilities.exit_code);
-        self.say_goodbye(
-            conn,
-            &outcome.output,
-            outcome.exit_code.filter(|_| understands),
-            now,
-        );
+        let told = Told {
+            output: &outcome.output,
+            exit_code: outcome.exit_code.filter(|_| understands),
+            node_failed: capabilities.is_some() && outcome.cause.is_the_nodes(),
+        };
+        self.say_goodbye(conn, told, now);
     }
 
     /// Tells a client that the session is over for it.
     pub(super) fn turn_away(&mut self, conn: ConnectionId, output: &str, now: Time) {
-        self.say_goodbye(conn, output, None, now);
+        let told = Told {
+            output,
+            ..Told::default()
+        };
+        self.say_goodbye(conn, told, now);
     }
 
     /// Only a `channel_closed` ends AWS's plugin in good order.
-    fn say_goodbye(&mut self, conn: ConnectionId, output: &str, exit_code: Option<i32>, now: Time) {
+    fn say_goodbye(&mut self, conn: ConnectionId, told: Told<'_>, now: Time) {
         let client = self.owner.identity.as_ref().map_or("", |owner| &owner.client_id);
         let session = &self.config.session_id;
-        let bytes = self
-            .frames
-            .channel_closed(client, session, output, exit_code, now);
+        let bytes = self.frames.channel_closed(client, session, told, now);
         self.effects.push_back(Effect::ToClient { conn, bytes });
         self.effects.push_back(Effect::CloseClient { conn });
     }

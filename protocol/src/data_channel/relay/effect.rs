@@ -176,3 +176,13 @@ pub enum EndCause {
     /// The journal could not be written or read.
     JournalFailed,
 }
+
+impl EndCause {
+    /// Says whether the node is to blame, and another session on it might go better.
+    pub fn is_the_nodes(self) -> bool {
+        matches!(
+            self,
+            EndCause::Failed | EndCause::StartTimeout | EndCause::NodeLost
+        )
+    }
+}

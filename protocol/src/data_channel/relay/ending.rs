@@ -1,5 +1,6 @@
 //! How a session ends.
 
+use super::frames::Told;
 use super::owner::Presence;
 use super::recorder::Promise;
 use super::stage::{Draining, Stage};
@@ -117,7 +118,7 @@ impl RelayCore {
     fn close_node_session(&mut self, now: Time) {
         if let Some(conn) = self.node.conn() {
             let (node, session) = (&self.config.node_id, &self.config.session_id);
-            let bytes = self.frames.channel_closed(node, session, "", None, now);
+            let bytes = self.frames.channel_closed(node, session, Told::default(), now);
             self.effects.push_back(Effect::ToNode { conn, bytes });
         }
     }

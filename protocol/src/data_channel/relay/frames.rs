@@ -15,6 +15,14 @@ pub(super) struct Acknowledged {
     pub(super) message_id: Uuid,
 }
 
+/// Is what an end is told of the session's end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told<'a> {
+    pub(super) output: &'a str,
+    pub(super) exit_code: Option<i32>,
+    pub(super) node_failed: bool,
+}
+
 /// Makes frames with ids of their own.
 #[derive(Debug)]
 pub(super) struct FrameWriter {
@@ -72,12 +80,15 @@ impl FrameWriter {
         &mut self,
         destination: &str,
         session: &str,
-        output: &str,
-        exit_code: Option<i32>,
+        told: Told<'_>,
         now: Time,
     ) -> Bytes {
-        let closed = ChannelClosed::new(self.ids.next(), destination, session, output, now);
-        let closed = ChannelClosed { exit_code, ..closed };
+        let closed = ChannelClosed::new(self.ids.next(), destination, session, told.output, now);
+        let closed = ChannelClosed {
+            exit_code: told.exit_code,
+            node_failed: told.node_failed,
+            ..closed
+        };
         self.control(MessageType::ChannelClosed, payload::to_bytes(&closed), now)
             .encode()
     }
