@@ -115,7 +115,8 @@ class Ours:
 def is_worker(entry):
     with contextlib.suppress(OSError):
         words = (entry / "cmdline").read_bytes().split(b"\0")
-        return words[0].endswith(b"drawbridge-agent") and b"worker" in words
+        # Of the programs measured: another server's workers are none of ours.
+        return (entry / "exe").samefile(program("drawbridge-agent")) and b"worker" in words
     return False
 
 

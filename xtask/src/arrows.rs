@@ -86,6 +86,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tests/simulation", &["protocol"]),
     ("benches/idle", &["protocol", "session", "aws/client"]),
     ("benches/access", &["session", "aws/client"]),
+    ("benches/tunnel", &[]),
     ("xtask", &[]),
 ];
 

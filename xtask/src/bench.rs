@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: ratios against OpenSSH in the same run, then what decisions and audited calls cost.
+//! `cargo xtask bench`: ratios against OpenSSH in the same run, what decisions and audited calls cost, and tunnels.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,13 +16,17 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     for program in PROGRAMS {
         build.args(["--package", program]);
     }
-    for bench in ["drawbridge-bench-idle", "drawbridge-bench-access"] {
+    for bench in [
+        "drawbridge-bench-idle",
+        "drawbridge-bench-access",
+        "drawbridge-bench-tunnel",
+    ] {
         build.args(["--package", bench]);
     }
     run_command(&mut build)?;
     apt::ensure(&["openssh-client", "openssh-server", "python3", "python3-venv"])?;
     let python = test::virtual_environment(root)?;
-    for measurement in ["terminal.py", "exec.py", "access.py"] {
+    for measurement in ["terminal.py", "exec.py", "access.py", "tunnel.py"] {
         run_command(
             Command::new(&python)
                 .arg(root.join("benches").join(measurement))
