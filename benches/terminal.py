@@ -115,8 +115,8 @@ class Ours:
 def is_worker(entry):
     with contextlib.suppress(OSError):
         words = (entry / "cmdline").read_bytes().split(b"\0")
-        # Of the programs measured: another server's workers are none of ours.
-        return (entry / "exe").samefile(program("drawbridge-agent")) and b"worker" in words
+        # Of the programs measured: the workers of other builds on this machine are none of ours.
+        return b"worker" in words and (entry / "exe").samefile(program("drawbridge-agent"))
     return False
 
 

@@ -1,8 +1,9 @@
-//! A line that is long and nothing else: every byte arrives half a round trip after it was read, in order, at any rate.
+//! A line that is long and nothing else: every byte arrives half a round trip after it was read, in order, at
+//! any rate.
 //!
-//! It stands in for a network where the kernel offers no way to delay packets. It ends TCP on either side, so it has no
-//! loss, no congestion and no window of its own: what a contender does not get over it, the contender's own
-//! flow control holds back.
+//! It stands in for a network where the kernel offers no way to delay packets. It ends TCP on either side, so
+//! it has no loss, no congestion and no window of its own: what a contender does not get over it, the
+//! contender's own flow control holds back.
 
 mod line;
 mod ring;
@@ -39,7 +40,8 @@ impl Delay {
 }
 
 pub(crate) async fn connect(mut near: TcpStream, to: SocketAddr, round_trip: Duration) -> Result<()> {
-    // The handshake of TCP, which the kernel has already made here: nobody can send before it has gone there and back.
+    // The handshake of TCP, which the kernel has already made here: nobody can send before it has gone there
+    // and back.
     sleep(round_trip).await;
     let mut far = dial(to).await?;
     let (mut near_reader, mut near_writer) = near.split();

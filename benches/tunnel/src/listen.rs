@@ -19,7 +19,8 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// Gives every connection to a task of its own.
 ///
-/// A connection that fails is one that a contender gave up: it is told on standard error, and the others go on.
+/// A connection that fails is one that a contender gave up: it is told on standard error, and the others go
+/// on.
 ///
 /// # Errors
 /// When no more connections can be accepted.

@@ -1,5 +1,5 @@
-//! What measures tunnels, whoever made them: a line that delays, a target to tunnel to, a client that measures, and the
-//! least that two hops of TLS can cost. `benches/tunnel.py` puts the contenders in between.
+//! What measures tunnels, whoever made them: a line that delays, a target to tunnel to, a client that
+//! measures, and the least that two hops of TLS can cost. `benches/tunnel.py` puts the contenders in between.
 
 mod delay;
 mod flood;

@@ -1,8 +1,9 @@
-//! The least that two hops of TLS cost: one process that copies from connections to connections, either side with TLS.
+//! The least that two hops of TLS cost: one process that copies from connections to connections, either side
+//! with TLS.
 //!
-//! Three of them in a row are the limit that tunnels are measured against: one that only dials TLS, one in the middle
-//! that decrypts and encrypts again, and one that only accepts it. One TLS connection carries one TCP connection; there
-//! is no protocol and no multiplexing.
+//! Three of them in a row are the limit that tunnels are measured against: one that only dials TLS, one in
+//! the middle that decrypts and encrypts again, and one that only accepts it. One TLS connection carries one
+//! TCP connection; there is no protocol and no multiplexing.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -14,8 +14,8 @@ use super::ring::Ring;
 
 /// Carries bytes from `from` to `to`, each `delay` after it was read, and then the end.
 ///
-/// A byte is never early. It is late by what the timer's granularity (1 ms), the machine or `to` add. At most `bound`
-/// bytes are held; `from` is not read while they are.
+/// A byte is never early. It is late by what the timer's granularity (1 ms), the machine or `to` add. At most
+/// `bound` bytes are held; `from` is not read while they are.
 ///
 /// # Errors
 /// Whatever `from` or `to` fail with.

@@ -1,4 +1,5 @@
-//! Bytes in flight: a ring that grows up to a bound, so that its memory is used again and never given back and forth.
+//! Bytes in flight: a ring that grows up to a bound, so that its memory is used again and never given back
+//! and forth.
 
 use std::io::IoSlice;
 
@@ -91,7 +92,8 @@ mod tests {
     fn bytes_stay_in_order_while_the_ring_wraps_and_grows() {
         let mut ring = Ring::new(usize::MAX);
         let (mut put, mut got) = (0_u64, 0_u64);
-        // Puts more than it takes at first, so that it grows while it is wrapped, then less until it is empty.
+        // Puts more than it takes at first, so that it grows while it is wrapped, then less until it is
+        // empty.
         for round in 0..400 {
             let (puts, takes) = if round < 200 {
                 (30_011, 20_011)
