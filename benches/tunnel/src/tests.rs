@@ -46,27 +46,27 @@ async fn bulk_for_a_time_counts_all_that_was_sent() {
 
 #[tokio::test]
 async fn a_trip_over_a_line_takes_its_round_trip() {
-    let line = line(Duration::from_millis(6), target().await).await;
+    let line = line(Duration::from_millis(40), target().await).await;
     let measured = measure(
         line,
-        &["trips", "--count", "5", "--size", "1024", "--connections", "2"],
+        &["trips", "--count", "2", "--size", "1024", "--connections", "2"],
     )
     .await;
-    assert_eq!(measured["trips"], 10);
+    assert_eq!(measured["trips"], 4);
     let (p50, p99) = (
         measured["p50_ms"].as_f64().unwrap(),
         measured["p99_ms"].as_f64().unwrap(),
     );
-    assert!(6.0 <= p50 && p50 <= p99, "{measured}");
+    assert!(40.0 <= p50 && p50 <= p99, "{measured}");
 }
 
 #[tokio::test]
 async fn a_connection_over_a_line_is_set_up_before_its_first_byte_travels() {
-    let line = line(Duration::from_millis(6), target().await).await;
+    let line = line(Duration::from_millis(40), target().await).await;
     let measured = measure(line, &["connections", "--parallel", "2", "--millis", "1"]).await;
     assert_eq!(measured["connections"], 2);
     assert!(
-        seconds(&measured) >= 0.012,
+        seconds(&measured) >= 0.080,
         "{measured} is less than two round trips"
     );
 }
