@@ -190,7 +190,9 @@ impl Core for Client {
             match event {
                 client::Event::Established { .. } => self.established = true,
                 client::Event::Output { bytes, .. } => self.output.extend_from_slice(&bytes),
-                client::Event::Closed { output, exit_code } => self.closed = Some((output, exit_code)),
+                client::Event::Closed {
+                    output, exit_code, ..
+                } => self.closed = Some((output, exit_code)),
                 client::Event::Message(_) | client::Event::Hello(_) => {}
                 client::Event::Unresponsive => panic!("the relay answers pings"),
             }
@@ -260,6 +262,7 @@ impl Core for Worker {
                 node::Event::HandshakeFailed(reason) => panic!("{reason}"),
                 node::Event::Size(_)
                 | node::Event::Flag(_)
+                | node::Event::Multiplexed(_)
                 | node::Event::HandshakeDone { .. }
                 | node::Event::Notice(_)
                 | node::Event::Paused
