@@ -13,7 +13,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tunnel", &["protocol"]),
     ("session", &["protocol"]),
     ("aws/dialects", &[]),
-    ("aws/client", &["aws/dialects"]),
+    ("aws/transport", &[]),
+    ("aws/client", &["aws/dialects", "aws/transport"]),
     ("server/store", &["session"]),
     ("server/access", &["session", "server/store"]),
     ("server/relay", &["protocol", "session", "server/store"]),
@@ -42,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "server/gateway",
         &[
             "aws/dialects",
+            "aws/transport",
             "protocol",
             "session",
             "server/store",

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawbridge_aws_transport::ReadAhead;
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -127,7 +128,10 @@ impl Connector {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         let connector = TlsConnector::from(Arc::clone(self.tls.config()));
-        let stream = self.limit(connector.connect(name, tcp)).await.map_err(failed)?;
+        let stream = self
+            .limit(connector.connect(name, ReadAhead::new(tcp)))
+            .await
+            .map_err(failed)?;
         Ok(Stream::Tls(Box::new(stream)))
     }
 

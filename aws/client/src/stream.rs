@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use drawbridge_aws_transport::ReadAhead;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -14,7 +15,7 @@ pub enum Stream {
     /// Bare TCP, for `http` and `ws`.
     Plain(TcpStream),
     /// TLS over TCP, or over a proxy's tunnel.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<ReadAhead<TcpStream>>>),
 }
 
 impl AsyncRead for Stream {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_access::{Access, OpenChannels, Revocation, watch_live_sessions};
+use drawbridge_aws_transport::ReadAhead;
 use drawbridge_protocol::data_channel::relay::Timers;
 use drawbridge_relay::journal::{
     DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
@@ -317,6 +318,7 @@ pub(crate) async fn serve<L: Listen>(gateway: Arc<Gateway>, tls: TlsAcceptor, li
     let connections = TaskTracker::new();
     let (limit, stop) = (gateway.limits.connections, gateway.stop.clone());
     accept_until_stopped(listener, limit, &stop, |io, peer, place| {
+        let io = ReadAhead::new(io);
         let served = connection::serve(Arc::clone(&gateway), tls.clone(), io, peer, place, stop.clone());
         connections.spawn(served);
     })

@@ -1,0 +1,5 @@
+//! What lies between TCP and TLS, at the server and at its clients.
+
+mod read_ahead;
+
+pub use read_ahead::ReadAhead;
