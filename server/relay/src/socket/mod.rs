@@ -203,17 +203,22 @@ pub(crate) async fn carry<S: Socket>(
 ) {
     let (mut sink, mut stream) = socket.split();
     let OutgoingQueue { mut messages, cut } = queue;
-    let said_goodbye = tokio::select! {
-        () = read(conn, &mut stream, incoming, silence) => false,
-        goodbye = write(&mut sink, &mut messages) => goodbye,
+    let written = tokio::select! {
+        () = read(conn, &mut stream, incoming, silence) => Written::Everything,
+        written = write(&mut sink, &mut messages) => written,
         () = cut.cancelled() => {
             tracing::warn!(connection = conn.0, "closed a connection whose peer reads too slowly");
-            false
+            Written::Everything
         }
     };
+    if written == Written::NoMore {
+        // A program that says its last word and ends takes nothing more, but the word is there.
+        let last_words = read(conn, &mut stream, incoming, silence);
+        let _peer_is_silent = timeout(GOODBYE_PATIENCE, last_words).await;
+    }
     // The session must not wait for the goodbye to be heard.
     let _session_is_over = incoming.send(conn, PeerEvent::Gone).await;
-    if said_goodbye {
+    if written == Written::Goodbye {
         let discard = async { while let Some(Ok(_)) = stream.next().await {} };
         let _unheard = timeout(GOODBYE_PATIENCE, discard).await;
     } else {
@@ -248,8 +253,19 @@ where
     }
 }
 
-/// Writes until the session closes the connection (`true`), forgets it, or the peer takes no more.
-async fn write<S>(sink: &mut S, messages: &mut mpsc::Receiver<Transmission>) -> bool
+/// How writing to a peer came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// The session wants nothing more written.
+    Everything,
+    /// The peer was told goodbye.
+    Goodbye,
+    /// The peer takes no more.
+    NoMore,
+}
+
+/// Writes until the session closes the connection or forgets it, or the peer takes no more.
+async fn write<S>(sink: &mut S, messages: &mut mpsc::Receiver<Transmission>) -> Written
 where
     S: Sink<Message, Error = SocketError> + Unpin,
 {
@@ -258,11 +274,14 @@ where
         let mut bytes = 0;
         while let Some(transmission) = next {
             let Transmission::Message(message) = transmission else {
-                return matches!(timeout(GOODBYE_PATIENCE, sink.close()).await, Ok(Ok(())));
+                return match timeout(GOODBYE_PATIENCE, sink.close()).await {
+                    Ok(Ok(())) => Written::Goodbye,
+                    Ok(Err(_)) | Err(_) => Written::Everything,
+                };
             };
             bytes += length(&message);
             if !matches!(timeout(WRITE_PATIENCE, sink.feed(message)).await, Ok(Ok(()))) {
-                return false;
+                return Written::NoMore;
             }
             next = if bytes < TURN_BYTES {
                 messages.try_recv().ok()
@@ -271,13 +290,13 @@ where
             };
         }
         if !matches!(timeout(WRITE_PATIENCE, sink.flush()).await, Ok(Ok(()))) {
-            return false;
+            return Written::NoMore;
         }
         if bytes >= TURN_BYTES {
             tokio::task::yield_now().await;
         }
     }
-    false
+    Written::Everything
 }
 
 fn length(message: &Message) -> usize {
@@ -290,7 +309,61 @@ fn length(message: &Message) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
     use super::*;
+
+    /// A peer that has said its last words and is gone.
+    struct Gone(Vec<Message>);
+
+    impl Stream for Gone {
+        type Item = Result<Message, SocketError>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(self.0.pop().map(Ok))
+        }
+    }
+
+    impl Sink<Message> for Gone {
+        type Error = SocketError;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+            Poll::Ready(Err(SocketError::new("connection reset by peer")))
+        }
+
+        fn start_send(self: Pin<&mut Self>, _: Message) -> Result<(), SocketError> {
+            Err(SocketError::new("connection reset by peer"))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+            self.poll_ready(cx)
+        }
+
+        fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+            self.poll_ready(cx)
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_words_of_a_peer_that_takes_no_more_are_heard() {
+        // Which of the two directions is looked at first is drawn each time.
+        for _ in 0..50 {
+            let (outgoing, queue) = Outgoing::channel();
+            let (incoming, mut inbox) = Incoming::channel();
+            outgoing.send(Message::Binary(Bytes::from_static(b"an acknowledgement")));
+            let last_words = Message::Binary(Bytes::from_static(b"I am leaving"));
+            let (conn, silence) = (ConnectionId(1), Duration::from_secs(60));
+            carry(conn, Gone(vec![last_words]), queue, &incoming, silence).await;
+            let heard = inbox.recv().await.expect("something").event;
+            assert!(
+                matches!(&heard, PeerEvent::Message(bytes) if bytes == "I am leaving"),
+                "{heard:?}"
+            );
+            let gone = inbox.recv().await.expect("something").event;
+            assert!(matches!(gone, PeerEvent::Gone), "{gone:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_peer_that_talks_on_hears_the_last_words_of_its_session() {

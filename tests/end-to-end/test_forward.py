@@ -1,0 +1,134 @@
+"""`drawbridge forward`: ports and sockets of this machine that lead to others, through a node."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from drawbridge import PATIENCE, eventually, processes_with, program
+from test_tunnels import Echo, exchange, serving
+
+
+@pytest.fixture(scope="module")
+def echo():
+    with serving(Echo) as port:
+        yield port
+
+
+class Forward(contextlib.AbstractContextManager):
+    """The program, told to say everything as JSON."""
+
+    def __init__(self, dev, *tunnels, env=None, arguments=()):
+        argv = [program("drawbridge"), "forward", "--json", *arguments, dev.node, *tunnels]
+        self.process = subprocess.Popen(argv, env=env or dev.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        self.listening = [self.event("listening") for _ in tunnels]
+
+    def event(self, name):
+        """The next event of this name."""
+        for line in iter(self.process.stdout.readline, ""):
+            event = json.loads(line)
+            if event["event"] == name:
+                return event
+        raise AssertionError(f"ended before {name}: {self.process.stderr.read()}")
+
+    def connect(self, which=0):
+        host, port = self.listening[which]["on"].rsplit(":", 1)
+        connection = socket.create_connection((host.strip("[]"), int(port)), PATIENCE)
+        connection.settimeout(PATIENCE)
+        return connection
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+        _, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, err
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+
+def test_a_port_leads_through_the_node_and_what_happens_is_told(dev, echo):
+    with Forward(dev, f"0:127.0.0.1:{echo}") as forward:
+        assert forward.listening[0]["to"] == f"127.0.0.1:{echo}"
+        with forward.connect() as connection:
+            assert exchange(connection, b"hello" * 1000) == b"hello" * 1000
+        ended = forward.event("ended")
+        assert (ended["sent"], ended["received"], ended["broken"]) == (5000, 5000, None)
+        assert forward.interrupt() == (0, "")
+    eventually(lambda: dev.cli("sessions", "list").stdout == "no sessions\n", what="the session's end")
+
+
+def test_a_refusal_is_told_with_its_reason(dev):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Forward(dev, f"0:{port}") as forward, forward.connect() as connection:
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+        refused = forward.event("refused")
+        assert refused["code"] == "Refused"
+        assert "Connection refused" in refused["reason"]
+
+
+def test_a_socket_of_this_machine(dev, echo, tmp_path):
+    path = tmp_path / "db.sock"
+    with Forward(dev, f"{path}:127.0.0.1:{echo}") as forward, socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.settimeout(PATIENCE)
+        assert exchange(connection, b"local") == b"local"
+        assert forward.interrupt()[0] == 0
+    assert not path.exists()
+
+
+def test_a_port_that_is_taken_starts_no_session(dev):
+    before = dev.cli("sessions", "list", "--history", "--json").stdout
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = dev.cli("forward", dev.node, f"127.0.0.1:{taken.getsockname()[1]}:80")
+    assert done.returncode == 7
+    assert "cannot listen on 127.0.0.1:" in done.stderr and "hint: port 0 takes a free one" in done.stderr
+    assert dev.cli("sessions", "list", "--history", "--json").stdout == before
+
+
+def test_what_cannot_be_meant_is_refused_with_the_reason(dev):
+    done = dev.cli("forward", dev.node, "8080:db:70000")
+    assert done.returncode == 2
+    assert "`db:70000` is not `host:port`" in done.stderr
+
+
+def kill_workers(dev):
+    """Kills the processes that sessions have on the node: the agent's children."""
+    agents = processes_with(str(dev.data))
+    workers = [pid for pid in processes_with("worker") if parent(pid) in agents]
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+
+
+def parent(pid):
+    with contextlib.suppress(OSError):
+        return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_it_comes_back_when_the_node_has_failed(dev, echo):
+    with Forward(dev, f"0:127.0.0.1:{echo}") as forward:
+        first = forward.listening[0]
+        with forward.connect() as connection:
+            assert exchange(connection, b"once") == b"once"
+        kill_workers(dev)
+        again = forward.event("listening")
+        assert again["on"] == first["on"] and again["session"] != first["session"]
+        with forward.connect() as connection:
+            assert exchange(connection, b"again") == b"again"
+
+
+def test_it_does_not_come_back_when_somebody_has_ended_it(dev, echo):
+    with Forward(dev, f"0:127.0.0.1:{echo}") as forward:
+        dev.aws("ssm", "terminate-session", "--session-id", forward.listening[0]["session"])
+        _, err = forward.process.communicate(timeout=PATIENCE)
+    assert forward.process.returncode != 0
+    assert "trying again" not in err and "error: " in err
