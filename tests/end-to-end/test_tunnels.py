@@ -1,5 +1,6 @@
 """TCP tunnels: programs on this side, real servers on the node's, and the network between them going away."""
 
+import argparse
 import contextlib
 import hashlib
 import os
@@ -13,7 +14,8 @@ import threading
 
 import pytest
 
-from drawbridge import PATIENCE, eventually
+from drawbridge import PATIENCE, Node, Proxy, eventually
+from servers import postgres, redis
 
 MEGABYTE = 1 << 20
 
@@ -257,9 +259,85 @@ def test_a_transfer_outlives_cuts_of_its_network(dev, digest, proxy):
         assert answer.decode() == wanted.hexdigest()
 
 
-def test_two_thousand_short_connections(dev, echo):
+def test_a_thousand_short_connections(dev, echo):
     with forwarding(dev, echo) as tunnel:
-        for count in range(2000):
+        for count in range(1000):
             with tunnel.connect() as connection:
                 connection.sendall(b"?")
                 assert connection.recv(1) == b"?", count
+
+
+def digest_of_transfer(tunnel, megabytes, after_each):
+    """Sends random bytes in pieces; answers their digest and the one that the far end came to."""
+    wanted = hashlib.sha256()
+    with tunnel.connect() as connection:
+        for count in range(megabytes // 4):
+            piece = os.urandom(4 * MEGABYTE)
+            connection.sendall(piece)
+            wanted.update(piece)
+            after_each(count)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while more := connection.recv(1000):
+            answer += more
+    return wanted.hexdigest(), answer.decode()
+
+
+def test_a_transfer_outlives_cuts_of_the_nodes_network(dev, digest, tmp_path):
+    with Proxy(dev.port) as proxy, Node(dev, tmp_path, f"https://127.0.0.1:{proxy.port}") as node:
+        there = argparse.Namespace(node=node.node, env=dev.env)
+        with forwarding(there, digest) as tunnel:
+            wanted, got = digest_of_transfer(tunnel, 80, lambda _: proxy.cut())
+    assert got == wanted
+
+
+def test_a_transfer_outlives_its_server(own_dev, digest):
+    def killed_now_and_then(count):
+        if count in (3, 9):
+            own_dev.kill()
+            own_dev.start()
+            own_dev.wait_ready()
+
+    with forwarding(own_dev, digest) as tunnel:
+        wanted, got = digest_of_transfer(tunnel, 60, killed_now_and_then)
+    assert got == wanted
+
+
+def test_a_connection_outlives_a_restart_of_the_agent(dev, echo, tmp_path):
+    with Node(dev, tmp_path, dev.env["AWS_ENDPOINT_URL"]) as node:
+        there = argparse.Namespace(node=node.node, env=dev.env)
+        with forwarding(there, echo) as tunnel, tunnel.connect() as connection:
+            assert exchange(connection, b"before") == b"before"
+            node.process.kill()
+            node.process.wait(PATIENCE)
+            assert exchange(connection, b"meanwhile") == b"meanwhile"
+            node.start()
+            node.wait_connected()
+            assert exchange(connection, b"after") == b"after"
+
+
+def test_a_database_through_a_tunnel(dev):
+    with postgres() as port, forwarding(dev, port) as tunnel:
+        def psql(*arguments, **options):
+            return subprocess.run(["psql", "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", str(tunnel.port), "-U",
+                                   "postgres", *arguments], capture_output=True, text=True, timeout=PATIENCE, **options)
+
+        rows = "".join(f"{row}\trow {row}\n" for row in range(50_000))
+        done = psql("-c", "CREATE TABLE t (id int, name text)", "-c", r"\copy t FROM pstdin", input=rows)
+        assert done.returncode == 0, done.stderr
+        assert psql("-c", r"\copy (SELECT * FROM t ORDER BY id) TO pstdout").stdout == rows
+        assert psql("-c", "SELECT count(*), max(name) FROM t WHERE id < 100").stdout == "100|row 99\n"
+        many = [subprocess.Popen(["psql", "-X", "-A", "-t", "-h", "127.0.0.1", "-p", str(tunnel.port), "-U", "postgres",
+                                  "-c", f"SELECT pg_sleep(0.2), {count}"], stdout=subprocess.PIPE) for count in range(20)]
+        assert [one.communicate(timeout=PATIENCE)[0].strip() for one in many] == [b"|%d" % count for count in range(20)]
+
+
+def test_a_cache_through_a_tunnel(dev):
+    with redis() as port, forwarding(dev, port) as tunnel:
+        done = subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(tunnel.port), "--pipe"], capture_output=True,
+                              input=b"".join(b"SET key:%d %d\r\n" % (key, key) for key in range(20_000)),
+                              timeout=PATIENCE)
+        assert b"errors: 0, replies: 20000" in done.stdout, done.stdout + done.stderr
+        done = subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(tunnel.port), "get", "key:19999"],
+                              capture_output=True, timeout=PATIENCE)
+        assert done.stdout == b"19999\n"

@@ -17,7 +17,9 @@ use crate::connection::{Afterwards, Connection, Written};
 use crate::{Figures, Socket};
 
 /// Bytes read from one socket before it is another's turn.
-pub const CHUNK_BYTES: usize = 64 * 1024;
+///
+/// With the headers of message, frame and websocket they are four records of TLS, which are encrypted and written with one call.
+pub const CHUNK_BYTES: usize = 64 * 1024 - 256;
 
 /// What the caller has to do, or wants to show.
 #[derive(Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ const INCOMING_MESSAGES: usize = 256;
 const INCOMING_BYTES: usize = 2 * 1024 * 1024;
 
 /// Bytes written between two flushes, so that one session does not keep a worker thread to itself.
-const TURN_BYTES: usize = 64 * 1024;
+const TURN_BYTES: usize = 256 * 1024;
 
 /// A peer that takes no byte for this long is gone.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
