@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../ends/mod.rs"]
 mod ends;
+mod tunnels;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,6 +27,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use ends::{NODE, SESSION, hello};
+use tunnels::Tunnels;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -39,6 +42,24 @@ proptest! {
         case in any_case(&[SessionType::Port, SessionType::NonInteractiveCommands]),
     ) {
         both_arrive(&case)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everything_said_through_a_tunnel_is_said_back(
+        case in any_case(&[SessionType::Port]),
+        lengths in prop::collection::vec(0_usize..3000, 1..5),
+    ) {
+        let case = Case { output: Vec::new(), input: Vec::new(), ..case };
+        let mut run = Run::new(&case);
+        run.tunnels = Some(Tunnels::new(case.ours, case.seed, &lengths));
+        run.until_quiet();
+        prop_assume!(!run.gave_up);
+        let tunnels = run.tunnels.take().unwrap();
+        prop_assert!(tunnels.all_was_said_back() && tunnels.is_done(), "stuck at {:?}", run.now);
     }
 }
 
@@ -219,6 +240,8 @@ struct Run {
     input: Bytes,
     shown: Vec<u8>,
     typed: Vec<u8>,
+    /// What is at both ends in place of input and output.
+    tunnels: Option<Tunnels>,
     /// The handshake took longer than the 30 s that the protocol gives it: now and then a link is that bad.
     gave_up: bool,
 }
@@ -260,6 +283,7 @@ impl Run {
             input: case.input.clone().into(),
             shown: Vec::new(),
             typed: Vec::new(),
+            tunnels: None,
             gave_up: false,
         };
         run.connect(Place::Client);
@@ -277,7 +301,10 @@ impl Run {
             self.produce();
             self.transmit();
             self.consume();
-            let done = self.output.is_empty() && self.input.is_empty();
+            let done = match &self.tunnels {
+                Some(tunnels) => tunnels.is_done(),
+                None => self.output.is_empty() && self.input.is_empty(),
+            };
             if self.gave_up || done && self.node.is_drained() && self.client.is_drained() {
                 return;
             }
@@ -306,6 +333,9 @@ impl Run {
     }
 
     fn produce(&mut self) {
+        if let Some(tunnels) = &mut self.tunnels {
+            tunnels.produce(&mut self.client, &mut self.node, &mut self.random);
+        }
         while !self.output.is_empty() && self.node.output_capacity() > 0 {
             let most = self.node.output_capacity().min(self.output.len()) as u64;
             let chunk = self.output.split_to(self.random.between(1, most) as usize);
@@ -397,6 +427,9 @@ impl Run {
     fn consume(&mut self) {
         while let Some(event) = self.client.poll_event() {
             match event {
+                ClientEvent::Output { bytes, .. } if self.tunnels.is_some() => {
+                    self.tunnels.as_mut().unwrap().client_received(bytes);
+                }
                 ClientEvent::Output { bytes, .. } => self.shown.extend_from_slice(&bytes),
                 ClientEvent::Established { .. } | ClientEvent::Hello(_) | ClientEvent::Message(_) => {}
                 other => panic!("{other:?}"),
@@ -404,6 +437,9 @@ impl Run {
         }
         while let Some(event) = self.node.poll_event() {
             match event {
+                NodeEvent::Input(bytes) | NodeEvent::Multiplexed(bytes) if self.tunnels.is_some() => {
+                    self.tunnels.as_mut().unwrap().node_received(bytes);
+                }
                 NodeEvent::Input(bytes) => self.typed.extend_from_slice(&bytes),
                 NodeEvent::HandshakeDone { .. } => {}
                 NodeEvent::HandshakeFailed(words) if words.starts_with("Handshake timed out.") => {
