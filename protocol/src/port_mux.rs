@@ -10,10 +10,13 @@
 //! and the end of one direction is the end of both. [`Credited`] is spoken between our own ends, agreed through the server:
 //! every connection has a credit of its own in each direction, its directions end apart, and a refusal says why.
 //!
+//! [`Flows`] is neither end: it looks on, and knows who was connected to what.
+//!
 //! The data channel below delivers in order, exactly once and across lost connections, so none of this knows about loss.
 //! A [`Mux`] keeps no payload bytes: what is to be sent it only wraps, and what arrives it gives out as events.
 
 mod credited;
+mod flows;
 mod message;
 mod smux;
 #[cfg(test)]
@@ -23,6 +26,7 @@ mod versions;
 use bytes::{Bytes, BytesMut};
 
 pub use credited::{Credited, MAX_STREAMS};
+pub use flows::{Flow, FlowOutcome, Flows, Rest};
 pub use message::{Accepted, Opening, Refusal, RefusalCode, Reset};
 pub use smux::{MAX_SMUX_BUFFER, Smux};
 pub use versions::{client_multiplexes, node_multiplexes};

@@ -11,6 +11,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bytes::Bytes;
+use drawbridge_protocol::port_mux::{Flows, Side};
 use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
 use proptest::prelude::*;
 
@@ -57,6 +58,26 @@ fn encoding_allocates_the_frame_alone() {
         (encoded.len()..encoded.len() + 64).contains(&allocated),
         "{allocated}"
     );
+}
+
+/// Looking on at a tunnel costs nothing while its connections only carry data.
+#[test]
+fn looking_on_at_data_allocates_nothing() {
+    let mut flows = Flows::new(true);
+    let our_own = |kind, body: &[u8]| [&[kind, 0, 0, 0, 0, 0, 0, 1], body].concat();
+    flows.observe(Side::Client, PayloadType::Multiplexed, &our_own(0, b"{}"), 1);
+    flows.observe(Side::Client, PayloadType::Output, &[1, 0, 0, 0, 3, 0, 0, 0], 1);
+    let data = our_own(3, &[7; 30_000]);
+    let smux: Vec<u8> = [&[1, 2, 0xff, 0xff, 3, 0, 0, 0][..], &[7; 0xffff]].concat();
+    let (_, allocated) = allocated_by(|| {
+        for way in [Side::Client, Side::Node] {
+            flows.observe(way, PayloadType::Multiplexed, &data, 2);
+            for frame in smux.chunks(1000) {
+                flows.observe(way, PayloadType::Output, frame, 2);
+            }
+        }
+    });
+    assert_eq!((allocated, flows.live()), (0, 2));
 }
 
 /// A handshake document is bounded before anything of free shape is built from it.

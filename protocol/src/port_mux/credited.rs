@@ -396,7 +396,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn from_number(number: u8) -> Option<Kind> {
+    pub(super) fn from_number(number: u8) -> Option<Kind> {
         Some(match number {
             0 => Kind::Open,
             1 => Kind::Accept,
@@ -432,7 +432,7 @@ impl Kind {
         MuxError::Body { what: self.name() }
     }
 
-    fn read<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, MuxError> {
+    pub(super) fn read<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, MuxError> {
         let body = Some(body).filter(|body| body.len() <= LONGEST_DOCUMENT);
         body.and_then(|body| serde_json::from_slice(body).ok())
             .ok_or_else(|| self.unreadable())

@@ -26,11 +26,11 @@ const LONGEST_PUSH: usize = 32 * 1024;
 /// Messages of its own that may wait; only NOP and FIN are sent unasked, one for each that came.
 const MOST_OWED: usize = 4096;
 
-const VERSION: u8 = 1;
-const SYN: u8 = 0;
-const FIN: u8 = 1;
-const PSH: u8 = 2;
-const NOP: u8 = 3;
+pub(super) const VERSION: u8 = 1;
+pub(super) const SYN: u8 = 0;
+pub(super) const FIN: u8 = 1;
+pub(super) const PSH: u8 = 2;
+pub(super) const NOP: u8 = 3;
 
 /// Multiplexes towards AWS's programs.
 #[derive(Debug)]
