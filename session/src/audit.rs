@@ -1,10 +1,11 @@
-//! Audit events: what is remembered of each call, in the shape of a CloudTrail record.
+//! Audit events: what is remembered of each call and of what passed through tunnels, in the shape of a CloudTrail record.
 //!
 //! The gateway makes an [`Intent`] of a request before the operation sees it, and the outcome turns it into an
 //! [`AuditEvent`]. Both write themselves as one line of JSON. Secrets never enter: members that an operation hides,
 //! and those that no operation may show, are replaced while the request is still in the caller's hands.
 
 mod event;
+mod flows;
 mod identity;
 mod line;
 mod parameters;
@@ -13,4 +14,5 @@ mod resource;
 mod tests;
 
 pub use event::{AuditEvent, Audited, Intent};
+pub use flows::{OtherFlows, TunnelFlow, TunnelFlows};
 pub use resource::Touched;

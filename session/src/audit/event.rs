@@ -1,7 +1,5 @@
 //! The record, and how it comes to be.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +15,7 @@ use crate::operation::{Effect, Operation};
 use crate::policy::{Resource, StatementName};
 use crate::principal::Principal;
 use crate::random::{Random, RandomArray as _};
+use crate::record::Session;
 
 /// What the audit log keeps of one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +36,7 @@ pub struct Intent {
     hides: &'static [&'static str],
 }
 
-/// What is remembered of one call.
+/// What is remembered of one call, or of something that the server has to tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEvent {
@@ -48,8 +47,9 @@ pub struct AuditEvent {
     event_source: String,
     event_name: String,
     aws_region: Region,
+    /// An address, or the service for what nobody called.
     #[serde(rename = "sourceIPAddress")]
-    source_ip: IpAddr,
+    source: String,
     user_agent: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error_code: Option<String>,
@@ -59,8 +59,11 @@ pub struct AuditEvent {
     response_elements: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     additional_event_data: Option<AdditionalEventData>,
-    #[serde(rename = "requestID")]
-    request_id: Uuid,
+    /// What the service tells of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    service_event_details: Option<Value>,
+    #[serde(rename = "requestID", default, skip_serializing_if = "Option::is_none")]
+    request_id: Option<Uuid>,
     #[serde(rename = "eventID")]
     event_id: Uuid,
     read_only: bool,
@@ -79,6 +82,9 @@ struct AdditionalEventData {
     /// The statement that allowed or denied, such as `SSMDevAccess/DenySMtoProd`.
     decided_by: String,
 }
+
+/// Where our own operations and events are from: the names under `amazonaws.com` are not ours to give.
+const OURS: &str = "drawbridge";
 
 /// The one service whose codes say whose fault it was.
 const EC2: &str = "ec2.amazonaws.com";
@@ -114,17 +120,15 @@ impl Audited {
     pub fn is_global(&self) -> bool {
         match self.action.split_once(':') {
             Some(("iam" | "sts" | "organizations", _)) => true,
-            Some(("drawbridge", name)) => matches!(name, "CreateAccount" | "ListAccounts"),
+            Some((OURS, name)) => matches!(name, "CreateAccount" | "ListAccounts"),
             Some(_) | None => false,
         }
     }
 
     /// Names who answers: `ssm.amazonaws.com` for `ssm:…`.
-    ///
-    /// Our own operations are from `drawbridge`: the names under `amazonaws.com` are not ours to give.
     fn source(&self) -> String {
         match self.action.split_once(':') {
-            Some(("drawbridge", _)) | None => "drawbridge".to_owned(),
+            Some((OURS, _)) | None => OURS.to_owned(),
             Some((vendor, _)) => format!("{vendor}.amazonaws.com"),
         }
     }
@@ -151,18 +155,19 @@ impl Intent {
         let event = AuditEvent {
             event_version: EVENT_VERSION.to_owned(),
             user_identity: UserIdentity::of(caller),
-            event_time: Timestamp::from_second(at.as_second()).unwrap_or(at),
+            event_time: whole_second(at),
             event_source: operation.source(),
             event_name: operation.name.to_owned(),
             aws_region: caller.region.clone(),
-            source_ip: caller.source_ip,
+            source: caller.source_ip.to_string(),
             user_agent: line::cut(&caller.user_agent, MAX_TEXT),
             error_code: None,
             error_message: None,
             request_parameters: parameters::recorded(input, operation.hides, limit, "requestParameters"),
             response_elements: None,
             additional_event_data: None,
-            request_id: caller.request_id,
+            service_event_details: None,
+            request_id: Some(caller.request_id),
             event_id: event_id(at, random),
             read_only: !operation.is_write(),
             resources: Vec::new(),
@@ -233,6 +238,41 @@ impl Intent {
 }
 
 impl AuditEvent {
+    /// Makes the event of something that the server itself has to tell of a session.
+    pub(super) fn of_service(
+        name: &str,
+        session: &Session,
+        details: Value,
+        touched: &[Resource],
+        at: Timestamp,
+        random: &dyn Random,
+    ) -> Self {
+        Self {
+            event_version: EVENT_VERSION.to_owned(),
+            user_identity: UserIdentity::of_owner(session),
+            event_time: whole_second(at),
+            event_source: OURS.to_owned(),
+            event_name: name.to_owned(),
+            aws_region: session.region.clone(),
+            source: OURS.to_owned(),
+            user_agent: OURS.to_owned(),
+            error_code: None,
+            error_message: None,
+            request_parameters: None,
+            response_elements: None,
+            additional_event_data: None,
+            service_event_details: Some(details),
+            request_id: None,
+            event_id: event_id(at, random),
+            read_only: false,
+            resources: resource::touched(touched, &session.account),
+            event_type: "AwsServiceEvent".to_owned(),
+            management_event: true,
+            recipient_account_id: session.account.clone(),
+            event_category: "Management".to_owned(),
+        }
+    }
+
     /// Makes the event of a stored intent whose outcome the server did not live to see.
     pub fn interrupted(intent: &str) -> Result<Self, serde_json::Error> {
         let mut event: Self = serde_json::from_str(intent)?;
@@ -312,6 +352,10 @@ impl AuditEvent {
         });
         self
     }
+}
+
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn event_id(at: Timestamp, random: &dyn Random) -> Uuid {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::caller::{Caller, SessionGrant};
 use crate::ids::AccountId;
 use crate::principal::{EntityName, Principal};
+use crate::record::Session;
 
 /// Who called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +107,30 @@ impl UserIdentity {
                 user_name: None,
                 session_context: None,
             },
+        }
+    }
+
+    /// Names whoever started a session.
+    pub(super) fn of_owner(session: &Session) -> Self {
+        if let Some(grounds) = &session.grounds {
+            return Self::of(&grounds.caller);
+        }
+        let arn = &session.owner_arn;
+        let user = arn.rsplit('/').next().filter(|_| arn.contains(":user/"));
+        let kind = match user {
+            Some(_) => Kind::User,
+            None if arn.contains(":assumed-role/") => Kind::AssumedRole,
+            None if arn.ends_with(":root") => Kind::Root,
+            None => Kind::Account,
+        };
+        Self {
+            kind,
+            principal_id: Some(session.owner_id.clone()),
+            arn: Some(arn.clone()),
+            account_id: session.account.to_string(),
+            access_key_id: None,
+            user_name: user.map(str::to_owned),
+            session_context: None,
         }
     }
 

@@ -477,3 +477,143 @@ proptest! {
         prop_assert_eq!(read, event);
     }
 }
+
+mod tunnels {
+    use super::*;
+    use crate::document::SessionStart;
+    use crate::{Grounds, Session, SessionId, SessionState};
+
+    fn session(owner_arn: &str, grounds: Option<Grounds>) -> Session {
+        Session {
+            id: SessionId::parse("alice-0123456789abcdef0").expect("valid"),
+            account: account(),
+            region: Region::parse("eu-west-1").expect("valid"),
+            node: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("valid"),
+            owner_arn: owner_arn.to_owned(),
+            owner_id: "AIDAALICE".to_owned(),
+            reason: None,
+            start: SessionStart::default_shell(),
+            state: SessionState::Connected,
+            started_at: at(),
+            grounds,
+        }
+    }
+
+    fn flows() -> TunnelFlows {
+        let flow = TunnelFlow {
+            destination: Some("db:5432".to_owned()),
+            address: None,
+            start_time_millis: 1000,
+            end_time_millis: 2000,
+            bytes_to_node: 3,
+            bytes_from_node: 4,
+            outcome: "refused",
+            code: Some("TimedOut".to_owned()),
+            reason: Some("no\u{202e}answer".to_owned()),
+        };
+        let others = OtherFlows {
+            connections: 2,
+            start_time_millis: 1000,
+            end_time_millis: 2000,
+            bytes_to_node: 5,
+            bytes_from_node: 6,
+        };
+        TunnelFlows {
+            flows: vec![flow],
+            others: Some(others),
+            after_restart: true,
+        }
+    }
+
+    fn event(session: &Session) -> AuditEvent {
+        flows().event(session, at(), &SeededRandom::new(1))
+    }
+
+    #[test]
+    fn a_tunnel_leaves_an_event_of_the_server_about_whoever_started_its_session() {
+        let grounds = Grounds {
+            caller: caller(alice()),
+            needs: Vec::new(),
+        };
+        let event = event(&session(
+            "arn:aws:iam::123456789012:user/ops/alice",
+            Some(grounds),
+        ));
+        let line = event.to_json();
+        assert!(line.is_ascii() && line.contains("\\u202e"), "{line}");
+        assert_eq!(AuditEvent::from_json(&line).expect("readable"), event);
+        assert_eq!((event.name(), event.source()), ("TunnelFlows", "drawbridge"));
+        assert_eq!(
+            (event.user_name(), event.access_key_id()),
+            (Some("alice"), Some("AKIAEXAMPLE0000000"))
+        );
+        let kinds: Vec<_> = event
+            .resources()
+            .iter()
+            .map(|one| (one.kind(), one.name()))
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                (Some("AWS::SSM::Session"), "alice-0123456789abcdef0"),
+                (Some("AWS::SSM::ManagedNode"), "mi-0a1b2c3d4e5f67890")
+            ]
+        );
+        let record = parsed(&event);
+        assert_eq!(record["awsRegion"], "eu-west-1");
+        assert_eq!(
+            (&record["eventType"], &record["sourceIPAddress"]),
+            (&json!("AwsServiceEvent"), &json!("drawbridge"))
+        );
+        assert_eq!(record.get("requestID"), None, "nobody asked for it");
+        assert_eq!(
+            record["serviceEventDetails"],
+            json!({
+                "sessionId": "alice-0123456789abcdef0",
+                "nodeId": "mi-0a1b2c3d4e5f67890",
+                "documentName": "SSM-SessionManagerRunShell",
+                "flows": [{
+                    "destination": "db:5432",
+                    "startTimeMillis": 1000,
+                    "endTimeMillis": 2000,
+                    "bytesToNode": 3,
+                    "bytesFromNode": 4,
+                    "outcome": "refused",
+                    "code": "TimedOut",
+                    "reason": "no\u{202e}answer",
+                }],
+                "others": {
+                    "connections": 2,
+                    "startTimeMillis": 1000,
+                    "endTimeMillis": 2000,
+                    "bytesToNode": 5,
+                    "bytesFromNode": 6,
+                },
+                "afterRestart": true,
+            })
+        );
+    }
+
+    #[test]
+    fn whoever_started_a_session_is_named_even_where_its_grounds_were_not_kept() {
+        for (arn, kind, name) in [
+            (
+                "arn:aws:iam::123456789012:user/ops/alice",
+                "IAMUser",
+                Some("alice"),
+            ),
+            (
+                "arn:aws:sts::123456789012:assumed-role/Ops/bob",
+                "AssumedRole",
+                Some("bob"),
+            ),
+            ("arn:aws:iam::123456789012:root", "Root", Some("root")),
+            ("somebody", "AWSAccount", None),
+        ] {
+            let event = event(&session(arn, None));
+            let identity = &parsed(&event)["userIdentity"];
+            assert_eq!((&identity["type"], &identity["arn"]), (&json!(kind), &json!(arn)));
+            assert_eq!(event.user_name(), name);
+        }
+    }
+}
