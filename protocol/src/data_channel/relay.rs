@@ -22,6 +22,7 @@ mod config;
 mod effect;
 mod ending;
 mod faults;
+mod flow_log;
 mod frames;
 mod input;
 mod intake;
@@ -54,9 +55,11 @@ pub use effect::{
     WatcherAttachment,
 };
 pub use faults::Faults;
+pub use flow_log::{FlowReport, MOST_FLOWS};
 pub use journal::{AppendId, Facts, JournalFrame, JournalRecord, Owner, Positions, Recovered};
 
 use clients::Watcher;
+use flow_log::FlowLog;
 use frames::FrameWriter;
 use input::Input;
 use intake::Intake;
@@ -95,6 +98,7 @@ pub struct RelayCore {
     refused: i64,
     last_size: Size,
     limits: TimeLimits,
+    flow_log: FlowLog,
     state: RelayState,
     now: Time,
 }
@@ -122,6 +126,7 @@ impl RelayCore {
             refused: -1,
             last_size: Size::WITHOUT_TERMINAL,
             limits: TimeLimits::new(now),
+            flow_log: FlowLog::new(config.kind, now),
             state: RelayState::Connecting,
             now,
             config,
@@ -256,6 +261,15 @@ impl RelayCore {
         }
     }
 
+    /// Notes that this server stops while the session goes on: the next one takes it up from the journal.
+    ///
+    /// What it knows of a tunnel's connections is told. The core must not be used any more.
+    pub fn handle_server_stopping(&mut self, now: Time) {
+        if !self.stage.is_over() {
+            self.report_interrupted_flows(now);
+        }
+    }
+
     /// Does whatever is due.
     pub fn handle_timeout(&mut self, now: Time) {
         if !self.stage.is_over() {
@@ -333,6 +347,9 @@ impl RelayCore {
         // Input of an earlier owner that nobody will send again.
         self.fill_input(positions.input..input_base, now);
         self.ledger = Ledger::recovered(positions);
+        if positions.facts.handshake_complete {
+            self.flow_log = FlowLog::resumed(self.config.kind, now);
+        }
         if positions.facts.node_seen {
             self.stage = Stage::Running { since: now.monotonic };
             self.node.gone_since = Some(now.monotonic);

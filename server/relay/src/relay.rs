@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use drawbridge_protocol::data_channel::relay::{
-    AttachKind, ClientAttachment, ConnectionId, EndCause, Faults, Outcome, Position, RelayCore, RelayState,
-    Timers, WatcherAttachment,
+    AttachKind, ClientAttachment, ConnectionId, EndCause, Faults, FlowReport, Outcome, Position, RelayCore,
+    RelayState, Timers, WatcherAttachment,
 };
 use drawbridge_protocol::payload::{OpenControlChannel, TaskComplete};
 use drawbridge_protocol::{Capabilities, MessageIds, Time};
@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::flows::{self, Passed};
 use crate::journal::{Journal, JournalError, SessionDigest};
 use crate::live::{
     Actor, Command, LiveSession, Observer, Particulars, Recovery, SharedObserver, Surroundings,
@@ -90,7 +91,7 @@ pub struct SessionRelay {
     timers: Timers,
 }
 
-/// The task that writes states to the store; stopped after all others.
+/// The tasks that write to the store; stopped after all others.
 #[derive(Clone, Default)]
 struct Scribe {
     task: TaskTracker,
@@ -103,6 +104,8 @@ struct Inner {
     /// Also numbers control channels.
     connections: AtomicU64,
     changes: mpsc::UnboundedSender<Change>,
+    /// Bounded by what the core of each session may report.
+    passed: mpsc::UnboundedSender<Passed>,
     clock: Arc<dyn Clock>,
 }
 
@@ -135,11 +138,19 @@ impl SessionRelay {
         scribe
             .task
             .spawn(scribe::write_down(Arc::clone(&store), queue, scribe.stop.clone()));
+        let (passed, reports) = mpsc::unbounded_channel();
+        scribe.task.spawn(flows::write_down(
+            Arc::clone(&store),
+            Arc::clone(&random),
+            reports,
+            scribe.stop.clone(),
+        ));
         let inner = Arc::new(Inner {
             sessions: Mutex::default(),
             nodes: Nodes::new(Arc::clone(&clock)),
             connections: AtomicU64::new(0),
             changes,
+            passed,
             clock: Arc::clone(&clock),
         });
         let observer = Arc::clone(&inner) as SharedObserver;
@@ -262,7 +273,7 @@ impl SessionRelay {
         self.inner.sessions().clear();
         self.tasks.close();
         self.tasks.wait().await;
-        // Only now: the last changes of the sessions' tasks are queued.
+        // Only now: the last words of the sessions' tasks are queued.
         self.scribe.stop.cancel();
         self.scribe.task.close();
         self.scribe.task.wait().await;
@@ -505,6 +516,17 @@ impl Observer for Inner {
             tracing::warn!(session.id = %id, faults = ?faults, "peers of a session broke rules");
         }
         self.note(id, ending::stored_end(&outcome, self.clock.now()));
+    }
+
+    fn passed(&self, session: &AuthorizedSession, report: FlowReport) {
+        let passed = Passed {
+            session: session.session().clone(),
+            report,
+            at: self.clock.now(),
+        };
+        if self.passed.send(passed).is_err() {
+            tracing::error!(session.id = %session.session(), "nobody writes down what passes through tunnels any more");
+        }
     }
 
     fn start_on_node(&self, particulars: &Particulars, client: Option<Capabilities>) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{AppendId, JournalRecord};
+use super::{AppendId, FlowReport, JournalRecord};
 use crate::Capabilities;
 
 /// Names one websocket connection, chosen by the shell and never reused within a session.
@@ -117,6 +117,8 @@ pub enum Effect {
     StartOnNode,
     /// Send `channel_closed` over the node's control channel.
     TerminateOnNode,
+    /// Write down what became of connections of a tunnel.
+    Flows(FlowReport),
     /// Note the session's state.
     StateChanged(RelayState),
     /// The session is over; the last effect.

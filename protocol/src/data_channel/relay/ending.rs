@@ -93,16 +93,17 @@ impl RelayCore {
         if let Stage::Lingering { deadline, .. } = &self.stage
             && (now.monotonic >= *deadline || self.node.conn().is_none())
         {
-            self.over();
+            self.over(now);
         }
     }
 
     /// Ends everything.
-    pub(super) fn over(&mut self) {
+    pub(super) fn over(&mut self, now: Time) {
         if let Some(conn) = self.node.conn() {
             self.effects.push_back(Effect::CloseNode { conn });
         }
         if let Stage::Lingering { outcome, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
+            self.report_last_flows(&outcome, now);
             self.effects.push_back(Effect::Ended { outcome });
         }
     }

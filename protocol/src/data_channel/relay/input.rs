@@ -257,6 +257,17 @@ impl Input {
         self.released
     }
 
+    /// Returns the first number that has not arrived.
+    pub(super) fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Returns a frame that the node has not acknowledged.
+    pub(super) fn frame(&self, sequence: i64) -> Option<&Bytes> {
+        let index = usize::try_from(sequence.checked_sub(self.acknowledged)?).ok()?;
+        self.unacknowledged.get(index).map(|frame| &frame.bytes)
+    }
+
     /// Returns the first number that the node has not acknowledged.
     pub(super) fn acknowledged(&self) -> i64 {
         self.acknowledged

@@ -65,9 +65,11 @@ impl RelayCore {
         };
         // Beyond the soft bound the shell stops reading, so only what was already on its way needs this room.
         let most_bytes = self.config.limits.input_bytes * 2;
+        let first = self.input.next();
         match self.input.receive(place, bytes.clone(), most_bytes) {
             Arrival::Taken => {
                 self.note_input(frame, now);
+                self.watch_input(first, now);
                 self.record_input(frame, sequence, bytes, now);
             }
             Arrival::Released => {

@@ -60,7 +60,7 @@ impl RelayCore {
     pub(super) fn task_completed(&mut self, complete: &TaskComplete, now: Time) {
         let output = complete.output.clone();
         match (&self.stage, &complete.final_task_status) {
-            (Stage::Lingering { .. }, _) => self.over(),
+            (Stage::Lingering { .. }, _) => self.over(now),
             (_, TaskStatus::Success | TaskStatus::Cancelled) => {
                 self.begin_end(EndCause::Finished, output, None, now);
             }
@@ -95,6 +95,7 @@ impl RelayCore {
     }
 
     fn keep_output(&mut self, place: Acknowledged, payload_type: PayloadType, bytes: Bytes, now: Time) {
+        let first = self.intake.next();
         let grown = self.intake.arrived(place.sequence, &bytes);
         self.owner.reader.grown(grown);
         self.note_output(payload_type, now);
@@ -104,6 +105,7 @@ impl RelayCore {
             self.handshake_completed(now);
         }
         self.store.insert(place, bytes.clone());
+        self.watch_output(first, now);
         if self.config.kind.is_recorded() && !self.recorder.has_failed() {
             let record = JournalRecord::Output {
                 sequence: place.sequence,

@@ -43,6 +43,7 @@ impl RelayCore {
         self.deliver(now);
         self.hold_node_output(now);
         self.forget_output();
+        self.report_flows(now);
         self.advance_end(now);
         self.note_state();
     }
@@ -91,6 +92,7 @@ impl RelayCore {
             self.stage_deadline(),
             self.node_deadline(),
             self.client_deadline(),
+            self.flow_log.due_at(),
         ]
         .into_iter()
         .flatten()

@@ -109,7 +109,11 @@ impl Actor {
                 Event::Journal(completion) => self.handle_completion(completion),
                 Event::Read(answer) => self.handle_read(answer),
                 Event::Deadline => self.core.handle_timeout(self.now()),
-                Event::Stop => break,
+                Event::Stop => {
+                    self.core.handle_server_stopping(self.now());
+                    self.carry_out_effects().await;
+                    break;
+                }
             }
         }
         self.recording.journal().forget(self.recording.session());
@@ -282,6 +286,7 @@ impl Actor {
                 Effect::StateChanged(state) => {
                     self.observer.state_changed(&self.particulars.authorized, state);
                 }
+                Effect::Flows(report) => self.observer.passed(&self.particulars.authorized, report),
                 Effect::Ended { outcome } => {
                     self.observer
                         .ended(&self.particulars.authorized, outcome, self.core.faults());

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use drawbridge_protocol::Capabilities;
 use drawbridge_protocol::data_channel::relay::{
-    ClientAttachment, ConnectionId, EndCause, Faults, Outcome, RelayConfig, RelayState, WatcherAttachment,
+    ClientAttachment, ConnectionId, EndCause, Faults, FlowReport, Outcome, RelayConfig, RelayState,
+    WatcherAttachment,
 };
 use drawbridge_protocol::payload::TaskComplete;
 use drawbridge_session::{AuthorizedSession, NodeId, SessionStart};
@@ -124,6 +125,8 @@ pub(crate) trait Observer: Send + Sync {
     fn state_changed(&self, session: &AuthorizedSession, state: RelayState);
     /// The session is over.
     fn ended(&self, session: &AuthorizedSession, outcome: Outcome, faults: Faults);
+    /// Connections of a tunnel have ended.
+    fn passed(&self, session: &AuthorizedSession, report: FlowReport);
     /// The node is to start the session for a client that can do `client`.
     fn start_on_node(&self, particulars: &Particulars, client: Option<Capabilities>);
     /// The node is to end the session.

@@ -126,7 +126,7 @@ impl World {
                 }
             }
             Effect::TerminateOnNode => self.node.phase = Phase::Finished,
-            Effect::StateChanged(_) => {}
+            Effect::StateChanged(_) | Effect::Flows(_) => {}
             Effect::Ended { outcome } => self.outcome = Some(outcome),
         }
     }
