@@ -476,9 +476,9 @@ def register(door, activation, key, fingerprint="a machine"):
 class Session:
     """A session between a hand-written client and a hand-written node."""
 
-    def __init__(self, door, node):
+    def __init__(self, door, node, **input):
         self.door, self.node = door, node
-        self.id, self.token = door.start(node.id)
+        self.id, self.token = door.start(node.id, **input)
         self.client = Client(door, self.id, self.token)
         node.is_asked_to_start(self.id)
         self.end = node.join(self.id)

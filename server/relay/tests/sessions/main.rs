@@ -2,6 +2,7 @@
 //! a disk that can fail.
 
 mod endings;
+mod flows;
 mod nodes;
 mod orders;
 mod peers;

@@ -204,6 +204,8 @@ impl Core for Client {
 pub(crate) struct Worker {
     pub(crate) end: NodeEnd,
     pub(crate) input: Vec<u8>,
+    /// Messages of a tunnel's multiplexing that came.
+    pub(crate) messages: usize,
     pub(crate) closed: bool,
 }
 
@@ -215,6 +217,7 @@ impl Worker {
         Peer::new(Worker {
             end,
             input: Vec::new(),
+            messages: 0,
             closed: false,
         })
     }
@@ -258,11 +261,11 @@ impl Core for Worker {
         while let Some(event) = self.end.poll_event() {
             match event {
                 node::Event::Input(bytes) => self.input.extend_from_slice(&bytes),
+                node::Event::Multiplexed(_) => self.messages += 1,
                 node::Event::ChannelClosed => self.closed = true,
                 node::Event::HandshakeFailed(reason) => panic!("{reason}"),
                 node::Event::Size(_)
                 | node::Event::Flag(_)
-                | node::Event::Multiplexed(_)
                 | node::Event::HandshakeDone { .. }
                 | node::Event::Notice(_)
                 | node::Event::Paused

@@ -10,12 +10,14 @@ use drawbridge_relay::socket::MemorySocket;
 use drawbridge_relay::{AcceptedClient, ClientRole, SessionRelay};
 use drawbridge_session::policy::{Context, Decision, PolicySet, Question, administrator, decide};
 use drawbridge_session::{
-    AccountId, AuthorizedSession, Clock, EntityName, Need, NodeId, Principal, Region, Relay, Resource,
-    Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
+    AccountId, AuditEvent, AuthorizedSession, Clock, EntityName, Need, NodeId, Principal, Region, Relay,
+    Resource, Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
 };
 use drawbridge_store::{
-    ChannelEnd, RootKey, SessionLimits, Sessions, Sqlite, Store, Token, TokenBinding, TokenGrant,
+    AuditLog, ChannelEnd, EventAttribute, EventPage, RootKey, SessionLimits, Sessions, Sqlite, Store, Token,
+    TokenBinding, TokenGrant,
 };
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::peers::{Agent, Client, Peer, Worker};
@@ -87,21 +89,27 @@ impl World {
 
     /// A shell session that `StartSession` has just answered.
     pub(crate) async fn start_session(&mut self, id: &str) -> SessionId {
+        self.start_session_of(id, SessionStart::default_shell()).await
+    }
+
+    /// A session of any kind that `StartSession` has just answered.
+    pub(crate) async fn start_session_of(&mut self, id: &str, start: SessionStart) -> SessionId {
         assert!(self.relay.node_connected(&node(NODE), PATIENCE).await);
-        let (session, authorized) = self.record(id).await;
-        self.relay
-            .start(authorized, SessionStart::default_shell())
-            .await
-            .expect("starts");
+        let (session, authorized) = self.record_of(id, start.clone()).await;
+        self.relay.start(authorized, start).await.expect("starts");
         session
     }
 
     pub(crate) async fn record(&self, id: &str) -> (SessionId, AuthorizedSession) {
+        self.record_of(id, SessionStart::default_shell()).await
+    }
+
+    async fn record_of(&self, id: &str, start: SessionStart) -> (SessionId, AuthorizedSession) {
         let session = SessionId::parse(id).expect("a session id");
         let authorized = authorize(&session);
         let now = SystemClock::new().now();
         let region = Region::parse("us-east-1").expect("a region");
-        let record = Session::new(&authorized, region, None, SessionStart::default_shell(), now);
+        let record = Session::new(&authorized, region, None, start, now);
         let grant = TokenGrant {
             hash: Token::generate(&SystemRandom).hash(),
             binding: TokenBinding::DataChannel {
@@ -223,6 +231,35 @@ impl World {
             }
         };
         timeout(PATIENCE, polling).await.expect("the store is told")
+    }
+}
+
+impl World {
+    /// What the audit log tells of tunnels, the oldest first, once there are so many events of them.
+    pub(crate) async fn tunnel_flows(&self, count: usize) -> Vec<AuditEvent> {
+        let (account, region) = (
+            AccountId::parse("123456789012").expect("an account"),
+            Region::parse("us-east-1").expect("a region"),
+        );
+        let polling = async {
+            loop {
+                let page = EventPage {
+                    account: &account,
+                    region: &region,
+                    attribute: Some(EventAttribute::Name("TunnelFlows".to_owned())),
+                    since: Timestamp::UNIX_EPOCH,
+                    until: Timestamp::MAX,
+                    before: None,
+                    limit: 50,
+                };
+                let events = self.store.events(page).await.expect("store");
+                if events.len() >= count {
+                    return events.into_iter().rev().map(|stored| stored.event).collect();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, polling).await.expect("the audit log is told")
     }
 }
 
