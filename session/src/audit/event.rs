@@ -49,7 +49,7 @@ pub struct AuditEvent {
     aws_region: Region,
     /// An address, or the service for what nobody called.
     #[serde(rename = "sourceIPAddress")]
-    source: String,
+    source_address: String,
     user_agent: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error_code: Option<String>,
@@ -159,7 +159,7 @@ impl Intent {
             event_source: operation.source(),
             event_name: operation.name.to_owned(),
             aws_region: caller.region.clone(),
-            source: caller.source_ip.to_string(),
+            source_address: caller.source_ip.to_string(),
             user_agent: line::cut(&caller.user_agent, MAX_TEXT),
             error_code: None,
             error_message: None,
@@ -254,7 +254,7 @@ impl AuditEvent {
             event_source: OURS.to_owned(),
             event_name: name.to_owned(),
             aws_region: session.region.clone(),
-            source: OURS.to_owned(),
+            source_address: OURS.to_owned(),
             user_agent: OURS.to_owned(),
             error_code: None,
             error_message: None,

@@ -31,7 +31,7 @@ impl Watched {
         }
     }
 
-    fn carry(&mut self, from: Side, message: Bytes) {
+    fn carry(&mut self, from: Side, message: &Bytes) {
         let (to, cut) = match from {
             Side::Client => (&mut self.node, self.cut),
             Side::Node => (&mut self.client, self.cut),
@@ -50,9 +50,9 @@ impl Watched {
     fn settle(&mut self) {
         loop {
             if let Some(message) = self.client.poll_transmit() {
-                self.carry(Side::Client, message);
+                self.carry(Side::Client, &message);
             } else if let Some(message) = self.node.poll_transmit() {
-                self.carry(Side::Node, message);
+                self.carry(Side::Node, &message);
             } else {
                 while self.client.poll_event().is_some() || self.node.poll_event().is_some() {}
                 return;
@@ -79,7 +79,7 @@ impl Watched {
         let length = length.min(mux.capacity(stream));
         if length > 0 {
             let message = mux.wrap(stream, BytesMut::zeroed(HEADER_BYTES + length));
-            self.carry(from, message);
+            self.carry(from, &message);
         }
         length as u64
     }
@@ -160,8 +160,8 @@ fn a_connection_of_awss_programs_is_over_when_both_ends_say_so() {
         let answer = tunnel.node.wrap(stream, BytesMut::zeroed(HEADER_BYTES + 500));
         tunnel.client.finish(stream);
         let end = tunnel.client.poll_transmit().expect("FIN");
-        tunnel.carry(Side::Client, end);
-        tunnel.carry(Side::Node, answer);
+        tunnel.carry(Side::Client, &end);
+        tunnel.carry(Side::Node, &answer);
         tunnel.now_ms = 1200;
         tunnel.settle();
         assert_eq!(
