@@ -99,6 +99,8 @@ struct World {
     up_again_at: Option<Duration>,
     reads: Vec<(Duration, ConnectionId, Vec<JournalFrame>)>,
     outcome: Option<Outcome>,
+    /// Bytes to and from the node that the relays told of; not known once one of them has crashed.
+    told: Option<[u64; 2]>,
     faults: Faults,
     steps: u64,
     /// Whether to print what happens, for whoever looks into a failing seed.
@@ -214,6 +216,7 @@ impl World {
             up_again_at: None,
             reads: Vec::new(),
             outcome: None,
+            told: Some([0, 0]),
             faults: Faults::default(),
             steps: 0,
             trace: std::env::var_os("DRAWBRIDGE_SIMULATION_TRACE").is_some(),

@@ -49,6 +49,7 @@ impl World {
             return;
         }
         self.relay = None;
+        self.told = None;
         self.pause_watch = PauseWatch::default();
         self.reads.clear();
         self.journal.crash();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawbridge_protocol::Time;
-use drawbridge_protocol::data_channel::relay::{Effect, RelayCore, RelayState};
+use drawbridge_protocol::data_channel::relay::{Effect, FlowReport, RelayCore, RelayState};
 use drawbridge_protocol::payload::{TaskComplete, TaskStatus};
 use drawbridge_protocol::wire::{Frame, MessageType};
 
@@ -126,8 +126,18 @@ impl World {
                 }
             }
             Effect::TerminateOnNode => self.node.phase = Phase::Finished,
-            Effect::StateChanged(_) | Effect::Flows(_) => {}
+            Effect::StateChanged(_) => {}
+            Effect::Flows(report) => self.hear_of_flows(&report),
             Effect::Ended { outcome } => self.outcome = Some(outcome),
+        }
+    }
+
+    fn hear_of_flows(&mut self, report: &FlowReport) {
+        if let Some([to_node, from_node]) = &mut self.told {
+            *to_node += report.flows.iter().map(|flow| flow.to_node).sum::<u64>();
+            *from_node += report.flows.iter().map(|flow| flow.from_node).sum::<u64>();
+            *to_node += report.rest.map_or(0, |rest| rest.to_node);
+            *from_node += report.rest.map_or(0, |rest| rest.from_node);
         }
     }
 }

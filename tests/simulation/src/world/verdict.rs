@@ -57,10 +57,39 @@ impl World {
         }
         self.verify_lossless_takeover()?;
         self.verify_input()?;
+        self.verify_flows()?;
         if self.scenario.must_complete() && outcome.cause != EndCause::Finished {
             return Err(format!("ended as {outcome:?}"));
         }
         Ok(())
+    }
+
+    /// Of a tunnel every byte that arrived is told of, and none twice, whatever the network did.
+    fn verify_flows(&self) -> Result<(), String> {
+        let Some([to_node, from_node]) = self.told else {
+            return Ok(());
+        };
+        let client = &self.people[0].client;
+        let (typed, printed) = (&client.typed, &self.node.printed);
+        let (least, most) = if self.scenario.kind.is_port() {
+            let arrived = [self.node.received.len(), client.received.len()];
+            (arrived, [typed.len(), printed.len()])
+        } else {
+            ([0, 0], [0, 0])
+        };
+        // It could be the beginning of smux, of which headers are not counted.
+        if self.scenario.kind.is_multiplexed()
+            && [typed, printed].iter().any(|bytes| bytes.first() == Some(&1))
+        {
+            return Ok(());
+        }
+        let fits = |told: u64, at: usize| (least[at] as u64..=most[at] as u64).contains(&told);
+        match fits(to_node, 0) && fits(from_node, 1) {
+            true => Ok(()),
+            false => Err(format!(
+                "{to_node} and {from_node} bytes were told of, not {least:?} to {most:?}"
+            )),
+        }
     }
 
     pub(super) fn verify_exit_code(&self, person: &Person) -> Result<(), String> {
