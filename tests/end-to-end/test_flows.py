@@ -102,3 +102,17 @@ def test_our_own_ends_also_tell_what_was_reached_and_why_not(dev):
     [flow] = flows(dev, tunnel.session, 1)
     assert (flow["outcome"], flow["code"]) == ("refused", "Refused")
     assert flow["reason"] and flow["bytesFromNode"] == 0
+
+
+def test_after_a_crash_of_the_server_what_still_passes_is_counted(own_dev):
+    with serving(Echo) as port, forwarding(own_dev, port) as tunnel, tunnel.connect() as connection:
+        assert exchange(connection, b"before") == b"before"
+        own_dev.kill()
+        own_dev.start()
+        assert exchange(connection, b"x" * 50_000) == b"x" * 50_000
+        tunnel.interrupt()
+        after = eventually(lambda: records(own_dev, tunnel.session), what="an event of the tunnel")
+    [details] = [record["serviceEventDetails"] for record in after]
+    assert details["afterRestart"] is True and details["flows"] == []
+    assert 50_000 <= details["others"]["bytesToNode"] < 51_000
+    assert 50_000 <= details["others"]["bytesFromNode"] < 51_000
