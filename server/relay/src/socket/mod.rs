@@ -203,8 +203,10 @@ pub(crate) async fn carry<S: Socket>(
 ) {
     let (mut sink, mut stream) = socket.split();
     let OutgoingQueue { mut messages, cut } = queue;
+    // Boxed, so that it can be dropped before what it borrows is used again.
+    let mut reading = Box::pin(read(conn, &mut stream, incoming, silence));
     let written = tokio::select! {
-        () = read(conn, &mut stream, incoming, silence) => Written::Everything,
+        () = &mut reading => Written::Everything,
         written = write(&mut sink, &mut messages) => written,
         () = cut.cancelled() => {
             tracing::warn!(connection = conn.0, "closed a connection whose peer reads too slowly");
@@ -213,9 +215,9 @@ pub(crate) async fn carry<S: Socket>(
     };
     if written == Written::NoMore {
         // A program that says its last word and ends takes nothing more, but the word is there.
-        let last_words = read(conn, &mut stream, incoming, silence);
-        let _peer_is_silent = timeout(GOODBYE_PATIENCE, last_words).await;
+        let _peer_is_silent = timeout(GOODBYE_PATIENCE, &mut reading).await;
     }
+    drop(reading);
     // The session must not wait for the goodbye to be heard.
     let _session_is_over = incoming.send(conn, PeerEvent::Gone).await;
     if written == Written::Goodbye {
