@@ -1,8 +1,16 @@
 //! Sessions of the machine's own (PAM), so that its limits, environment and records hold for ours too.
 //!
-//! The library is loaded when it is first needed, and the agent does without where there is none. Who may have a session
-//! is the server's decision and not asked here: neither authentication nor account management takes place.
+//! The library is loaded when it is first needed, and the agent does without where there is none. The calls are made in the
+//! order of login(1) and su(1):
+//!
+//! ```text
+//!  account management ──▶ credentials ──▶ session ══ its programs ══▶ session closed ──▶ credentials deleted
+//!  (our own service only)     └── refused: logged, for nobody was authenticated
+//!        └── refused            └── refused ──▶ credentials deleted
+//! ```
 
+mod conversation;
+mod groups;
 mod transaction;
 
 use std::ffi::{CString, OsString};
@@ -10,29 +18,52 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use self::transaction::Transaction;
+use crate::account::Account;
 
 /// An open session, closed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct PamSession {
     transaction: Transaction,
+    groups: Vec<u32>,
 }
 
-/// Why a session was refused.
+/// Why an account or a session of it was refused.
 #[derive(Debug, thiserror::Error)]
-#[error("the PAM service `{service}` refuses a session of `{user}`: {reason}")]
+#[error("the PAM service `{service}` refuses {wanted} `{user}`: {reason}")]
 pub(crate) struct PamError {
     service: &'static str,
+    wanted: &'static str,
     user: String,
     reason: String,
 }
 
-/// The agent's own service: whoever writes it means it, so what it says holds.
-const OWN_SERVICE: &str = "drawbridge-agent";
-/// The service of runuser(1), which does what is done here: root becomes somebody else. It was not written for us, so
-/// what goes wrong with it is only logged.
-const COMMON_SERVICE: &str = "runuser";
+/// Whose rules are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    /// Our own: whoever writes it means it, so what it says holds.
+    Own,
+    /// That of runuser(1), which does what is done here: root becomes somebody else. It was not written for us, so what goes
+    /// wrong with it is only logged, and it has no rules for accounts.
+    Common,
+}
+
 /// Where services are kept: by the administrator, and by the system.
 const POLICIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Own => "drawbridge-agent",
+            Self::Common => "runuser",
+        }
+    }
+
+    fn is_kept(self) -> bool {
+        POLICIES
+            .iter()
+            .any(|folder| Path::new(folder).join(self.name()).exists())
+    }
+}
 
 impl PamSession {
     /// Opens a session for an account; `None` where the machine has no PAM or no service for it.
@@ -41,16 +72,16 @@ impl PamSession {
     ///
     /// # Errors
     ///
-    /// When the agent's own service refuses.
-    pub(crate) fn open(user: &str) -> Result<Option<Self>, PamError> {
-        if is_kept(OWN_SERVICE) {
-            return Self::of_service(OWN_SERVICE, user, None);
+    /// When the agent's own service refuses the account or the session.
+    pub(crate) fn open(account: &Account) -> Result<Option<Self>, PamError> {
+        if Service::Own.is_kept() {
+            return Self::of_service(Service::Own, account, None);
         }
-        if !is_kept(COMMON_SERVICE) {
+        if !Service::Common.is_kept() {
             return Ok(None);
         }
         Ok(
-            Self::of_service(COMMON_SERVICE, user, None).unwrap_or_else(|error| {
+            Self::of_service(Service::Common, account, None).unwrap_or_else(|error| {
                 tracing::warn!(%error, "no PAM session");
                 None
             }),
@@ -58,28 +89,45 @@ impl PamSession {
     }
 
     fn of_service(
-        service: &'static str,
-        user: &str,
+        service: Service,
+        account: &Account,
         policies: Option<&Path>,
     ) -> Result<Option<Self>, PamError> {
-        let refused = |reason: String| PamError {
-            service,
-            user: user.to_owned(),
-            reason,
+        let refused = |wanted: &'static str| {
+            move |reason: String| PamError {
+                service: service.name(),
+                wanted,
+                user: account.name.clone(),
+                reason,
+            }
         };
-        let text = |bytes: &[u8]| CString::new(bytes).map_err(|error| refused(error.to_string()));
+        let a_session = refused("a session of");
+        let text = |bytes: &[u8]| CString::new(bytes).map_err(|error| a_session(error.to_string()));
         let policies = policies.map(|path| text(path.as_os_str().as_encoded_bytes()));
         let started = Transaction::start(
-            &text(service.as_bytes())?,
-            &text(user.as_bytes())?,
+            &text(service.name().as_bytes())?,
+            &text(account.name.as_bytes())?,
             policies.transpose()?.as_deref(),
         );
-        let Some(mut transaction) = started.map_err(refused)? else {
+        let Some(mut transaction) = started.map_err(&a_session)? else {
             tracing::debug!("this machine has no PAM");
             return Ok(None);
         };
-        transaction.open_session().map_err(refused)?;
-        Ok(Some(Self { transaction }))
+        if service == Service::Own {
+            transaction.check_account().map_err(refused("the account"))?;
+        }
+        let groups = groups::changed_by(&account.groups, || establish(&mut transaction))
+            .map_err(|error| a_session(error.to_string()))?;
+        if let Err(reason) = transaction.open_session() {
+            delete(&mut transaction);
+            return Err(a_session(reason));
+        }
+        Ok(Some(Self { transaction, groups }))
+    }
+
+    /// Returns all groups of the account: those it had, and those that modules added.
+    pub(crate) fn groups(&self) -> &[u32] {
+        &self.groups
     }
 
     /// Returns what the session adds to the environment of its programs.
@@ -97,102 +145,34 @@ impl PamSession {
             })
             .collect()
     }
+
+    fn end(&mut self) {
+        if let Err(reason) = self.transaction.close_session() {
+            tracing::warn!(reason, "cannot close the PAM session");
+        }
+        delete(&mut self.transaction);
+    }
 }
 
 impl Drop for PamSession {
     fn drop(&mut self) {
-        if let Err(reason) = self.transaction.close_session() {
-            tracing::warn!(reason, "cannot close the PAM session");
-        }
+        self.end();
     }
 }
 
-fn is_kept(service: &str) -> bool {
-    POLICIES
-        .iter()
-        .any(|folder| Path::new(folder).join(service).exists())
+/// A refusal is no reason to refuse the session, as it is none to sshd(8) after a login by key: modules that were not asked
+/// to authenticate may have nothing to establish.
+fn establish(transaction: &mut Transaction) {
+    if let Err(reason) = transaction.establish_credentials() {
+        tracing::warn!(reason, "no PAM credentials");
+    }
+}
+
+fn delete(transaction: &mut Transaction) {
+    if let Err(reason) = transaction.delete_credentials() {
+        tracing::debug!(reason, "cannot delete the PAM credentials");
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    /// Opens a session by a policy of its own; `None` where there is no PAM that can be told one.
-    fn open(folder: &Path, policy: &str) -> Option<Result<PamSession, PamError>> {
-        fs::write(folder.join(OWN_SERVICE), policy).expect("written");
-        let user = crate::account::Account::of_this_process()
-            .expect("an account")
-            .name;
-        PamSession::of_service(OWN_SERVICE, &user, Some(folder)).transpose()
-    }
-
-    fn script(folder: &Path, text: &str) -> String {
-        let path = folder.join("script");
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
-        path.display().to_string()
-    }
-
-    #[test]
-    fn opens_a_session_and_closes_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let log = folder.path().join("log");
-        let script = script(
-            folder.path(),
-            &format!("echo \"$PAM_TYPE $PAM_TTY\" >>{}", log.display()),
-        );
-        let Some(session) = open(folder.path(), &format!("session required pam_exec.so {script}\n")) else {
-            return;
-        };
-        let session = session.expect("allowed");
-        assert_eq!(
-            fs::read_to_string(&log).expect("told"),
-            "open_session drawbridge\n"
-        );
-        drop(session);
-        assert_eq!(
-            fs::read_to_string(&log).expect("told"),
-            "open_session drawbridge\nclose_session drawbridge\n"
-        );
-    }
-
-    #[test]
-    fn passes_the_environment_on() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let variables = folder.path().join("variables");
-        fs::write(&variables, "REGION=north=1\nEMPTY=\n").expect("written");
-        let policy = format!(
-            "session required pam_env.so conffile=/dev/null readenv=1 envfile={}\n",
-            variables.display()
-        );
-        let Some(session) = open(folder.path(), &policy) else {
-            return;
-        };
-        let environment = session.expect("allowed").environment();
-        assert!(
-            environment.contains(&("REGION".into(), "north=1".into())),
-            "{environment:?}"
-        );
-    }
-
-    #[test]
-    fn says_who_refuses() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let Some(session) = open(folder.path(), "session required pam_deny.so\n") else {
-            return;
-        };
-        let error = session.expect_err("refused").to_string();
-        assert!(
-            error.starts_with("the PAM service `drawbridge-agent` refuses a session of `"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_name_with_an_end_in_it_is_refused() {
-        assert!(PamSession::of_service(OWN_SERVICE, "a\0b", None).is_err());
-    }
-}
+mod tests;

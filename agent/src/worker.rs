@@ -262,14 +262,17 @@ impl Launch {
             state,
             ..
         } = &self.spec;
-        let account = choose(&login.run_as, default_account, state, self.clock.now())?;
+        let mut account = choose(&login.run_as, default_account, state, self.clock.now())?;
         let is_own = account.uid == rustix::process::geteuid().as_raw();
-        let pam = if is_own {
-            None
-        } else {
-            PamSession::open(&account.name)?
-        };
-        let variables = pam.as_ref().map(PamSession::environment).unwrap_or_default();
+        if is_own {
+            return Ok((account, None, Vec::new()));
+        }
+        let pam = PamSession::open(&account)?;
+        let mut variables = Vec::new();
+        if let Some(pam) = &pam {
+            variables = pam.environment();
+            account.groups = pam.groups().to_vec();
+        }
         Ok((account, pam, variables))
     }
 

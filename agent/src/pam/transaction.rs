@@ -2,9 +2,12 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 
 use libloading::{Library, Symbol};
 use nix::libc;
+
+use super::conversation::{Conversation, Words};
 
 /// One conversation with the library about one account, ended when it is dropped.
 #[derive(Debug)]
@@ -12,20 +15,8 @@ pub(super) struct Transaction {
     library: Library,
     handle: NonNull<c_void>,
     status: c_int,
-}
-
-type Answer = unsafe extern "C" fn(c_int, *mut *const c_void, *mut *mut Response, *mut c_void) -> c_int;
-
-#[repr(C)]
-struct Conversation {
-    answer: Answer,
-    data: *mut c_void,
-}
-
-#[repr(C)]
-struct Response {
-    text: *mut c_char,
-    code: c_int,
+    /// What the library writes to whenever it is called with the handle.
+    words: Rc<Words>,
 }
 
 type Handle = *mut c_void;
@@ -44,23 +35,13 @@ type List = unsafe extern "C" fn(Handle) -> *mut *mut c_char;
 
 const LIBRARY: &str = "libpam.so.0";
 const SUCCESS: c_int = 0;
-const CONVERSATION_ERROR: c_int = 19;
 const TERMINAL_ITEM: c_int = 3;
 /// Nobody is there to read greetings.
 const SILENT: c_int = 0x8000;
+const ESTABLISH_CREDENTIALS: c_int = 0x2;
+const DELETE_CREDENTIALS: c_int = 0x4;
 /// What stands for the name of a terminal; some modules want one.
 const TERMINAL: &CStr = c"drawbridge";
-
-/// Answers nothing: there is nobody to ask.
-#[expect(unsafe_code, reason = "called by a C library")]
-unsafe extern "C" fn answer_nothing(
-    _count: c_int,
-    _messages: *mut *const c_void,
-    _responses: *mut *mut Response,
-    _data: *mut c_void,
-) -> c_int {
-    CONVERSATION_ERROR
-}
 
 impl Transaction {
     /// Begins with a service and an account, by the machine's policies or those of another folder. `None` where there is
@@ -75,12 +56,11 @@ impl Transaction {
         let Ok(library) = (unsafe { Library::new(LIBRARY) }) else {
             return Ok(None);
         };
-        let conversation = Conversation {
-            answer: answer_nothing,
-            data: ptr::null_mut(),
-        };
+        let words = Rc::new(Words::default());
+        let conversation = Conversation::keeping(&words);
         let mut handle = ptr::null_mut();
-        // SAFETY: the types are those of pam_start(3); texts and the conversation, which is copied, outlive the calls.
+        // SAFETY: the types are those of pam_start(3); texts and the conversation, which is copied, outlive the calls, and the
+        // words are kept with the handle.
         let status = unsafe {
             match policies {
                 None => match library.get::<Start>(c"pam_start") {
@@ -105,28 +85,52 @@ impl Transaction {
             }
         };
         match NonNull::new(handle) {
-            Some(handle) if status == SUCCESS => Ok(Some(Self {
-                library,
-                handle,
-                status,
-            })),
+            Some(handle) if status == SUCCESS => {
+                let mut transaction = Self {
+                    library,
+                    handle,
+                    status,
+                    words,
+                };
+                transaction.name_terminal()?;
+                Ok(Some(transaction))
+            }
             _ => Err(format!("it cannot be started (code {status})")),
         }
     }
 
-    /// Opens the session.
     #[expect(unsafe_code, reason = "a C library is called")]
-    pub(super) fn open_session(&mut self) -> Result<(), String> {
+    fn name_terminal(&mut self) -> Result<(), String> {
         let set_item: SetItem = self.function(c"pam_set_item")?;
         // SAFETY: the handle is live until this is dropped, and the text, which is copied, ends in a zero byte.
         self.status = unsafe { set_item(self.handle.as_ptr(), TERMINAL_ITEM, TERMINAL.as_ptr().cast()) };
-        self.check()?;
-        self.step(c"pam_open_session")
+        self.check()
+    }
+
+    /// Asks whether the account may be used now.
+    pub(super) fn check_account(&mut self) -> Result<(), String> {
+        // Not silent: only so do modules say why they refuse.
+        self.step(c"pam_acct_mgmt", 0)
+    }
+
+    /// Gives this process what modules keep for the account, as groups and keys.
+    pub(super) fn establish_credentials(&mut self) -> Result<(), String> {
+        self.step(c"pam_setcred", ESTABLISH_CREDENTIALS | SILENT)
+    }
+
+    /// Takes back what was established.
+    pub(super) fn delete_credentials(&mut self) -> Result<(), String> {
+        self.step(c"pam_setcred", DELETE_CREDENTIALS | SILENT)
+    }
+
+    /// Opens the session.
+    pub(super) fn open_session(&mut self) -> Result<(), String> {
+        self.step(c"pam_open_session", SILENT)
     }
 
     /// Closes the session.
     pub(super) fn close_session(&mut self) -> Result<(), String> {
-        self.step(c"pam_close_session")
+        self.step(c"pam_close_session", SILENT)
     }
 
     /// Returns what the modules put into the environment, as `NAME=value`.
@@ -151,10 +155,11 @@ impl Transaction {
     }
 
     #[expect(unsafe_code, reason = "a C library is called")]
-    fn step(&mut self, name: &CStr) -> Result<(), String> {
+    fn step(&mut self, name: &CStr, flags: c_int) -> Result<(), String> {
         let step: Step = self.function(name)?;
+        drop(self.words.take());
         // SAFETY: the handle is live until this is dropped.
-        self.status = unsafe { step(self.handle.as_ptr(), SILENT) };
+        self.status = unsafe { step(self.handle.as_ptr(), flags) };
         self.check()
     }
 
@@ -169,7 +174,13 @@ impl Transaction {
             let said = text(self.handle.as_ptr(), self.status);
             (!said.is_null()).then(|| CStr::from_ptr(said).to_string_lossy().into_owned())
         };
-        Err(said.unwrap_or_else(|| format!("code {}", self.status)))
+        let reason = said.unwrap_or_else(|| format!("code {}", self.status));
+        let words = self.words.take();
+        Err(if words.is_empty() {
+            reason
+        } else {
+            format!("{reason}: {words}")
+        })
     }
 
     #[expect(unsafe_code, reason = "a C library is called")]
