@@ -4,6 +4,7 @@
 
 mod choice;
 mod private_user;
+mod shadow;
 mod sudoers;
 
 use std::ffi::CString;

@@ -52,8 +52,10 @@ class Machine(Node):
 
     def run(self, *argv, check=True, text=True, **options):
         """Runs something as root in the box."""
+        if "input" not in options:
+            options["stdin"] = subprocess.DEVNULL
         return subprocess.run(self.inside(*argv), env=clean_environment(), capture_output=True, text=text, check=check,
-                              timeout=PATIENCE, stdin=subprocess.DEVNULL, **options)
+                              timeout=PATIENCE, **options)
 
     def shell(self, script):
         """Runs a script as root in the box; answers what it prints."""

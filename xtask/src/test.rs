@@ -12,6 +12,7 @@ use crate::{apt, check};
 /// What the end-to-end tests start that is not ours.
 const PACKAGES: &[&str] = &[
     "iproute2",
+    "libnss-extrausers",
     "openssh-client",
     "openssh-server",
     "postgresql",

@@ -6,6 +6,7 @@ use drawbridge_session::document::{RunAsName, RunAsNameError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::shadow::expiry_day;
 use super::{Account, PrivateUser};
 
 /// The account of sessions whose document does not name one.
@@ -119,21 +120,13 @@ fn other(name: &RunAsName, own: &Account) -> Result<Account, AccountError> {
         .ok_or_else(|| AccountError::Unknown(name.clone()))
 }
 
-/// Says whether an administrator has closed the account (`usermod -e`, `chage -E`). Others than root cannot know.
+/// Says whether an administrator has closed the account (`usermod -e`, `chage -E`, or in a directory). Others than root
+/// cannot know.
 fn has_expired(name: &str, now: Timestamp) -> bool {
-    let shadow = std::fs::read_to_string("/etc/shadow").unwrap_or_default();
-    expiry_day(&shadow, name).is_some_and(|day| now.as_second().div_euclid(SECONDS_PER_DAY) >= day)
+    expiry_day(name).is_some_and(|day| now.as_second().div_euclid(SECONDS_PER_DAY) >= day)
 }
 
 const SECONDS_PER_DAY: i64 = 86_400;
-
-/// Reads the eighth field of the account's line, days since 1970-01-01 (shadow(5)).
-fn expiry_day(shadow: &str, name: &str) -> Option<i64> {
-    let line = shadow
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.split(':').nth(6)?.parse().ok()
-}
 
 #[cfg(test)]
 mod tests {
@@ -167,16 +160,6 @@ mod tests {
     #[test]
     fn asks_for_a_name_when_the_document_has_none() {
         assert!(matches!(refused("  "), AccountError::NotNamed));
-    }
-
-    #[test]
-    fn reads_the_day_an_account_expires() {
-        let shadow =
-            "root:*:19000:0:99999:7:::\nann:!:19000:0:99999:7::0:\nannie:!:19000:0:99999:7::20500:\n";
-        assert_eq!(expiry_day(shadow, "root"), None);
-        assert_eq!(expiry_day(shadow, "ann"), Some(0));
-        assert_eq!(expiry_day(shadow, "annie"), Some(20_500));
-        assert_eq!(expiry_day(shadow, "bob"), None);
     }
 
     #[test]
