@@ -54,6 +54,8 @@ pub enum Mode {
     Forward,
     /// Started by a person or script for one command; says nothing of its own while all goes well.
     Exec,
+    /// As that, for a command that is this program's own other end and has nothing to tidy up when it is told to end.
+    Copy,
     /// Takes a running session over; leaves it running when it is told to end.
     Attach,
     /// Only looks.
@@ -63,7 +65,20 @@ pub enum Mode {
 impl Mode {
     /// Whether a session is ended when its client is told to end without the person having said `~.`.
     fn owns_session(self) -> bool {
-        matches!(self, Self::Plugin | Self::Connect | Self::Forward | Self::Exec)
+        matches!(
+            self,
+            Self::Plugin | Self::Connect | Self::Forward | Self::Exec | Self::Copy
+        )
+    }
+
+    /// Whether what tells this program to end is for the session's command first.
+    fn passes_signals(self) -> bool {
+        matches!(self, Self::Plugin | Self::Connect | Self::Exec | Self::Attach)
+    }
+
+    /// Whether somebody else says how the session ended.
+    fn is_part_of_program(self) -> bool {
+        matches!(self, Self::Exec | Self::Copy)
     }
 
     fn may_detach(self) -> bool {
@@ -79,9 +94,13 @@ impl Mode {
     fn channel_of_words(self, kind: Option<SessionKind>) -> Channel {
         match self {
             Self::Plugin if kind != Some(SessionKind::Command) => Channel::Output,
-            Self::Plugin | Self::Connect | Self::Forward | Self::Exec | Self::Attach | Self::Watch => {
-                Channel::Notice
-            }
+            Self::Plugin
+            | Self::Connect
+            | Self::Forward
+            | Self::Exec
+            | Self::Copy
+            | Self::Attach
+            | Self::Watch => Channel::Notice,
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Capabilities {
     pub notices: bool,
     /// Whether this end speaks [`Credited`](crate::port_mux::Credited) in a tunnel.
     pub tunnels: bool,
+    /// Whether this end knows the signals among the numbers of [`flag`](crate::payload::flag): a node passes them to a command
+    /// without a terminal.
+    pub signals: bool,
 }
 
 impl Capabilities {
@@ -41,6 +44,7 @@ impl Capabilities {
         end_of_input: true,
         notices: true,
         tunnels: true,
+        signals: true,
     };
 
     /// Returns the payload bytes per frame that may be sent to this end, between 1 KiB and 256 KiB.

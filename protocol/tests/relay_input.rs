@@ -238,7 +238,7 @@ fn our_client_is_greeted_first_with_its_own_numbers() {
     assert_eq!(first.message_type, MessageType::DrawbridgeHello);
     let hello: Hello = payload::parse(&first.payload).unwrap();
     assert_eq!((hello.role, hello.input_sequence), (Role::Owner, 0));
-    assert!(hello.capabilities.exit_code);
+    assert_eq!(hello.capabilities, Capabilities::OURS);
     assert_eq!(hello.max_payload, Capabilities::OURS.large_frames);
     rig.node_connects(NODE);
     rig.sync();

@@ -6,6 +6,8 @@ mod ends;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use drawbridge_protocol::control_channel::ServerControl;
 use drawbridge_protocol::control_channel::node::Event as NodeControlEvent;
 use drawbridge_protocol::control_channel::server::Event as ServerControlEvent;
@@ -13,7 +15,7 @@ use drawbridge_protocol::data_channel::client::{ClientConfig, ClientEnd, Event a
 use drawbridge_protocol::data_channel::node::{Event as NodeEvent, NodeConfig, NodeEnd, State};
 use drawbridge_protocol::payload::{
     self, ActionStatus, ActionType, ClientAction, HandshakeResponse, OpenDataChannel, ProcessedAction,
-    SessionType, Size, TaskComplete, TaskStatus,
+    SessionType, Size, TaskComplete, TaskStatus, flag,
 };
 use drawbridge_protocol::wire::{MessageType, PayloadType};
 use drawbridge_protocol::{Capabilities, Hello, MessageIds, NodeExtension, PeerMisbehaved, Token, Transmit};
@@ -452,6 +454,51 @@ mod node_end {
         let mut node = node();
         node.handle_message(channel_closed(""), at(0)).unwrap();
         assert_eq!(node_events(&mut node), [NodeEvent::ChannelClosed]);
+    }
+
+    #[test]
+    fn a_signal_is_told_when_it_comes_and_once() {
+        let signal = |sequence| flag_frame(sequence, flag::INTERRUPT);
+        let told = [NodeEvent::Flag(flag::INTERRUPT)];
+        let mut node = our_node();
+        node.handle_message(signal(2), at(0)).unwrap();
+        assert_eq!(node_events(&mut node), told, "early");
+        node.handle_message(signal(2), at(0)).unwrap();
+        assert_eq!(node_events(&mut node), [], "sent again");
+        node.handle_message(flag_frame(3, flag::END_OF_INPUT), at(0))
+            .unwrap();
+        assert_eq!(node_events(&mut node), [], "the end waits for what is before it");
+        for (sequence, typed) in [(1, "b"), (0, "a")] {
+            node.handle_message(input(sequence, typed), at(0)).unwrap();
+        }
+        let rest = [
+            NodeEvent::Input("a".into()),
+            NodeEvent::Input("b".into()),
+            NodeEvent::Flag(flag::END_OF_INPUT),
+        ];
+        assert_eq!(node_events(&mut node), rest);
+        node.handle_message(signal(4), at(0)).unwrap();
+        assert_eq!(node_events(&mut node), told, "in its turn");
+        node.handle_message(signal(4), at(0)).unwrap();
+        assert_eq!(node_events(&mut node), [], "sent again");
+    }
+
+    #[test]
+    fn nobody_signals_a_session_that_has_not_begun() {
+        let mut node = our_node();
+        node.begin_handshake(SessionType::NonInteractiveCommands, Value::Null, at(0));
+        node.handle_message(flag_frame(5, flag::INTERRUPT), at(0))
+            .unwrap();
+        assert_eq!(node_events(&mut node), []);
+    }
+
+    fn flag_frame(sequence: i64, number: u32) -> Bytes {
+        stream_frame(
+            MessageType::InputStreamData,
+            sequence,
+            PayloadType::Flag,
+            flag::to_bytes(number),
+        )
     }
 
     #[test]

@@ -345,6 +345,7 @@ fn hello() {
             end_of_input: true,
             notices: true,
             tunnels: true,
+            signals: true,
         },
         input_sequence: 0,
         role: Role::Owner,

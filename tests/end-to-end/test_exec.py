@@ -121,6 +121,36 @@ def test_ctrl_c_ends_the_command(dev):
     eventually(lambda: not sleeper(4712), what="the command's end")
 
 
+def test_the_first_signal_is_the_commands(dev):
+    script = "trap 'echo tidied; exit 7' INT QUIT TERM; echo ready; while :; do sleep 0.05; done"
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        with start(dev, "sh", "-c", script) as process:
+            assert process.stdout.readline() == b"ready\n"
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == 7
+            assert process.stdout.read() == b"tidied\n"
+
+
+def test_the_second_signal_gives_up(dev):
+    script = "trap 'echo no' INT; echo ready; while :; do sleep 0.05; done"
+    with start(dev, "sh", "-c", script) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == b"no\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+    eventually(lambda: dev.cli("sessions", "list").stdout == "no sessions\n", what="the session's end")
+
+
+def test_ctrl_c_on_a_terminal_is_a_signal_to_a_command_without_one(dev, terminal):
+    argv, env = exec_(dev, "sh", "-c", "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.05; done")
+    shown = terminal(argv, env)
+    shown.wait_for(b"ready")
+    shown.send("\x03")
+    shown.wait_for(b"caught")
+    assert shown.end() == 3
+
+
 def test_a_reader_that_has_seen_enough_ends_the_command(dev):
     with start(dev, "sh", "-c", "echo first; yes; sleep 4713") as process:
         assert process.stdout.readline() == b"first\n"

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 
 use bytes::{Buf, Bytes};
+use drawbridge_protocol::wire::PayloadType;
 
 /// Bytes the client sent and the far end has not taken yet.
 #[derive(Debug, Default)]
@@ -79,18 +81,22 @@ impl Input {
     }
 
     /// Says whether this frame must be left alone for now: unacknowledged, it is sent again by whoever sent it, which
-    /// is the only brake the protocol has in this direction (`protocol.md` 4.5 and 4.9).
+    /// is the only brake the protocol has in this direction (`protocol.md` 4.5 and 4.9). Flags are not left alone: they take
+    /// no room, and a signal among them may be what ends a program that does not read.
     pub(super) fn refuses(&self, frame: &[u8]) -> bool {
         self.bytes >= LIMIT_BYTES && is_input(frame)
     }
 }
 
-/// Says whether a frame carries input.
+/// Says whether a frame carries input that takes room.
 pub(super) fn is_input(frame: &[u8]) -> bool {
-    const MESSAGE_TYPE: std::ops::Range<usize> = 4..36;
+    const MESSAGE_TYPE: Range<usize> = 4..36;
+    const PAYLOAD_TYPE: Range<usize> = 112..116;
+    let flag = u32::from(PayloadType::Flag).to_be_bytes();
     frame
         .get(MESSAGE_TYPE)
         .is_some_and(|name| name.starts_with(b"input_stream_data"))
+        && frame.get(PAYLOAD_TYPE).is_none_or(|kind| *kind != flag)
 }
 
 #[cfg(test)]
@@ -140,6 +146,10 @@ mod tests {
         let mut input = Input::default();
         assert!(!input.refuses(&frame));
         input.push(Bytes::from(vec![0; LIMIT_BYTES]));
+        assert!(input.refuses(&frame));
+        frame[112..116].copy_from_slice(&u32::from(PayloadType::Flag).to_be_bytes());
+        assert!(!input.refuses(&frame));
+        frame[112..116].fill(0);
         assert!(input.refuses(&frame));
         frame[4..21].copy_from_slice(b"acknowledge      ");
         assert!(!input.refuses(&frame));

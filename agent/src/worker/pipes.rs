@@ -118,6 +118,16 @@ impl Running {
         }
     }
 
+    fn handle_flag(&mut self, number: u32) {
+        match number {
+            flag::END_OF_INPUT => self.input.finish(),
+            flag::INTERRUPT => self.leader.signal(Signal::SIGINT),
+            flag::QUIT => self.leader.signal(Signal::SIGQUIT),
+            flag::TERMINATE => self.leader.signal(Signal::SIGTERM),
+            _ => {}
+        }
+    }
+
     fn press_keys(&self, bytes: &[u8]) {
         for byte in bytes {
             if let Some((_, signal)) = KEYS.iter().find(|(key, _)| key == byte) {
@@ -259,8 +269,8 @@ impl FarEnd for PipesEnd {
 
     fn handle_flag(&mut self, number: u32) {
         match &mut self.stage {
-            Stage::Running(running) if number == flag::END_OF_INPUT => running.input.finish(),
-            Stage::Running(_) | Stage::Waiting(_) | Stage::Refused(_) | Stage::Over => {}
+            Stage::Running(running) => running.handle_flag(number),
+            Stage::Waiting(_) | Stage::Refused(_) | Stage::Over => {}
         }
     }
 

@@ -66,7 +66,7 @@ pub(crate) struct Conversation<'a, R: Remote, T> {
     message: Option<String>,
     /// The exit code that a command's node has told.
     exit_code: Option<i32>,
-    /// What the command was sent and has not ended by yet.
+    /// The signal that the command was sent.
     interrupted: Option<Signal>,
     /// A tunnel that has no listeners yet.
     opening: Option<forwarding::Opening>,
@@ -318,15 +318,19 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
 
     /// What the end of the channel means.
     fn end(&self, output: String, exit_code: Option<i32>) -> SessionEnd {
-        if let Some(signal) = self.interrupted {
-            return SessionEnd::Signalled(signal);
-        }
+        let exit_code = exit_code.or(self.exit_code);
         // AWS's service also gives words to ends that are none of the session's fault.
         let failed = !output.is_empty() && (self.hello.is_some() || !self.stage.has_begun());
+        // What AWS's agent says of a command that a signal ended is no shell's code for it.
+        if let Some(signal) = self.interrupted
+            && (!self.node_knows_signals() || (exit_code.is_none() && !failed))
+        {
+            return SessionEnd::Signalled(signal);
+        }
         SessionEnd::Closed {
             kind: self.kind(),
             output,
-            exit_code: exit_code.or(self.exit_code),
+            exit_code,
             failed,
         }
     }
@@ -378,6 +382,10 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                 Some(kind)
             }
         }
+    }
+
+    fn node_knows_signals(&self) -> bool {
+        self.hello.is_some_and(|hello| hello.capabilities.signals)
     }
 
     fn is_established(&self) -> bool {

@@ -98,7 +98,7 @@ fn say_end(
     terminal: &mut impl Terminal,
 ) {
     // The caller tells what went wrong, and a natural end shows.
-    if mode == Mode::Exec || (kind == Some(SessionKind::Command) && end.is_natural()) {
+    if mode.is_part_of_program() || (kind == Some(SessionKind::Command) && end.is_natural()) {
         return;
     }
     let channel = mode.channel_of_words(kind);

@@ -6,5 +6,6 @@ mod keys;
 mod life;
 mod network;
 mod peer;
+mod signals;
 mod stage;
 mod throughput;

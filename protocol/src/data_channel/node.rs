@@ -342,14 +342,23 @@ impl NodeEnd {
     }
 
     fn handle_stream_frame(&mut self, frame: Frame, now: Time) -> Result<(), PeerMisbehaved> {
-        let mut result = Ok(());
-        if let Arrival::InOrder(frame) = self.inbound.receive(frame)? {
-            result = self.handle_in_order(frame, now);
-            while let Some(frame) = self.inbound.next_in_order() {
-                result = result.and(self.handle_in_order(frame, now));
+        let signal = signal_of(&frame);
+        match self.inbound.receive(frame)? {
+            Arrival::InOrder(frame) => {
+                let mut result = self.handle_in_order(frame, now);
+                while let Some(frame) = self.inbound.next_in_order() {
+                    // What came early has been told.
+                    if signal_of(&frame).is_none() {
+                        result = result.and(self.handle_in_order(frame, now));
+                    }
+                }
+                return result;
             }
+            // The input before it may be what its command does not read, and would wait for for ever.
+            Arrival::Early if self.takes_input() => self.events.extend(signal.map(Event::Flag)),
+            Arrival::Early | Arrival::Duplicate | Arrival::NoRoom => {}
         }
-        result
+        Ok(())
     }
 
     fn handle_in_order(&mut self, frame: Frame, now: Time) -> Result<(), PeerMisbehaved> {
@@ -363,12 +372,9 @@ impl NodeEnd {
             self.finish_handshake(response, now.monotonic.saturating_sub(since));
             return Ok(());
         }
-        match self.handshake {
-            Handshake::NotStarted | Handshake::Complete => {}
+        if !self.takes_input() {
             // Nobody can have meant this for a session whose kind the client does not know yet.
-            Handshake::AwaitingResponse { .. } | Handshake::Failed => {
-                return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
-            }
+            return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
         }
         match payload_type {
             PayloadType::Output => {
@@ -397,6 +403,13 @@ impl NodeEnd {
             | PayloadType::ExitCode => return Err(PeerMisbehaved::UnexpectedPayload(payload_type)),
         }
         Ok(())
+    }
+
+    fn takes_input(&self) -> bool {
+        match self.handshake {
+            Handshake::NotStarted | Handshake::Complete => true,
+            Handshake::AwaitingResponse { .. } | Handshake::Failed => false,
+        }
     }
 
     fn finish_handshake(&mut self, response: HandshakeResponse, took: Duration) {
@@ -453,6 +466,15 @@ impl NodeEnd {
             .encode(),
         )
     }
+}
+
+/// Returns the signal that a frame asks for, if it does.
+fn signal_of(frame: &Frame) -> Option<u32> {
+    if frame.payload_type != PayloadType::Flag {
+        return None;
+    }
+    let number = flag::parse(&frame.payload).ok()?;
+    flag::is_signal(number).then_some(number)
 }
 
 /// How long a client may take to answer: twice what AWS's agent allows (`protocol.md` 5.6), for the sake of slow paths.

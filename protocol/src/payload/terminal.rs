@@ -59,6 +59,20 @@ pub mod flag {
     /// The client's standard input has ended; client to a node that named the capability.
     pub const END_OF_INPUT: u32 = 0x0100;
 
+    /// The command is to be sent `SIGINT`; client to a node that named the capability, as are the next two.
+    pub const INTERRUPT: u32 = 0x0101;
+
+    /// The command is to be sent `SIGQUIT`.
+    pub const QUIT: u32 = 0x0102;
+
+    /// The command is to be sent `SIGTERM`.
+    pub const TERMINATE: u32 = 0x0103;
+
+    /// Says whether a number stands for a signal, which does not wait for the input before it.
+    pub fn is_signal(number: u32) -> bool {
+        matches!(number, INTERRUPT | QUIT | TERMINATE)
+    }
+
     /// Reads the payload.
     ///
     /// # Errors

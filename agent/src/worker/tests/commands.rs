@@ -1,5 +1,7 @@
 //! Commands without a terminal, and command lines on one.
 
+mod signals;
+
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -395,44 +397,6 @@ async fn a_client_that_reads_slowly_holds_the_command_back() {
     stop.send(()).expect("it listens");
     assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
     assert!(client.output.iter().all(|byte| matches!(byte, b'y' | b'\n')));
-}
-
-#[tokio::test]
-async fn keys_of_awss_plugin_are_signals_and_the_rest_is_nothing() {
-    for (key, code) in [("\x03", 130), ("\x1c", 131)] {
-        for extension in [None, PLAIN_CLIENT] {
-            let script = "echo ready; exec sleep 1000";
-            let Command { fixture, .. } = command(&["sh", "-c", script], apart(), extension);
-            let Fixture {
-                mut client,
-                mut session,
-                stop: _stop,
-                ..
-            } = fixture;
-            beside(&mut session, async {
-                client.until_seen("ready").await;
-                client.type_in("ignored\r");
-                client.end.send_flag(flag::END_OF_INPUT);
-                client.type_in(key);
-            })
-            .await;
-            assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
-            assert_eq!(
-                client.pieces.last().expect("the code").1,
-                format!("EXIT_CODE: {code}")
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_input_of_our_client_is_no_signal() {
-    let Command { fixture, .. } = command(&["head", "-c", "2"], None, OURS);
-    let mut client = fixture.client;
-    client.type_in("\x03\x1c");
-    assert_eq!(outcome_of(fixture.session, &mut client).await, Outcome::success());
-    assert_eq!(client.output, b"\x03\x1c");
-    assert_eq!(exit_code(&client), Some(0));
 }
 
 /// It would wait for keys that never come.

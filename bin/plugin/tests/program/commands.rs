@@ -42,7 +42,7 @@ async fn an_archive_passes_a_command_both_ways_with_nothing_added() {
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_the_command_and_is_130() {
+async fn the_first_signal_is_the_commands_and_the_second_gives_up() {
     let mut server = Server::start().await;
     let mut child = start(&server);
     let mut peer = server.begun("NonInteractiveCommands", Value::Null).await;
@@ -50,6 +50,8 @@ async fn ctrl_c_ends_the_command_and_is_130() {
     input.write_all(b"it has begun").await.unwrap();
     peer.expect_typed("it has begun").await;
     let process = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).unwrap();
+    kill_process(process, Signal::TERM).unwrap();
+    assert_eq!(peer.until_flag().await, (Vec::new(), flag::TERMINATE));
     kill_process(process, Signal::INT).unwrap();
     assert_eq!(server.call().await.target, "AmazonSSM.TerminateSession");
     let (code, stdout, stderr) = finish(child).await;

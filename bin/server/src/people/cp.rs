@@ -59,7 +59,7 @@ async fn run(arguments: Cp, journey: Journey) -> Result<u8> {
         words,
     } = begin(journey.way, progress.clone()).context("cannot start to copy")?;
     let clock = Arc::new(SystemClock::new());
-    let ended = client::run_on(&api, &ticket, Mode::Exec, &mut terminal, clock, &SystemRandom).await;
+    let ended = client::run_on(&api, &ticket, Mode::Copy, &mut terminal, clock, &SystemRandom).await;
     // So that the copy, which may wait for more, finds that there is none.
     drop(terminal);
     if let Ok(end @ SessionEnd::Signalled(_)) = &ended {

@@ -86,6 +86,12 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
     }
 
     fn handle_signal(&mut self, signal: Signal) -> Option<Stop> {
+        if let Some(number) = self.number_for_node(signal) {
+            self.interrupted = Some(signal);
+            // Ahead of what was typed: the node does not make it wait either.
+            self.core.send_flag(number);
+            return None;
+        }
         if matches!(signal, Signal::Terminate | Signal::Hangup) {
             return Some(Ok(Ending::Signal(signal)));
         }
@@ -109,10 +115,32 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
         }
     }
 
+    /// What a command's node is told of a signal, if the signal is for the command and not for this program.
+    ///
+    /// The first one is for the command, which may want to tidy up and says how it ended. Whoever sends another one has waited for
+    /// that long enough, and whoever sends one while there is no connection wants to wait no longer.
+    fn number_for_node(&mut self, signal: Signal) -> Option<u32> {
+        let number = match signal {
+            Signal::Interrupt => flag::INTERRUPT,
+            Signal::Quit => flag::QUIT,
+            // Elsewhere it ends the client and leaves the session running.
+            Signal::Terminate if self.options.mode.owns_session() => flag::TERMINATE,
+            Signal::Terminate | Signal::Stop | Signal::Hangup | Signal::WindowChanged | Signal::Continued => {
+                return None;
+            }
+        };
+        let is_for_command = self.kind() == Some(SessionKind::Command)
+            && self.options.mode.passes_signals()
+            && self.node_knows_signals()
+            && self.interrupted.is_none()
+            && self.line.link().is_some();
+        is_for_command.then_some(number)
+    }
+
     /// Before the session begins, signals are for this program.
     fn handle_early_signal(&mut self, signal: Signal) -> Option<Stop> {
         match signal {
-            Signal::Interrupt | Signal::Quit if self.options.mode == Mode::Exec => {
+            Signal::Interrupt | Signal::Quit if self.options.mode.is_part_of_program() => {
                 return Some(Ok(Ending::Signal(signal)));
             }
             Signal::Interrupt | Signal::Quit => return Some(Ok(Ending::Leave)),
@@ -142,10 +170,10 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
         None
     }
 
-    /// A command between pipes is interrupted like a local one; a second time, it is ended.
+    /// A command between pipes whose node knows no signals is interrupted as AWS's plugin does it; a second time, it is ended.
     ///
-    /// AWS's agent takes the bytes of the keys for signals. Ours takes every byte for input, so that the end of the session is
-    /// the only way to say it.
+    /// AWS's agent takes the bytes of the keys for signals. One of ours that takes every byte for input and knows no signals can
+    /// only be told to end the session.
     fn handle_signal_to_command(&mut self, signal: Signal, input: InputRule) -> Option<Stop> {
         let key = match signal {
             Signal::Interrupt => CTRL_C,

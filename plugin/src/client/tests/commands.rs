@@ -1,10 +1,8 @@
 //! Commands: between pipes, and on a terminal.
 
-use std::time::Duration;
-
+use drawbridge_protocol::Hello;
 use drawbridge_protocol::payload::flag;
 use drawbridge_protocol::wire::PayloadType;
-use drawbridge_protocol::{Capabilities, Hello};
 
 use super::peer::HELLO;
 use super::stage::{Stage, denied, play, play_piped};
@@ -118,107 +116,6 @@ async fn a_cut_connection_loses_and_doubles_no_input() {
     .await;
     assert_eq!(played.exit_code(), 7);
     assert_eq!(played.screen.notices(), "");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_agent_that_takes_no_input_is_given_none_but_ctrl_c() {
-    for hello in [
-        None,
-        Some(Hello {
-            capabilities: Capabilities {
-                end_of_input: false,
-                ..Capabilities::OURS
-            },
-            ..HELLO
-        }),
-    ] {
-        let played = play_piped(Mode::Plugin, async |stage| {
-            let mut peer = stage.accept().await;
-            if let Some(hello) = hello {
-                peer.hello(hello).await;
-            }
-            peer.handshake("NonInteractiveCommands").await;
-            peer.complete_handshake("").await;
-            stage.types("ignored");
-            stage.screen.happens(Occurrence::EndOfInput);
-            stage.settle().await;
-            assert_eq!(stage.screen.unread(), 2);
-            stage.signals(Signal::WindowChanged);
-            stage.signals(Signal::Interrupt);
-            assert_eq!(peer.typed().await, "\x03");
-            peer.close("").await;
-        })
-        .await;
-        assert_eq!(played.exit_code(), 130);
-        assert_eq!(played.server.count("terminate"), 0);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_command_that_ignores_ctrl_c_is_ended_by_the_second() {
-    let played = play_piped(Mode::Exec, async |stage| {
-        let mut peer = stage.accept().await;
-        peer.handshake("NonInteractiveCommands").await;
-        peer.complete_handshake("").await;
-        stage.settle().await;
-        stage.signals(Signal::Interrupt);
-        assert_eq!(peer.typed().await, "\x03");
-        stage.signals(Signal::Interrupt);
-    })
-    .await;
-    assert_eq!(played.exit_code(), 130);
-    assert_eq!(played.server.count("terminate"), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn ctrl_c_ends_a_command_whose_input_is_every_byte() {
-    for (signal, code) in [
-        (Signal::Interrupt, 130),
-        (Signal::Quit, 131),
-        (Signal::Terminate, 143),
-    ] {
-        let played = play_piped(Mode::Exec, async |stage| {
-            let mut peer = stage.command().await;
-            stage.types("in the middle of");
-            assert_eq!(peer.typed().await, "in the middle of");
-            stage.signals(signal);
-        })
-        .await;
-        assert_eq!(played.exit_code(), code);
-        assert_eq!(played.server.count("terminate"), 1);
-        assert_eq!(played.screen.notices(), "");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn ctrl_c_works_while_there_is_no_connection() {
-    let played = play_piped(Mode::Exec, async |stage| {
-        drop(stage.command().await);
-        for _ in 0..100 {
-            stage
-                .server
-                .refusals
-                .borrow_mut()
-                .push_back(super::stage::unreachable());
-        }
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        assert!(stage.screen.notices().contains("(Ctrl-C to give up)"));
-        stage.signals(Signal::Interrupt);
-    })
-    .await;
-    assert_eq!(played.exit_code(), 130);
-    assert_eq!(played.server.count("terminate"), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn ctrl_c_before_the_command_begins_is_130_too() {
-    let played = play_piped(Mode::Exec, async |stage| {
-        let _peer = stage.accept().await;
-        stage.signals(Signal::Interrupt);
-    })
-    .await;
-    assert_eq!(played.exit_code(), 130);
-    assert_eq!(played.server.count("terminate"), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawbridge_aws_client::CallError;
-use drawbridge_protocol::Token;
 use drawbridge_protocol::payload::Size;
+use drawbridge_protocol::{Hello, Token};
 use drawbridge_session::{Clock, SeededRandom};
 use jiff::Timestamp;
 use tokio::io::{DuplexStream, duplex};
@@ -100,8 +100,13 @@ impl Stage {
 
     /// The next connection, on which our server has said hello and a command without a terminal has begun.
     pub(super) async fn command(&mut self) -> Peer {
+        self.command_with(HELLO).await
+    }
+
+    /// The same on a server that says this.
+    pub(super) async fn command_with(&mut self, hello: Hello) -> Peer {
         let mut peer = self.accept().await;
-        peer.hello(HELLO).await;
+        peer.hello(hello).await;
         peer.handshake("NonInteractiveCommands").await;
         peer.complete_handshake("").await;
         self.settle().await;

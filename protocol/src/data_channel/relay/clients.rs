@@ -296,6 +296,7 @@ impl RelayCore {
                 exit_code: self.config.server.exit_code && node.is_some_and(|node| node.exit_code),
                 end_of_input: self.config.server.end_of_input && node.is_some_and(|node| node.end_of_input),
                 tunnels: self.config.server.tunnels && node.is_some_and(|node| node.tunnels),
+                signals: self.config.server.signals && node.is_some_and(|node| node.signals),
                 ..self.config.server
             },
             input_sequence,
