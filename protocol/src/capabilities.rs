@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::payload::SessionType;
+
 /// Bytes of payload that every peer accepts in one stream frame.
 pub const DEFAULT_MAX_PAYLOAD: usize = 1024;
 
@@ -64,6 +66,26 @@ pub enum Role {
     Watcher,
 }
 
+/// Names the kind of a session that is a command.
+///
+/// A client that comes when the session's handshake is over hears it from nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommandKind {
+    /// A command on a terminal.
+    InteractiveCommands,
+    /// A command between pipes.
+    NonInteractiveCommands,
+}
+
+impl From<CommandKind> for SessionType {
+    fn from(kind: CommandKind) -> SessionType {
+        match kind {
+            CommandKind::InteractiveCommands => SessionType::InteractiveCommands,
+            CommandKind::NonInteractiveCommands => SessionType::NonInteractiveCommands,
+        }
+    }
+}
+
 /// Is the server's first word on every connection of a client that named capabilities.
 ///
 /// Payload of the binary message [`MessageType::DrawbridgeHello`](crate::wire::MessageType::DrawbridgeHello).
@@ -79,6 +101,9 @@ pub struct Hello {
     pub role: Role,
     /// Bytes of payload that this client may send in one stream frame.
     pub max_payload: u32,
+    /// Which kind of command the session is; `None` for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandKind>,
 }
 
 /// Tells the person at the other end what is about to happen.
@@ -120,7 +145,7 @@ impl NodeExtension {
 
 #[cfg(test)]
 mod tests {
-    use super::{Capabilities, DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, Role};
+    use super::{Capabilities, CommandKind, DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, Role};
 
     #[test]
     fn ignores_unknown_and_absent_keys() {
@@ -155,9 +180,11 @@ mod tests {
             input_sequence: 9,
             role: Role::Watcher,
             max_payload: 32768,
+            command: Some(CommandKind::NonInteractiveCommands),
         };
         let json = serde_json::to_string(&hello).unwrap();
         assert!(json.contains(r#""Role":"watcher""#), "{json}");
+        assert!(json.contains(r#""Command":"NonInteractiveCommands""#), "{json}");
         assert_eq!(serde_json::from_str::<Hello>(&json).unwrap(), hello);
     }
 }

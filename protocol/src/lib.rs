@@ -33,7 +33,7 @@ mod token;
 mod transmit;
 
 pub use capabilities::{
-    Capabilities, DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, NodeExtension, Notice, Role,
+    Capabilities, CommandKind, DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, NodeExtension, Notice, Role,
 };
 pub use keepalive::Keepalive;
 pub use message_ids::MessageIds;

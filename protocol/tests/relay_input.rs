@@ -6,10 +6,10 @@ mod relay_rig;
 
 use bytes::Bytes;
 use drawbridge_protocol::data_channel::relay::{
-    AttachKind, ConnectionId, Effect, JournalRecord, Position, RelayState,
+    AttachKind, ConnectionId, Effect, JournalRecord, Position, RelayConfig, RelayState, SessionKind,
 };
 use drawbridge_protocol::wire::{MessageType, PayloadType};
-use drawbridge_protocol::{Capabilities, Hello, Role, payload};
+use drawbridge_protocol::{Capabilities, CommandKind, Hello, Role, payload};
 
 use relay_rig::*;
 
@@ -248,6 +248,35 @@ fn our_client_is_greeted_first_with_its_own_numbers() {
     let effects = rig.connect(OTHER, AttachKind::Resume, "first", Some(Capabilities::OURS));
     let hello: Hello = payload::parse(&to_client(&effects, OTHER)[0].payload).unwrap();
     assert_eq!(hello.input_sequence, 1);
+}
+
+#[test]
+fn who_comes_later_hears_what_the_session_is_and_what_its_node_takes_for_input() {
+    let command = || with_our_node(RelayConfig::new("alice-1", SessionKind::Command));
+    let attach = AttachKind::Attach { from: Position::Live };
+    for first in [None, Some(Capabilities::OURS)] {
+        let mut rig = Rig::started(command(), first);
+        rig.node_sends(output(0, "so far"));
+        rig.connect(OTHER, attach, "second", Some(Capabilities::OURS));
+        let heard = hello_to(OTHER, &rig.sync());
+        assert_eq!(heard.command, Some(CommandKind::NonInteractiveCommands));
+        assert_eq!(heard.capabilities.end_of_input, first.is_some());
+        assert!(heard.capabilities.signals);
+        let mut rig = Rig::recover(command(), &rig.records);
+        rig.connect(OTHER, attach, "third", Some(Capabilities::OURS));
+        assert_eq!(
+            hello_to(OTHER, &rig.sync()).capabilities,
+            heard.capabilities,
+            "after a crash"
+        );
+    }
+    let mut rig = Rig::new(with_our_node(shell()));
+    let effects = rig.connect(CLIENT, AttachKind::Start, "first", Some(Capabilities::OURS));
+    assert_eq!(hello_to(CLIENT, &effects).command, None);
+}
+
+fn hello_to(conn: ConnectionId, effects: &[Effect]) -> Hello {
+    payload::parse(&to_client(effects, conn)[0].payload).unwrap()
 }
 
 #[test]

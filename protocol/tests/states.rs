@@ -18,7 +18,9 @@ use drawbridge_protocol::payload::{
     SessionType, Size, TaskComplete, TaskStatus, flag,
 };
 use drawbridge_protocol::wire::{MessageType, PayloadType};
-use drawbridge_protocol::{Capabilities, Hello, MessageIds, NodeExtension, PeerMisbehaved, Token, Transmit};
+use drawbridge_protocol::{
+    Capabilities, CommandKind, Hello, MessageIds, NodeExtension, PeerMisbehaved, Token, Transmit,
+};
 use serde_json::{Value, json};
 
 use ends::*;
@@ -61,6 +63,32 @@ mod client_end {
             client_events(&mut client),
             [ClientEvent::Message("welcome".to_owned()), established]
         );
+    }
+
+    #[test]
+    fn who_comes_after_the_handshake_of_a_command_is_in_one() {
+        for (command, session_type) in [
+            (CommandKind::InteractiveCommands, SessionType::InteractiveCommands),
+            (
+                CommandKind::NonInteractiveCommands,
+                SessionType::NonInteractiveCommands,
+            ),
+        ] {
+            let mut client = our_client();
+            let word = Hello {
+                command: Some(command),
+                ..Hello::default()
+            };
+            client.handle_message(hello(word), at(0)).unwrap();
+            client_events(&mut client);
+            client.handle_message(output(0, "so far"), at(0)).unwrap();
+            let established = ClientEvent::Established {
+                session_type,
+                properties: Value::Null,
+                agent_version: String::new(),
+            };
+            assert_eq!(client_events(&mut client)[0], established);
+        }
     }
 
     #[test]

@@ -350,6 +350,7 @@ fn hello() {
         input_sequence: 0,
         role: Role::Owner,
         max_payload: 32768,
+        command: None,
     };
     holds(
         "drawbridge_hello",

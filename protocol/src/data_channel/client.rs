@@ -35,8 +35,8 @@ use crate::payload::{
 use crate::stream::{Arrival, Inbound, Outbound, Window};
 use crate::wire::{Frame, MessageType, PayloadType};
 use crate::{
-    DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, MessageIds, Notice, PeerMisbehaved, Role, Time, Token,
-    Transmit,
+    CommandKind, DEFAULT_MAX_PAYLOAD, Hello, LARGEST_MAX_PAYLOAD, MessageIds, Notice, PeerMisbehaved, Role,
+    Time, Token, Transmit,
 };
 
 pub use config::ClientConfig;
@@ -54,6 +54,8 @@ pub struct ClientEnd {
     connection: Connection,
     phase: Phase,
     role: Role,
+    /// Which kind of command our server says the session is.
+    command: Option<CommandKind>,
     max_payload: usize,
     outbound: Outbound,
     inbound: Inbound,
@@ -86,6 +88,7 @@ impl ClientEnd {
             connection: Connection::new(config.keepalive.clone()),
             phase: Phase::AwaitingFirstMessage,
             role: Role::Owner,
+            command: None,
             max_payload: DEFAULT_MAX_PAYLOAD,
             outbound: Outbound::new(MessageType::InputStreamData, config.window),
             inbound: Inbound::new(MessageType::OutputStreamData, config.limits),
@@ -347,7 +350,11 @@ impl ClientEnd {
             | PayloadType::Multiplexed
             | PayloadType::Unknown(_) => {
                 if matches!(self.phase, Phase::AwaitingFirstMessage) {
-                    self.establish(SessionType::StandardStream, Value::Null, String::new());
+                    // A shell, or a session whose handshake was over before this client came.
+                    let session_type = self
+                        .command
+                        .map_or(SessionType::StandardStream, SessionType::from);
+                    self.establish(session_type, Value::Null, String::new());
                 }
                 if !frame.payload.is_empty() && !matches!(self.phase, Phase::Refused) {
                     self.events.push_back(Event::Output {
@@ -417,6 +424,7 @@ impl ClientEnd {
             }
         }
         let hello = hello.unwrap_or_default();
+        self.command = hello.command;
         let ours = self.config.capabilities.unwrap_or_default();
         self.inbound
             .set_cumulative(ours.cumulative_ack && hello.capabilities.cumulative_ack);

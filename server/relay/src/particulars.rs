@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawbridge_protocol::data_channel::relay::{Limits, RelayConfig, SessionKind, Timers};
 use drawbridge_protocol::payload::InteractiveShell;
-use drawbridge_protocol::{Capabilities, DEFAULT_MAX_PAYLOAD, NodeExtension};
+use drawbridge_protocol::{Capabilities, CommandKind, DEFAULT_MAX_PAYLOAD, NodeExtension};
 use drawbridge_session::document::{Properties, SessionType, TUNNEL};
 use drawbridge_session::{AuthorizedSession, SessionDocument, SessionStart};
 use serde_json::json;
@@ -31,6 +31,7 @@ pub(crate) fn particulars(
     };
     let config = RelayConfig {
         node_id: authorized.node().to_string(),
+        command: command(&start.document),
         node,
         limits,
         timers: Timers {
@@ -81,6 +82,14 @@ pub(crate) fn start_order(particulars: &Particulars, client: Option<Capabilities
 fn longest(document: &SessionDocument, age: Duration) -> Option<Duration> {
     let minutes = document.inputs.longest_minutes()?;
     Some(Duration::from_secs(60 * minutes).saturating_sub(age))
+}
+
+fn command(document: &SessionDocument) -> Option<CommandKind> {
+    match document.session_type {
+        SessionType::InteractiveCommands => Some(CommandKind::InteractiveCommands),
+        SessionType::NonInteractiveCommands => Some(CommandKind::NonInteractiveCommands),
+        SessionType::StandardStream | SessionType::Port => None,
+    }
 }
 
 fn kind(document: &SessionDocument) -> SessionKind {

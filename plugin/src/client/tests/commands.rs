@@ -1,8 +1,8 @@
 //! Commands: between pipes, and on a terminal.
 
-use drawbridge_protocol::Hello;
 use drawbridge_protocol::payload::flag;
 use drawbridge_protocol::wire::PayloadType;
+use drawbridge_protocol::{CommandKind, Hello, Role};
 
 use super::peer::HELLO;
 use super::stage::{Stage, denied, play, play_piped};
@@ -242,4 +242,46 @@ async fn a_command_on_a_terminal_is_a_shell_with_an_exit_code() {
         assert_eq!(played.screen.output().contains("Exiting session"), banner);
         assert_eq!(played.screen.notices(), "");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_in_the_middle_of_a_command_has_its_input_and_its_code() {
+    let hello = Hello {
+        command: Some(CommandKind::NonInteractiveCommands),
+        ..HELLO
+    };
+    let played = play_piped(Mode::Attach, async |stage| {
+        let mut peer = stage.accept().await;
+        peer.hello(hello).await;
+        peer.stream(PayloadType::StdErr, 0, "so far\n").await;
+        stage.types("\n~d");
+        stage.screen.happens(Occurrence::EndOfInput);
+        assert_eq!(peer.until_flag().await, (b"\n~d".to_vec(), flag::END_OF_INPUT));
+        peer.output(1, "the rest").await;
+        peer.close_with("", Some(5)).await;
+    })
+    .await;
+    assert_eq!(played.exit_code(), 5);
+    assert_eq!(
+        (played.screen.output().as_str(), played.screen.notices().as_str()),
+        ("the rest", "so far\n")
+    );
+    let played = play(Mode::Watch, async |stage| {
+        let mut peer = stage.accept().await;
+        peer.hello(Hello {
+            role: Role::Watcher,
+            ..hello
+        })
+        .await;
+        peer.output(0, "so far\n").await;
+        stage.types("not for the command");
+        peer.close_with("", Some(6)).await;
+    })
+    .await;
+    assert_eq!(played.exit_code(), 6);
+    assert_eq!(
+        (played.screen.output().as_str(), played.screen.notices().as_str()),
+        ("so far\n", "")
+    );
+    assert!(played.screen.modes().is_empty(), "the terminal is not touched");
 }

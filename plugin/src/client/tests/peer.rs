@@ -26,6 +26,7 @@ pub(super) const HELLO: Hello = Hello {
     input_sequence: 0,
     role: Role::Owner,
     max_payload: 32 * 1024,
+    command: None,
 };
 
 impl Peer {

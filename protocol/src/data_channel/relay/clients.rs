@@ -294,7 +294,9 @@ impl RelayCore {
         let hello = Hello {
             capabilities: Capabilities {
                 exit_code: self.config.server.exit_code && node.is_some_and(|node| node.exit_code),
-                end_of_input: self.config.server.end_of_input && node.is_some_and(|node| node.end_of_input),
+                end_of_input: self.config.server.end_of_input
+                    && node.is_some_and(|node| node.end_of_input)
+                    && !self.ledger.facts.input_is_keys,
                 tunnels: self.config.server.tunnels && node.is_some_and(|node| node.tunnels),
                 signals: self.config.server.signals && node.is_some_and(|node| node.signals),
                 ..self.config.server
@@ -302,6 +304,7 @@ impl RelayCore {
             input_sequence,
             role,
             max_payload: u32::try_from(max_payload).unwrap_or(u32::MAX),
+            command: self.config.command,
         };
         let bytes = self.frames.hello(&hello, now);
         self.effects.push_back(Effect::ToClient {
@@ -313,6 +316,14 @@ impl RelayCore {
     fn request_start(&mut self, now: Time) {
         self.stage = self.starting(now);
         self.ledger.facts.start_requested = true;
+        self.ask_node_to_start();
+    }
+
+    /// Asks the node, which is told what the input of its client is.
+    pub(super) fn ask_node_to_start(&mut self) {
+        if let Some(link) = self.owner.any_link() {
+            self.ledger.facts.input_is_keys = !link.streams_input();
+        }
         self.effects.push_back(Effect::StartOnNode);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Capabilities;
+use crate::{Capabilities, CommandKind};
 
 /// Describes one session to its relay.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct RelayConfig {
     pub node_id: String,
     /// What kind of stream the session is; decides who owns the output.
     pub kind: SessionKind,
+    /// Which kind of command it is, for clients that come after its handshake; `None` for others.
+    pub command: Option<CommandKind>,
     /// What the agent named in its control channel; `None` for AWS's.
     pub node: Option<Capabilities>,
     /// What the server offers, as told to a client in its hello.
@@ -32,6 +34,7 @@ impl RelayConfig {
             session_id: session_id.into(),
             node_id: String::new(),
             kind,
+            command: (kind == SessionKind::Command).then_some(CommandKind::NonInteractiveCommands),
             node: None,
             server: Capabilities::OURS,
             limits: Limits::default(),

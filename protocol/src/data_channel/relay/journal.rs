@@ -80,6 +80,9 @@ pub struct Facts {
 
     /// The node has sent `HandshakeComplete`.
     pub handshake_complete: bool,
+    /// The node was asked to start for a client that sends keys, as AWS's plugin does, and takes the session's input for keys
+    /// whoever sends it.
+    pub input_is_keys: bool,
 }
 
 impl Facts {

@@ -85,6 +85,12 @@ impl ClientLink {
         self.capabilities.is_some_and(|capabilities| capabilities.notices)
     }
 
+    /// Says whether the client passes its standard input on byte for byte.
+    pub(super) fn streams_input(&self) -> bool {
+        self.capabilities
+            .is_some_and(|capabilities| capabilities.end_of_input)
+    }
+
     /// Says whether this is AWS's plugin, or another client that named no capabilities.
     pub(super) fn is_plain(&self) -> bool {
         self.capabilities.is_none()

@@ -84,6 +84,7 @@ impl Facts {
             | u8::from(self.handler_ready) << 2
             | u8::from(self.handshake_requested) << 3
             | u8::from(self.handshake_complete) << 4
+            | u8::from(self.input_is_keys) << 5
     }
 
     fn from_bits(bits: u8) -> Facts {
@@ -94,6 +95,7 @@ impl Facts {
             handler_ready: bit(2),
             handshake_requested: bit(3),
             handshake_complete: bit(4),
+            input_is_keys: bit(5),
         }
     }
 }
@@ -164,6 +166,7 @@ mod tests {
         let facts = Facts {
             start_requested: true,
             handshake_complete: true,
+            input_is_keys: true,
             ..Facts::default()
         };
         let positions = Positions {

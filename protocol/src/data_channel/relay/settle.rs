@@ -141,7 +141,7 @@ impl RelayCore {
                     deadline,
                     ask_again_at,
                 };
-                self.effects.push_back(Effect::StartOnNode);
+                self.ask_node_to_start();
             }
             _ => self.check_time_limits(now),
         }
