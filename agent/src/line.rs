@@ -146,12 +146,12 @@ impl<D: Dial> Line<D> {
     }
 
     /// Queues messages from `source` until it has none or the network is `limit` bytes behind; says whether it had
-    /// none. Without a connection nothing is taken.
+    /// none. Without a connection, and after goodbye, nothing is taken.
     pub(crate) fn fill(&mut self, limit: usize, mut source: impl FnMut() -> Option<Transmit>) -> bool {
         let State::Up(socket) = &mut self.state else {
             return false;
         };
-        while socket.backlog() < limit {
+        while !socket.is_closing() && socket.backlog() < limit {
             match source() {
                 Some(transmit) => socket.push(transmit),
                 None => return true,
@@ -192,5 +192,39 @@ impl<D: Dial> Line<D> {
             tokio::time::sleep(delay).await;
             attempt.await
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::SeededRandom;
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_follows_a_goodbye() {
+        let (dial, mut listener) = memory::memory();
+        let mut line = Line::new(dial, Backoff::SESSION, Arc::new(SeededRandom::new(1)));
+        assert!(matches!(line.next().await, LineEvent::Up(_)));
+        let mut far = listener.connections.recv().await.expect("connected");
+        line.close();
+        let took_all = line.fill(1024, || panic!("asked for more"));
+        assert!(!took_all);
+        let (lost, _) = tokio::join!(line.next_but_flushed(), async {
+            while far.next().await.is_some() {}
+        });
+        assert!(matches!(lost, LineEvent::Lost { orderly: true }));
+    }
+
+    impl<D: Dial> Line<D> {
+        async fn next_but_flushed(&mut self) -> LineEvent {
+            loop {
+                match self.next().await {
+                    LineEvent::Flushed => {}
+                    other => return other,
+                }
+            }
+        }
     }
 }

@@ -82,6 +82,11 @@ impl<T: Transport> Socket<T> {
         }
     }
 
+    /// Says whether goodbye has been said: a peer takes anything that follows for a broken connection.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
     /// Returns how many bytes wait because the network does not take them.
     pub fn backlog(&self) -> usize {
         self.queued_bytes
