@@ -13,6 +13,7 @@
 mod builtin;
 mod content;
 mod destination;
+mod destination_rule;
 mod error;
 mod fields;
 mod inputs;
@@ -26,6 +27,7 @@ mod start;
 pub use builtin::{BUILTIN_NAMES, builtin};
 pub use content::{Content, DocumentFormat, MAX_DOCUMENT_BYTES, Platform, Strictness};
 pub use destination::{Destination, DestinationError};
+pub use destination_rule::{Admission, DestinationRule, DestinationRuleError};
 pub use error::DocumentError;
 pub use inputs::{Inputs, OwnInputs, ShellProfile};
 pub use parameter::{ParameterDefinition, ParameterError, ParameterType};

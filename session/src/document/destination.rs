@@ -40,12 +40,12 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// The text is none of the three forms, or the path is longer than 107 bytes.
+    /// The text is none of the three forms, or the path is longer than 107 bytes or does not name its socket plainly:
+    /// a rule about `/run/app/*` must not be told of `/run/app/../docker.sock`.
     pub fn parse(text: &str) -> Result<Self, DestinationError> {
         let wrong = || DestinationError(text.to_owned());
         if text.starts_with('/') {
-            let fits = text.len() <= LONGEST_SOCKET_PATH && !text.chars().any(char::is_control);
-            return fits
+            return is_plain_path(text)
                 .then(|| Self::Socket {
                     path: text.to_owned(),
                 })
@@ -67,6 +67,15 @@ impl Destination {
             port: port.parse().map_err(|_| wrong())?,
         })
     }
+}
+
+/// Says whether a text is an absolute path that a socket can have, and that leads nowhere but down.
+pub(super) fn is_plain_path(text: &str) -> bool {
+    let mut names = text.split('/');
+    text.len() <= LONGEST_SOCKET_PATH
+        && !text.chars().any(char::is_control)
+        && names.next() == Some("")
+        && names.all(|name| !matches!(name, "" | "." | ".."))
 }
 
 impl fmt::Display for Destination {
@@ -127,6 +136,12 @@ mod tests {
             "-x:80",
             "run/app.sock",
             "/a\nb",
+            "/",
+            "/run/",
+            "/run//app.sock",
+            "/run/./app.sock",
+            "/run/app/../docker.sock",
+            "/..",
             &format!("/{}", "a".repeat(107)),
         ] {
             assert!(Destination::parse(text).is_err(), "{text:?}");

@@ -6,7 +6,7 @@
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Glob {
+pub(crate) enum Glob {
     /// A text that stands for itself.
     Literal(String),
     /// A text that stands for itself and one star. Nearly all patterns are this or a literal, and cost one comparison.
@@ -17,7 +17,7 @@ pub(super) enum Glob {
 
 /// What stands between two stars.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Chunk(Vec<Part>);
+pub(crate) struct Chunk(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
@@ -27,19 +27,19 @@ enum Part {
 
 impl Glob {
     /// Starts with the pattern that matches the empty text only.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::Literal(String::new())
     }
 
     /// Compiles a text in which `*` and `?` are wildcards.
-    pub(super) fn wild(text: &str) -> Self {
+    pub(crate) fn wild(text: &str) -> Self {
         let mut glob = Self::new();
         glob.push_wild(text);
         glob
     }
 
     /// Appends a text in which `*` and `?` are wildcards.
-    pub(super) fn push_wild(&mut self, mut text: &str) {
+    pub(crate) fn push_wild(&mut self, mut text: &str) {
         while let Some(at) = text.find(['*', '?']) {
             self.push_literal(&text[..at]);
             if text[at..].starts_with('*') {
@@ -53,7 +53,7 @@ impl Glob {
     }
 
     /// Appends a text that stands for itself, whatever is in it.
-    pub(super) fn push_literal(&mut self, text: &str) {
+    pub(crate) fn push_literal(&mut self, text: &str) {
         if text.is_empty() {
             return;
         }
@@ -100,7 +100,7 @@ impl Glob {
     }
 
     /// Says whether the whole text matches.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Literal(literal) => literal == text,
             Self::Prefix(prefix) => prefix.is_empty() || text.starts_with(prefix.as_str()),
