@@ -23,8 +23,9 @@ mod properties;
 mod resolve;
 mod run_as;
 mod start;
+mod tunnel;
 
-pub use builtin::{BUILTIN_NAMES, builtin};
+pub use builtin::{BUILTIN_NAMES, Provider, builtin};
 pub use content::{Content, DocumentFormat, MAX_DOCUMENT_BYTES, Platform, Strictness};
 pub use destination::{Destination, DestinationError};
 pub use destination_rule::{Admission, DestinationRule, DestinationRuleError};
@@ -36,6 +37,7 @@ pub use properties::{Commands, PlatformCommands, PortSettings, Properties, TUNNE
 pub use resolve::SessionDocument;
 pub use run_as::{RunAsName, RunAsNameError};
 pub use start::{SessionStart, SessionType};
+pub use tunnel::NeedsOurAgent;
 
 /// Names the document that a session uses when the request names none.
 pub const DEFAULT_SHELL_DOCUMENT: &str = "SSM-SessionManagerRunShell";

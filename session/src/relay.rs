@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::document::SessionStart;
+use crate::document::{NeedsOurAgent, SessionStart};
 use crate::ids::{NodeId, SessionId};
 use crate::policy::AuthorizedSession;
 
@@ -26,6 +26,13 @@ pub trait Relay: Send + Sync {
     /// A node that was never seen, or not for long, is answered at once.
     async fn node_connected(&self, node: &NodeId, patience: Duration) -> bool;
 
+    /// Says whether the agent of a node that is there keeps what a document says of tunnels in Drawbridge's own settings.
+    ///
+    /// AWS's agent does not: it is told only what [`SessionDocument::for_awss_agent`] can make of it.
+    ///
+    /// [`SessionDocument::for_awss_agent`]: crate::document::SessionDocument::for_awss_agent
+    async fn node_keeps_destinations(&self, node: &NodeId) -> bool;
+
     /// Closes a node's control channel and ends its sessions: it was deregistered.
     async fn disconnect_node(&self, node: &NodeId);
 }
@@ -36,6 +43,14 @@ pub enum RelayError {
     /// The node's control channel is not up.
     #[error("node {0} is not connected")]
     NodeNotConnected(NodeId),
+    /// The node's agent is AWS's, and would not do what the document says.
+    #[error("document {document} {reason}")]
+    NeedsOurAgent {
+        /// The document, as the request names it.
+        document: String,
+        /// What it would not do.
+        reason: NeedsOurAgent,
+    },
     /// No live session has this id: it ended, or never was.
     #[error("session {0} is not live")]
     UnknownSession(SessionId),
@@ -53,6 +68,7 @@ pub struct FakeRelay {
 #[derive(Debug, Default)]
 struct FakeState {
     connected: HashSet<NodeId>,
+    awss: HashSet<NodeId>,
     live: HashSet<SessionId>,
     started: Vec<(AuthorizedSession, SessionStart)>,
     terminated: Vec<(SessionId, String)>,
@@ -70,6 +86,11 @@ impl FakeRelay {
     /// Brings up a node's control channel.
     pub fn connect(&self, node: &NodeId) {
         self.lock().connected.insert(node.clone());
+    }
+
+    /// Gives a node AWS's agent; it has ours otherwise.
+    pub fn give_awss_agent(&self, node: &NodeId) {
+        self.lock().awss.insert(node.clone());
     }
 
     /// Takes down a node's control channel.
@@ -132,6 +153,10 @@ impl Relay for FakeRelay {
         let mut state = self.lock();
         state.patience = state.patience.max(Some(patience));
         state.connected.contains(node)
+    }
+
+    async fn node_keeps_destinations(&self, node: &NodeId) -> bool {
+        !self.lock().awss.contains(node)
     }
 
     async fn disconnect_node(&self, node: &NodeId) {

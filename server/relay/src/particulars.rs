@@ -5,7 +5,7 @@ use std::time::Duration;
 use drawbridge_protocol::data_channel::relay::{Limits, RelayConfig, SessionKind, Timers};
 use drawbridge_protocol::payload::InteractiveShell;
 use drawbridge_protocol::{Capabilities, CommandKind, DEFAULT_MAX_PAYLOAD, NodeExtension};
-use drawbridge_session::document::{Properties, SessionType, TUNNEL};
+use drawbridge_session::document::{NeedsOurAgent, Properties, SessionType, TUNNEL};
 use drawbridge_session::{AuthorizedSession, SessionDocument, SessionStart};
 use serde_json::json;
 
@@ -48,17 +48,29 @@ pub(crate) fn particulars(
     }
 }
 
+/// Says whether a node keeps what a document says of tunnels; `None` is AWS's agent.
+pub(crate) fn keeps_destinations(node: Option<Capabilities>) -> bool {
+    node.is_some_and(|node| node.tunnels)
+}
+
 /// The message that makes the node start.
 ///
 /// AWS's plugin takes frames of any size, but it shows one again when its connection is reset under it: the smaller, the
 /// less is shown twice.
-pub(crate) fn start_order(particulars: &Particulars, client: Option<Capabilities>) -> InteractiveShell {
+///
+/// # Errors
+///
+/// When AWS's agent would not do what the document says.
+pub(crate) fn start_order(
+    particulars: &Particulars,
+    client: Option<Capabilities>,
+) -> Result<InteractiveShell, NeedsOurAgent> {
     let Particulars {
         authorized,
         start,
         config,
     } = particulars;
-    let mut content = start.interactive_shell(authorized, config.node.is_some());
+    let mut content = start.interactive_shell(authorized, config.node.is_some())?;
     if let (Some(node), Some(content)) = (&config.node, content.as_object_mut()) {
         let readable = client.map_or(DEFAULT_MAX_PAYLOAD, |client| client.max_payload());
         let max_payload = node.max_payload().min(config.server.max_payload()).min(readable);
@@ -70,12 +82,12 @@ pub(crate) fn start_order(particulars: &Particulars, client: Option<Capabilities
         };
         content.insert("Drawbridge".to_owned(), json!(extension));
     }
-    InteractiveShell {
+    Ok(InteractiveShell {
         content: content.to_string(),
         task_id: authorized.session().to_string(),
         topic: "interactive_shell".to_owned(),
         schema_version: 1,
-    }
+    })
 }
 
 /// What is left of the longest duration.

@@ -29,7 +29,7 @@ use crate::live::{
     Actor, Command, LiveSession, Observer, Particulars, Recovery, SharedObserver, Surroundings,
 };
 use crate::nodes::Nodes;
-use crate::particulars::{particulars, start_order};
+use crate::particulars::{keeps_destinations, particulars, start_order};
 use crate::scribe::{self, Change};
 use crate::socket::{Outgoing, Socket, carry};
 use crate::{control, ending};
@@ -369,6 +369,12 @@ impl Relay for SessionRelay {
             return Err(RelayError::NodeNotConnected(node.clone()));
         }
         let capabilities = self.inner.nodes.capabilities(node);
+        if !keeps_destinations(capabilities)
+            && let Err(reason) = start.document.for_awss_agent()
+        {
+            let document = start.document_name;
+            return Err(RelayError::NeedsOurAgent { document, reason });
+        }
         let particulars = particulars(session, start, capabilities, self.timers, Duration::ZERO);
         let core = RelayCore::new(particulars.config.clone(), self.message_ids(), self.now());
         self.run(particulars, core, Some(capabilities));
@@ -391,6 +397,10 @@ impl Relay for SessionRelay {
 
     async fn node_connected(&self, node: &NodeId, patience: Duration) -> bool {
         self.inner.nodes.wait_for(node, patience).await
+    }
+
+    async fn node_keeps_destinations(&self, node: &NodeId) -> bool {
+        keeps_destinations(self.inner.nodes.capabilities(node))
     }
 
     async fn disconnect_node(&self, node: &NodeId) {
@@ -530,8 +540,17 @@ impl Observer for Inner {
     }
 
     fn start_on_node(&self, particulars: &Particulars, client: Option<Capabilities>) {
-        self.nodes
-            .start(particulars.authorized.node(), start_order(particulars, client));
+        let (session, node) = (particulars.authorized.session(), particulars.authorized.node());
+        // Another agent may have come since the session began. Its core asks again, and gives up in the end.
+        let agent = self.nodes.capabilities(node);
+        let is_kept = keeps_destinations(agent) || particulars.start.document.for_awss_agent().is_ok();
+        match start_order(particulars, client) {
+            Ok(order) if is_kept => self.nodes.start(node, order),
+            Ok(_) | Err(_) => tracing::warn!(
+                session.id = %session, node.id = %node,
+                "a session is not started: its document says what the node's agent would not do"
+            ),
+        }
     }
 
     fn terminate_on_node(&self, session: &AuthorizedSession) {

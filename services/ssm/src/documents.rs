@@ -3,7 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `named` | what a request calls a document: by its name or its ARN |
-//! | `view` | a document as the caller may see it: their own, AWS's, or one that is shared with them |
+//! | `view` | a document as the caller may see it: their own, one of every account, or one that is shared with them |
 //! | `written` | texts that become documents, and the other way around |
 //! | `choose` | the document of a session that starts |
 
@@ -65,6 +65,6 @@ fn own<'a>(caller: &'a Caller, name: &'a str) -> DocumentAt<'a> {
 pub(crate) async fn find_own(ssm: &Ssm, caller: &Caller, name: &str) -> Result<Option<Document>, AwsError> {
     match named::Named::parse(caller, name) {
         named::Named::Own(name) => ssm.store.document(own(caller, name)).await.map_err(internal),
-        named::Named::Amazon(_) | named::Named::Foreign { .. } | named::Named::Nowhere => Ok(None),
+        named::Named::Provided(_) | named::Named::Foreign { .. } | named::Named::Nowhere => Ok(None),
     }
 }

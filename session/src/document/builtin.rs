@@ -1,27 +1,59 @@
-//! The documents that are in every account, named and with parameters as AWS's.
+//! The documents that are in every account: AWS's, by their names and with their parameters, and Drawbridge's own.
 
 use std::sync::LazyLock;
 
 use super::content::{Content, DocumentFormat};
 
 /// Their names, in the order of the alphabet.
-pub const BUILTIN_NAMES: [&str; 6] = [
+pub const BUILTIN_NAMES: [&str; 7] = [
     "AWS-StartInteractiveCommand",
     "AWS-StartNonInteractiveCommand",
     "AWS-StartPortForwardingSession",
     "AWS-StartPortForwardingSessionToRemoteHost",
     "AWS-StartPortForwardingSessionToSocket",
     "AWS-StartSSHSession",
+    "Drawbridge-StartPortForwarding",
 ];
 
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 7] = [
     include_str!("builtin/AWS-StartInteractiveCommand.json"),
     include_str!("builtin/AWS-StartNonInteractiveCommand.json"),
     include_str!("builtin/AWS-StartPortForwardingSession.json"),
     include_str!("builtin/AWS-StartPortForwardingSessionToRemoteHost.json"),
     include_str!("builtin/AWS-StartPortForwardingSessionToSocket.json"),
     include_str!("builtin/AWS-StartSSHSession.json"),
+    include_str!("builtin/Drawbridge-StartPortForwarding.json"),
 ];
+
+/// Who provides documents to every account. They are nobody's to change, and have ARNs without account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Provider {
+    /// AWS, or we in its place.
+    Amazon,
+    /// We, for what AWS has no document for.
+    Drawbridge,
+}
+
+impl Provider {
+    /// Returns whose a document of this name is, there or not; those of accounts have none.
+    pub fn of(name: &str) -> Option<Self> {
+        if name.starts_with("AWS-") {
+            Some(Self::Amazon)
+        } else if name.starts_with("Drawbridge-") {
+            Some(Self::Drawbridge)
+        } else {
+            None
+        }
+    }
+
+    /// Returns the name of the owner as it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Amazon => "Amazon",
+            Self::Drawbridge => "Drawbridge",
+        }
+    }
+}
 
 /// Returns a built-in document: its text and what it says.
 pub fn builtin(name: &str) -> Option<(&'static str, &'static Content)> {

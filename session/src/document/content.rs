@@ -6,10 +6,9 @@ use serde_json::{Map, Value};
 
 use super::error::DocumentError;
 use super::fields::Fields;
-use super::inputs::Inputs;
 use super::parameter::ParameterDefinition;
 use super::placeholder::{Piece, each_text, is_name, pieces};
-use super::properties::Properties;
+use super::resolve::SessionDocument;
 use super::start::SessionType;
 
 /// The longest document, in bytes.
@@ -160,8 +159,7 @@ impl Content {
         let description = fields.text("description")?;
         fields.finish()?;
 
-        Inputs::read(Some(&inputs), strictness)?;
-        let platforms = Properties::read(Some(&properties), session_type, strictness)?.platforms();
+        let document = SessionDocument::read(&description, session_type, &inputs, &properties, strictness)?;
         for (path, value) in [("inputs", &inputs), ("properties", &properties)] {
             declared(value, path, &parameters)?;
         }
@@ -172,7 +170,7 @@ impl Content {
             inputs,
             properties,
             strictness,
-            platforms,
+            platforms: document.properties.platforms(),
         })
     }
 

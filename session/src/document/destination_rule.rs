@@ -107,8 +107,8 @@ impl DestinationRule {
 
 impl Places {
     fn parse(text: &str) -> Option<Self> {
-        if text.starts_with('/') {
-            let names = text[1..].split('/').map(wild).collect();
+        if let Some(names) = text.strip_prefix('/') {
+            let names = names.split('/').map(wild).collect();
             return is_plain_path(text).then_some(Self::Sockets(names));
         }
         let (hosts, ports) = text.rsplit_once(':')?;

@@ -1,15 +1,20 @@
 //! Reading the keys of an object one by one, with the path of each in its error.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
 use super::content::Strictness;
 use super::error::DocumentError;
-use super::placeholder::{has_placeholder, has_ssm_reference};
+use super::placeholder::{Piece, has_placeholder, has_ssm_reference, pieces};
 
 /// What only the node could read, nobody could check before the session starts.
 const NOT_SSM: &str = "cannot come from the parameter store; only free texts can";
+
+/// Said of what is no list of texts.
+const NO_LIST: &str =
+    "must be a list of texts, a text that holds one in JSON, or one placeholder and nothing beside it";
 
 /// An object of a document.
 pub(super) struct Fields<'a> {
@@ -108,6 +113,54 @@ impl<'a> Fields<'a> {
         } else {
             Err(self.wrong(key, rule))
         }
+    }
+
+    /// Returns the entries of a list of texts, which may be written as a text that holds one in JSON, as a placeholder of a
+    /// `StringList` becomes one. There are none while a placeholder stands for any of it.
+    pub(super) fn list<T, E: Display>(
+        &mut self,
+        key: &'static str,
+        most: usize,
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<Vec<T>>, DocumentError> {
+        let held;
+        let entries: &Vec<Value> = match self.value(key) {
+            None => return Ok(None),
+            Some(Value::Array(entries)) => entries,
+            Some(Value::String(text)) => match pieces(text).as_slice() {
+                [Piece::Parameter(_)] => return Ok(Some(Vec::new())),
+                [Piece::Text(_)] => {
+                    held = serde_json::from_str(text).map_err(|_| self.wrong(key, NO_LIST))?;
+                    &held
+                }
+                // With quotes in it, a value inside a longer text would become entries of its own.
+                _ => return Err(self.wrong(key, NO_LIST)),
+            },
+            Some(_) => return Err(self.wrong(key, NO_LIST)),
+        };
+        if !(1..=most).contains(&entries.len()) {
+            return Err(self.wrong(
+                key,
+                &format!("must have 1 to {most} entries, not {}", entries.len()),
+            ));
+        }
+        let mut found = Vec::with_capacity(entries.len());
+        let mut is_awaited = false;
+        for (nth, entry) in entries.iter().enumerate() {
+            let path = format!("{}.{nth}", self.path(key));
+            match entry {
+                Value::String(text) if has_ssm_reference(text) => {
+                    return Err(DocumentError::at(path, NOT_SSM));
+                }
+                Value::String(text) if has_placeholder(text) => is_awaited = true,
+                Value::String(text) => found.push(
+                    read(text)
+                        .map_err(|error| DocumentError::at(path, format!("cannot be read: {error}")))?,
+                ),
+                _ => return Err(DocumentError::at(path, "must be a text")),
+            }
+        }
+        Ok(Some(if is_awaited { Vec::new() } else { found }))
     }
 
     /// Returns the error for a key.

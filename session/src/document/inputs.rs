@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::content::Strictness;
+use super::destination::Destination;
+use super::destination_rule::DestinationRule;
 use super::error::DocumentError;
 use super::fields::Fields;
 use super::run_as::RunAsName;
@@ -61,7 +63,17 @@ pub struct ShellProfile {
 pub struct OwnInputs {
     /// The folder that a shell or command starts in; empty for the account's home.
     pub working_directory: String,
+    /// Where the connections of a tunnel lead, in the order in which its client counts them; without entries while a
+    /// placeholder stands for some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destinations: Option<Vec<Destination>>,
+    /// What allows a connection of a tunnel, each rule for itself; without entries, nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_destinations: Option<Vec<DestinationRule>>,
 }
+
+/// The most destinations of a document, and the most rules.
+const MAX_DESTINATIONS: usize = 64;
 
 /// The longest path of a file on Linux.
 const MAX_PATH: usize = 4095;
@@ -119,6 +131,12 @@ impl OwnInputs {
         let absolute = |path: &str| path.starts_with('/') && path.len() <= MAX_PATH && !path.contains('\0');
         let inputs = Self {
             working_directory: own.text_where("workingDirectory", "must be an absolute path", absolute)?,
+            destinations: own.list("destinations", MAX_DESTINATIONS, Destination::parse)?,
+            allowed_destinations: own.list(
+                "allowedDestinations",
+                MAX_DESTINATIONS,
+                DestinationRule::parse,
+            )?,
         };
         own.finish()?;
         Ok(Some(inputs))

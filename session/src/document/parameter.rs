@@ -63,6 +63,9 @@ pub enum ParameterError {
         /// The rule, to complete "Parameter …".
         rule: String,
     },
+    /// No value alone is wrong, but the document is with all of them.
+    #[error("The document does not work with these values: {0}.")]
+    Together(DocumentError),
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -9,6 +9,7 @@ use super::content::{Platform, Strictness};
 use super::destination::Destination;
 use super::error::DocumentError;
 use super::fields::Fields;
+use super::placeholder::has_placeholder;
 use super::start::SessionType;
 
 /// The `type` of a tunnel with a listener on the client's machine; without one, a port session is the client's
@@ -17,6 +18,9 @@ pub const TUNNEL: &str = "LocalPortForwarding";
 
 /// What a tunnel leads to where its document does not say: the node itself.
 const OWN_HOST: &str = "localhost";
+
+/// What the number of a port must be.
+pub(super) const PORT_RULE: &str = "must be a port from 1 to 65535";
 
 /// The particulars of a session's type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ pub struct Commands {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct PortSettings {
-    /// The port on the node, or on `host`.
+    /// The port on the node, or on `host`; empty where `inputs.drawbridge.destinations` say where the tunnel leads.
     pub port_number: String,
     /// The host as the node knows it; empty for the node itself.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -89,6 +93,7 @@ impl PortSettings {
     pub fn destination(&self) -> Option<Destination> {
         let host = match self.host.as_str() {
             "" => OWN_HOST,
+            host if has_placeholder(host) => return None,
             host => host,
         };
         Some(Destination::Port {
@@ -188,7 +193,7 @@ impl PortSettings {
         // The longest that the address of a socket has room for.
         let socket = |path: &str| path.len() <= 107 && !path.contains('\0');
         let settings = Self {
-            port_number: fields.text_where("portNumber", "must be a port from 1 to 65535", port(1))?,
+            port_number: fields.text_where("portNumber", PORT_RULE, port(1))?,
             host: fields.text_where("host", "must be a host name or an address", is_host)?,
             kind: fields.text_where("type", "must be LocalPortForwarding or absent", |kind| {
                 kind == TUNNEL
@@ -209,9 +214,6 @@ impl PortSettings {
                 socket,
             )?,
         };
-        if settings.port_number.is_empty() {
-            return Err(fields.wrong("portNumber", "must be a port from 1 to 65535"));
-        }
         fields.finish()?;
         Ok(settings)
     }

@@ -3,7 +3,8 @@
 //! What stands in a command is a shell's text, and a value must not become more than it was meant to be. A value that is
 //! the whole text, as in `"commands": "{{ command }}"`, is what the document's author wants run. One inside a longer text is a
 //! word of it: letters, digits and a few characters that no shell takes for anything else. Any other value is refused,
-//! unless the author named it among the allowed values or as the default.
+//! unless the author named it among the allowed values or as the default. So it is in the rules of destinations, where a
+//! value with `*` would allow more than the rule.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::content::{Content, Strictness};
-use super::destination::Destination;
 use super::error::DocumentError;
 use super::inputs::Inputs;
 use super::parameter::{ParameterDefinition, ParameterError, ParameterType};
@@ -44,8 +44,8 @@ pub struct SessionDocument {
 /// The values of a request, by parameter.
 type Values = BTreeMap<String, Vec<String>>;
 
-/// The keys whose texts a shell reads, or which are typed into one.
-const COMMAND_KEYS: [&str; 2] = ["commands", "shellProfile"];
+/// The keys in whose texts some characters are special: those that a shell reads, or which are typed into one, and rules.
+const WORD_KEYS: [&str; 3] = ["commands", "shellProfile", "allowedDestinations"];
 
 impl SessionDocument {
     /// Returns the built-in document of [`DEFAULT_SHELL_DOCUMENT`](super::DEFAULT_SHELL_DOCUMENT): a shell, nothing logged,
@@ -61,12 +61,24 @@ impl SessionDocument {
         }
     }
 
-    /// Returns where the connections of a tunnel may lead, in the order in which its client counts them.
-    pub fn destinations(&self) -> Vec<Destination> {
-        match &self.properties {
-            Properties::Port(settings) => settings.destination().into_iter().collect(),
-            Properties::Commands(_) | Properties::None => Vec::new(),
-        }
+    /// Reads and checks what a document says; placeholders count as right until they are filled.
+    pub(super) fn read(
+        description: &str,
+        session_type: SessionType,
+        inputs: &Value,
+        properties: &Value,
+        strictness: Strictness,
+    ) -> Result<Self, DocumentError> {
+        let document = Self {
+            schema_version: "1.0".to_owned(),
+            description: description.to_owned(),
+            session_type,
+            inputs: Inputs::read(Some(inputs), strictness)?,
+            parameters: Map::new(),
+            properties: Properties::read(Some(properties), session_type, strictness)?,
+        };
+        document.check_destinations()?;
+        Ok(document)
     }
 
     /// Says whether the session has a process of its own on the node.
@@ -89,21 +101,15 @@ impl Content {
         };
         let inputs = filler.fill(&self.inputs, false)?;
         let properties = filler.fill(&self.properties, false)?;
-        let document = self
-            .typed(&inputs, &properties)
-            .map_err(|error| self.blamed(error, &values))?;
+        let document = SessionDocument::read(
+            &self.description,
+            self.session_type,
+            &inputs,
+            &properties,
+            self.strictness,
+        );
+        let document = document.map_err(|error| self.blamed(error, &values))?;
         Ok((document, values))
-    }
-
-    fn typed(&self, inputs: &Value, properties: &Value) -> Result<SessionDocument, DocumentError> {
-        Ok(SessionDocument {
-            schema_version: "1.0".to_owned(),
-            description: self.description.clone(),
-            session_type: self.session_type,
-            inputs: Inputs::read(Some(inputs), self.strictness)?,
-            parameters: Map::new(),
-            properties: Properties::read(Some(properties), self.session_type, self.strictness)?,
-        })
     }
 
     fn values(&self, given: &Values) -> Result<Values, ParameterError> {
@@ -135,31 +141,35 @@ impl Content {
 
     /// Says which parameter has a value that its place in the document cannot have.
     fn blamed(&self, error: DocumentError, values: &Values) -> ParameterError {
-        let (path, rule) = match error {
-            DocumentError::Content { path, rule } => (path, rule),
-            other => (String::new(), other.to_string()),
+        let DocumentError::Content { path, .. } = &error else {
+            return ParameterError::Together(error);
         };
         let text =
-            text_at(&self.inputs, &path, "inputs").or_else(|| text_at(&self.properties, &path, "properties"));
+            text_at(&self.inputs, path, "inputs").or_else(|| text_at(&self.properties, path, "properties"));
         let name = text.into_iter().flat_map(pieces).find_map(|piece| match piece {
             Piece::Parameter(name) => Some(name),
             Piece::Text(_) | Piece::Ssm(_) => None,
         });
-        let name = name.unwrap_or_default();
+        let Some(name) = name else {
+            return ParameterError::Together(error);
+        };
         let value = values.get(name).map(|value| value.join(", ")).unwrap_or_default();
         ParameterError::Value {
             name: name.to_owned(),
-            rule: format!("cannot be {value:?}: `{path}` {rule}"),
+            rule: format!("cannot be {value:?}: {error}"),
         }
     }
 }
 
-/// Returns the text at a path such as `properties.portNumber`.
+/// Returns the text at a path such as `properties.portNumber`; an entry of a list that is one text is there.
 fn text_at<'a>(value: &'a Value, path: &str, root: &str) -> Option<&'a str> {
-    let keys = path.strip_prefix(root)?.strip_prefix('.')?.split('.');
-    keys.into_iter()
-        .try_fold(value, |value, key| value.get(key))?
-        .as_str()
+    let mut keys = path.strip_prefix(root)?.strip_prefix('.')?.split('.');
+    let inner = keys.try_fold(value, |value, key| match value {
+        Value::Array(entries) => entries.get(key.parse::<usize>().ok()?),
+        Value::String(_) => Some(value),
+        _ => value.get(key),
+    });
+    inner?.as_str()
 }
 
 /// Puts values in the place of placeholders.
@@ -169,18 +179,18 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn fill(&self, value: &Value, in_command: bool) -> Result<Value, ParameterError> {
+    fn fill(&self, value: &Value, in_words: bool) -> Result<Value, ParameterError> {
         Ok(match value {
-            Value::String(text) => Value::String(self.fill_text(text, in_command)?),
+            Value::String(text) => Value::String(self.fill_text(text, in_words)?),
             Value::Array(values) => values
                 .iter()
-                .map(|value| self.fill(value, in_command))
+                .map(|value| self.fill(value, in_words))
                 .collect::<Result<_, _>>()?,
             Value::Object(object) => object
                 .iter()
                 .map(|(key, value)| {
-                    let in_command = in_command || COMMAND_KEYS.contains(&key.as_str());
-                    Ok((key.clone(), self.fill(value, in_command)?))
+                    let in_words = in_words || WORD_KEYS.contains(&key.as_str());
+                    Ok((key.clone(), self.fill(value, in_words)?))
                 })
                 .collect::<Result<Map<_, _>, _>>()?
                 .into(),
@@ -188,9 +198,9 @@ impl Filler<'_> {
         })
     }
 
-    fn fill_text(&self, text: &str, in_command: bool) -> Result<String, ParameterError> {
+    fn fill_text(&self, text: &str, in_words: bool) -> Result<String, ParameterError> {
         let pieces = pieces(text);
-        let is_word = in_command && pieces.len() > 1;
+        let is_word = in_words && pieces.len() > 1;
         let mut filled = String::with_capacity(text.len());
         for piece in pieces {
             match piece {
@@ -214,7 +224,7 @@ impl Filler<'_> {
             return Err(ParameterError::Value {
                 name: name.to_owned(),
                 rule: format!(
-                    "is a word of a command: it takes letters, digits and `_@%+=:,./-`, and does not begin with `-`; \
+                    "is a word of a longer text: it takes letters, digits and `_@%+=:,./-`, and does not begin with `-`; \
                      {value:?} is no such word"
                 ),
             });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{DEFAULT_SHELL_DOCUMENT, SessionDocument};
+use super::{DEFAULT_SHELL_DOCUMENT, NeedsOurAgent, SessionDocument};
 use crate::policy::AuthorizedSession;
 
 /// The kinds of session.
@@ -76,18 +76,26 @@ impl SessionStart {
     ///
     /// The values are in the document already, so the agent is given none. Whoever sends it may add keys: agents ignore
     /// what they do not know. Only our agent is told of Drawbridge's own settings.
-    pub fn interactive_shell(&self, authorized: &AuthorizedSession, to_our_agent: bool) -> Value {
-        let mut document = self.document.clone();
-        if !to_our_agent {
-            document.inputs.drawbridge = None;
-        }
-        json!({
+    ///
+    /// # Errors
+    ///
+    /// When AWS's agent would not do what they say of tunnels.
+    pub fn interactive_shell(
+        &self,
+        authorized: &AuthorizedSession,
+        to_our_agent: bool,
+    ) -> Result<Value, NeedsOurAgent> {
+        let document = match to_our_agent {
+            true => self.document.clone(),
+            false => self.document.for_awss_agent()?,
+        };
+        Ok(json!({
             "DocumentName": self.document_name,
             "DocumentContent": document,
             "SessionId": authorized.session(),
             "Parameters": {},
             "RunAsUser": self.run_as_user.as_deref().unwrap_or(""),
             "SessionOwner": authorized.owner_arn(),
-        })
+        }))
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::document::Provider;
 use crate::ids::{AccountId, Region};
 
 /// What a request touches: its ARN, and which of the server's objects it is, whose tags matter to the rules.
@@ -80,7 +81,7 @@ impl Resource {
         Self::new(arn, Subject::Session(session.to_owned()))
     }
 
-    /// Names a session document by its name or its ARN; one that AWS provides belongs to no account.
+    /// Names a session document by its name or its ARN; one that is in every account belongs to none.
     pub fn document(region: &Region, account: &AccountId, name: &str) -> Self {
         if name.starts_with("arn:") {
             let named = Self::at(name);
@@ -89,7 +90,7 @@ impl Resource {
                 _ => Self::plain(name),
             };
         }
-        let arn = if name.starts_with("AWS-") {
+        let arn = if Provider::of(name).is_some() {
             format!("arn:aws:ssm:{region}::document/{name}")
         } else {
             format!("arn:aws:ssm:{region}:{account}:document/{name}")
@@ -228,6 +229,7 @@ mod tests {
             Resource::node(&region, &account, "i-0a1b2c3d4e5f67890"),
             Resource::session(&region, &account, "alice-0123"),
             Resource::document(&region, &account, "AWS-StartSSHSession"),
+            Resource::document(&region, &account, "Drawbridge-StartPortForwarding"),
             Resource::parameter(&region, &account, "port"),
             Resource::parameter(&region, &account, "/web/port"),
             Resource::user(&account, "alice"),
@@ -250,6 +252,10 @@ mod tests {
         let arn = "arn:aws:ssm:us-east-1:210987654321:document/Shared";
         assert_eq!(document(arn).arn(), arn);
         assert_eq!(document(arn).subject(), &Subject::Document("Shared".to_owned()));
+        for provided in ["AWS-StartSSHSession", "Drawbridge-StartPortForwarding"] {
+            let arn = format!("arn:aws:ssm:us-east-1::document/{provided}");
+            assert_eq!(document(provided).arn(), arn);
+        }
         let own = document("arn:aws:ssm:us-east-1:123456789012:document/Doc");
         assert_eq!(own, document("Doc"));
         for other in [

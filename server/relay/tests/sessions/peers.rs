@@ -286,10 +286,19 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn ours() -> Peer<Agent> {
-        let control = NodeControl::new(
-            NodeControlConfig::new("3.3.987.0", "linux"),
-            MessageIds::new([3; 16]),
-        );
+        Self::with(NodeControlConfig::new("3.3.987.0", "linux"))
+    }
+
+    /// AWS's, which names no capabilities.
+    pub(crate) fn awss() -> Peer<Agent> {
+        Self::with(NodeControlConfig {
+            capabilities: None,
+            ..NodeControlConfig::new("3.3.987.0", "linux")
+        })
+    }
+
+    fn with(config: NodeControlConfig) -> Peer<Agent> {
+        let control = NodeControl::new(config, MessageIds::new([3; 16]));
         Peer::new(Agent {
             control,
             orders: Vec::new(),

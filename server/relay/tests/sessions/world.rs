@@ -11,7 +11,7 @@ use drawbridge_relay::{AcceptedClient, ClientRole, SessionRelay};
 use drawbridge_session::policy::{Context, Decision, PolicySet, Question, administrator, decide};
 use drawbridge_session::{
     AccountId, AuditEvent, AuthorizedSession, Clock, EntityName, Need, NodeId, Principal, Region, Relay,
-    Resource, Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
+    RelayError, Resource, Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
 };
 use drawbridge_store::{
     AuditLog, ChannelEnd, EventAttribute, EventPage, RootKey, SessionLimits, Sessions, Sqlite, Store, Token,
@@ -87,6 +87,16 @@ impl World {
         });
     }
 
+    /// Lets another agent take the node's place.
+    pub(crate) async fn replace_agent(&mut self, agent: Peer<Agent>, keeps_destinations: bool) {
+        self.agent = agent;
+        self.connect_agent();
+        while self.relay.node_keeps_destinations(&node(NODE)).await != keeps_destinations {
+            tokio::task::yield_now().await;
+        }
+        assert!(self.relay.node_connected(&node(NODE), PATIENCE).await);
+    }
+
     /// A shell session that `StartSession` has just answered.
     pub(crate) async fn start_session(&mut self, id: &str) -> SessionId {
         self.start_session_of(id, SessionStart::default_shell()).await
@@ -94,10 +104,13 @@ impl World {
 
     /// A session of any kind that `StartSession` has just answered.
     pub(crate) async fn start_session_of(&mut self, id: &str, start: SessionStart) -> SessionId {
+        self.start(id, start).await.expect("starts")
+    }
+
+    pub(crate) async fn start(&mut self, id: &str, start: SessionStart) -> Result<SessionId, RelayError> {
         assert!(self.relay.node_connected(&node(NODE), PATIENCE).await);
         let (session, authorized) = self.record_of(id, start.clone()).await;
-        self.relay.start(authorized, start).await.expect("starts");
-        session
+        self.relay.start(authorized, start).await.map(|()| session)
     }
 
     pub(crate) async fn record(&self, id: &str) -> (SessionId, AuthorizedSession) {

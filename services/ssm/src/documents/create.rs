@@ -80,7 +80,7 @@ async fn create(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
 fn check(input: &Input) -> Result<(), AwsError> {
     if is_reserved(&input.name) {
         return Err(AwsError::validation(format!(
-            "Document name {} begins with a prefix that is reserved: aws, amazon and amzn, in any case.",
+            "Document name {} begins with a prefix that is reserved: aws, amazon, amzn and drawbridge-, in any case.",
             input.name
         )));
     }
@@ -215,6 +215,7 @@ mod tests {
                     ),
                     (with("Name", json!("AWS-StartSSHSession")), "ValidationException"),
                     (with("Name", json!("amazonDoc")), "ValidationException"),
+                    (with("Name", json!("Drawbridge-Doc")), "ValidationException"),
                     (with("Name", json!("Taken")), "DocumentAlreadyExists"),
                     (with("DocumentType", json!("Command")), "InvalidDocumentContent"),
                     (with("DocumentType", json!("Shell")), "ValidationException"),

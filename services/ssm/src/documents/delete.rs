@@ -8,9 +8,9 @@ use drawbridge_store::{ChangeDocumentError, WantedVersion};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::error::{does_not_exist, is_amazons};
+use super::error::{check_changeable, does_not_exist};
 use super::view::View;
-use super::{named, needs_document, own};
+use super::{needs_document, own};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -34,9 +34,7 @@ struct Input {
 async fn delete(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
-    if named::is_amazons(&input.name) {
-        return Err(is_amazons(&input.name));
-    }
+    check_changeable(&input.name, "InvalidDocumentOperation")?;
     let removed = if input.document_version.is_none() && input.version_name.is_none() {
         ssm.store.remove_document(own(&caller, &input.name)).await
     } else {
@@ -111,6 +109,10 @@ mod tests {
                     (on("2"), "InvalidDocumentOperation"),
                     (json!({"Name": "Other"}), "InvalidDocument"),
                     (json!({"Name": "AWS-StartSSHSession"}), "InvalidDocumentOperation"),
+                    (
+                        json!({"Name": "Drawbridge-StartPortForwarding"}),
+                        "InvalidDocumentOperation",
+                    ),
                     (
                         json!({"Name": "arn:aws:ssm:us-east-1:123456789012:document/Doc"}),
                         "ValidationException",

@@ -64,7 +64,7 @@ impl Description {
                 let of = TagsOf::document(own(caller, &facts.name));
                 ssm.store.tags(of).await.map_err(internal)?
             }
-            Owner::Amazon | Owner::Other(_) => Vec::new(),
+            Owner::Provider(_) | Owner::Other(_) => Vec::new(),
         };
         Ok(Self {
             platform_types: facts.platform_names(),

@@ -1,7 +1,7 @@
 //! The errors that several operations on documents answer.
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::document::DocumentError;
+use drawbridge_session::document::{DocumentError, Provider};
 
 pub(super) fn does_not_exist(name: &str) -> AwsError {
     AwsError::new(
@@ -17,12 +17,15 @@ pub(super) fn invalid_version() -> AwsError {
     )
 }
 
-/// Refuses to change what AWS provides.
-pub(super) fn is_amazons(name: &str) -> AwsError {
-    AwsError::new(
-        "InvalidDocumentOperation",
-        format!("Document {name} belongs to Amazon and cannot be changed."),
-    )
+/// Refuses, with the error that an operation declares, to change what is in every account.
+pub(super) fn check_changeable(name: &str, code: &'static str) -> Result<(), AwsError> {
+    match Provider::of(name).map(Provider::as_str) {
+        None => Ok(()),
+        Some(owner) => Err(AwsError::new(
+            code,
+            format!("Document {name} belongs to {owner} and cannot be changed."),
+        )),
+    }
 }
 
 /// Refuses a text that is no session document.

@@ -2,6 +2,7 @@
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::Tag;
+use drawbridge_session::document::Provider;
 
 use super::view::Facts;
 use super::{SCHEMA_VERSION, SESSION};
@@ -11,8 +12,8 @@ use super::{SCHEMA_VERSION, SESSION};
 pub(super) enum Group {
     /// The caller's own.
     Own,
-    /// Those that AWS provides.
-    Amazon,
+    /// Those that are in every account.
+    Provided(Provider),
     /// Those that others share with the caller's account.
     Private,
     /// Those that others share with all.
@@ -21,23 +22,36 @@ pub(super) enum Group {
 
 impl Group {
     /// Every group, in the order in which they are listed.
-    pub(super) const ALL: [Self; 4] = [Self::Own, Self::Amazon, Self::Private, Self::Public];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Own,
+        Self::Provided(Provider::Amazon),
+        Self::Provided(Provider::Drawbridge),
+        Self::Private,
+        Self::Public,
+    ];
 
     /// What is listed where a request does not say.
-    const DEFAULT: [Self; 3] = [Self::Own, Self::Amazon, Self::Private];
+    const DEFAULT: [Self; 4] = [
+        Self::Own,
+        Self::Provided(Provider::Amazon),
+        Self::Provided(Provider::Drawbridge),
+        Self::Private,
+    ];
 
     /// Reads a value of the key `Owner`.
     fn named(value: &str) -> Result<&'static [Self], AwsError> {
         match value {
             "Self" => Ok(&[Self::Own]),
-            "Amazon" => Ok(&[Self::Amazon]),
+            "Amazon" => Ok(&[Self::Provided(Provider::Amazon)]),
+            "Drawbridge" => Ok(&[Self::Provided(Provider::Drawbridge)]),
             "Private" => Ok(&[Self::Private]),
             "Public" => Ok(&[Self::Public]),
             "All" => Ok(&Self::ALL),
             // Nobody sells documents here.
             "ThirdParty" => Ok(&[]),
             other => Err(invalid(format!(
-                "{other} is no owner that documents are listed by: Self, Amazon, Private, Public, ThirdParty or All."
+                "{other} is no owner that documents are listed by: Self, Amazon, Drawbridge, Private, Public, ThirdParty \
+                 or All."
             ))),
         }
     }

@@ -1,11 +1,11 @@
-//! `ListDocuments`: lists the caller's documents, AWS's, and those that others share.
+//! `ListDocuments`: lists the caller's documents, those of every account, and those that others share.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::document::BUILTIN_NAMES;
+use drawbridge_session::document::{BUILTIN_NAMES, Provider};
 use drawbridge_session::{AccountId, Audit, Call, Caller, Resource, SignedWith, Tag};
 use drawbridge_store::{Document, DocumentVersion, SharedWith, TagsOf};
 use jiff::Timestamp;
@@ -171,7 +171,7 @@ async fn walk(
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Position {
     Own(String),
-    Amazon(String),
+    Provided(Provider, String),
     Private(AccountId, String),
     Public(AccountId, String),
 }
@@ -180,7 +180,7 @@ impl Position {
     fn group(&self) -> Group {
         match self {
             Self::Own(_) => Group::Own,
-            Self::Amazon(_) => Group::Amazon,
+            Self::Provided(provider, _) => Group::Provided(*provider),
             Self::Private(..) => Group::Private,
             Self::Public(..) => Group::Public,
         }
@@ -191,7 +191,8 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Own(name) => write!(f, "own {name}"),
-            Self::Amazon(name) => write!(f, "amazon {name}"),
+            Self::Provided(Provider::Amazon, name) => write!(f, "amazon {name}"),
+            Self::Provided(Provider::Drawbridge, name) => write!(f, "drawbridge {name}"),
             Self::Private(account, name) => write!(f, "private {account} {name}"),
             Self::Public(account, name) => write!(f, "public {account} {name}"),
         }
@@ -209,7 +210,8 @@ impl FromStr for Position {
         };
         match group {
             "own" => Ok(Self::Own(rest.to_owned())),
-            "amazon" => Ok(Self::Amazon(rest.to_owned())),
+            "amazon" => Ok(Self::Provided(Provider::Amazon, rest.to_owned())),
+            "drawbridge" => Ok(Self::Provided(Provider::Drawbridge, rest.to_owned())),
             "private" => in_account().map(|(account, name)| Self::Private(account, name)),
             "public" => in_account().map(|(account, name)| Self::Public(account, name)),
             _ => Err(()),
@@ -226,7 +228,7 @@ async fn read(
 ) -> Result<Vec<(Position, Facts)>, AwsError> {
     let (account, name) = match after {
         None => (None, None),
-        Some(Position::Own(name) | Position::Amazon(name)) => (None, Some(name.as_str())),
+        Some(Position::Own(name) | Position::Provided(_, name)) => (None, Some(name.as_str())),
         Some(Position::Private(account, name) | Position::Public(account, name)) => {
             (Some(account), Some(name.as_str()))
         }
@@ -249,10 +251,14 @@ async fn read(
                 Position::Own(name)
             }))
         }
-        Group::Amazon => Ok(BUILTIN_NAMES
+        Group::Provided(provider) => Ok(BUILTIN_NAMES
             .into_iter()
+            .filter(|known| Provider::of(known) == Some(provider))
             .filter(|known| name.is_none_or(|name| *known > name))
-            .filter_map(|known| Some((Position::Amazon(known.to_owned()), Facts::amazons(known)?)))
+            .filter_map(|known| {
+                let position = Position::Provided(provider, known.to_owned());
+                Some((position, Facts::provided(known)?))
+            })
             .collect()),
         Group::Private => {
             let found = shared_with(SharedWith::Account(caller.account.clone())).await?;
@@ -284,7 +290,7 @@ async fn tags(ssm: &Ssm, caller: &Caller, facts: &Facts) -> Result<Vec<Tag>, Aws
             let of = TagsOf::document(own(caller, &facts.name));
             ssm.store.tags(of).await.map_err(internal)
         }
-        Owner::Amazon | Owner::Other(_) => Ok(Vec::new()),
+        Owner::Provider(_) | Owner::Other(_) => Ok(Vec::new()),
     }
 }
 
@@ -359,13 +365,18 @@ mod tests {
     async fn lists_by_owner_in_pages_of_any_size() {
         let house = furnished().await;
         let admin = house.admin();
-        let own_amazon_private = [&OWN[..], &BUILTIN_NAMES[..], &[PRIVATE]].concat();
-        let all = [&own_amazon_private[..], &[PUBLIC]].concat();
+        let (amazons, drawbridges) = BUILTIN_NAMES.split_at(6);
+        let own_provided_private = [&OWN[..], &BUILTIN_NAMES[..], &[PRIVATE]].concat();
+        let all = [&own_provided_private[..], &[PUBLIC]].concat();
         for limit in [1, 2, 3, 5, 50] {
-            assert_eq!(names(&house, &admin, json!({}), limit).await, own_amazon_private);
+            assert_eq!(
+                names(&house, &admin, json!({}), limit).await,
+                own_provided_private
+            );
             for (owner, expected) in [
                 ("Self", &OWN[..]),
-                ("Amazon", &BUILTIN_NAMES[..]),
+                ("Amazon", amazons),
+                ("Drawbridge", drawbridges),
                 ("Private", &[PRIVATE]),
                 ("Public", &[PUBLIC]),
                 ("ThirdParty", &[]),

@@ -1,6 +1,6 @@
 //! What a request calls a document.
 
-use drawbridge_session::document::BUILTIN_NAMES;
+use drawbridge_session::document::{BUILTIN_NAMES, Provider};
 use drawbridge_session::{AccountId, Caller};
 
 /// A document as a request names it, there or not; the decision was about the same one.
@@ -8,8 +8,8 @@ use drawbridge_session::{AccountId, Caller};
 pub(super) enum Named<'a> {
     /// The caller's own, by name.
     Own(&'a str),
-    /// One that AWS provides.
-    Amazon(&'static str),
+    /// One that is in every account.
+    Provided(&'static str),
     /// One of another account.
     Foreign {
         /// That account.
@@ -26,8 +26,8 @@ impl<'a> Named<'a> {
         if text.starts_with("arn:") {
             return Self::parse_arn(caller, text).unwrap_or(Self::Nowhere);
         }
-        if is_amazons(text) {
-            return Self::amazon(text);
+        if Provider::of(text).is_some() {
+            return Self::provided(text);
         }
         Self::Own(text)
     }
@@ -37,9 +37,9 @@ impl<'a> Named<'a> {
         let rest = rest.strip_prefix(caller.region.as_str())?.strip_prefix(':')?;
         let (account, path) = rest.split_once(':')?;
         let name = path.strip_prefix("document/")?;
-        if is_amazons(name) || account.is_empty() {
-            let own = account.is_empty().then(|| Self::amazon(name));
-            return Some(own.unwrap_or(Self::Nowhere));
+        if Provider::of(name).is_some() || account.is_empty() {
+            let provided = account.is_empty().then(|| Self::provided(name));
+            return Some(provided.unwrap_or(Self::Nowhere));
         }
         let account = AccountId::parse(account).ok()?;
         Some(if account == caller.account {
@@ -49,21 +49,16 @@ impl<'a> Named<'a> {
         })
     }
 
-    fn amazon(name: &str) -> Self {
+    fn provided(name: &str) -> Self {
         let known = BUILTIN_NAMES.into_iter().find(|known| *known == name);
-        known.map_or(Self::Nowhere, Self::Amazon)
+        known.map_or(Self::Nowhere, Self::Provided)
     }
 }
 
-/// Says whether a name is one of AWS's, there or not: such belong to no account.
-pub(super) fn is_amazons(name: &str) -> bool {
-    name.starts_with("AWS-")
-}
-
-/// Says whether only AWS may give a document this name.
+/// Says whether no account may give a document this name.
 pub(super) fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["aws", "amazon", "amzn"]
+    ["aws", "amazon", "amzn", "drawbridge-"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
 }
@@ -78,6 +73,7 @@ mod tests {
         let house = House::new().await;
         let caller = house.admin();
         let ssh = "AWS-StartSSHSession";
+        let forward = "Drawbridge-StartPortForwarding";
         let foreign = Named::Foreign {
             account: "210987654321".parse().expect("valid"),
             name: "Doc",
@@ -89,10 +85,20 @@ mod tests {
                 Named::Own("Doc"),
             ),
             ("arn:aws:ssm:us-east-1:210987654321:document/Doc", foreign),
-            (ssh, Named::Amazon(ssh)),
+            (ssh, Named::Provided(ssh)),
+            (forward, Named::Provided(forward)),
+            (
+                "arn:aws:ssm:us-east-1::document/Drawbridge-StartPortForwarding",
+                Named::Provided(forward),
+            ),
+            ("Drawbridge-Nothing", Named::Nowhere),
+            (
+                "arn:aws:ssm:us-east-1:123456789012:document/Drawbridge-StartPortForwarding",
+                Named::Nowhere,
+            ),
             (
                 "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession",
-                Named::Amazon(ssh),
+                Named::Provided(ssh),
             ),
             ("AWS-Nothing", Named::Nowhere),
             ("arn:aws:ssm:us-east-1::document/Doc", Named::Nowhere),
@@ -112,7 +118,7 @@ mod tests {
                 Named::Own(name) => {
                     assert_eq!(arn, format!("arn:aws:ssm:us-east-1:123456789012:document/{name}"));
                 }
-                Named::Amazon(name) => assert_eq!(arn, format!("arn:aws:ssm:us-east-1::document/{name}")),
+                Named::Provided(name) => assert_eq!(arn, format!("arn:aws:ssm:us-east-1::document/{name}")),
                 Named::Foreign { account, name } => {
                     assert_eq!(arn, format!("arn:aws:ssm:us-east-1:{account}:document/{name}"));
                 }
@@ -122,11 +128,24 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_of_awss_are_reserved_in_any_case() {
-        for name in ["AWS-Doc", "awsDoc", "Amazon_Doc", "AMZN.doc", "AWSEC2-x"] {
+    fn prefixes_of_providers_are_reserved_in_any_case() {
+        for name in [
+            "AWS-Doc",
+            "awsDoc",
+            "Amazon_Doc",
+            "AMZN.doc",
+            "AWSEC2-x",
+            "Drawbridge-x",
+            "drawbridge-X",
+        ] {
             assert!(is_reserved(name), "{name}");
         }
-        for name in ["SSM-SessionManagerRunShell", "my-aws-doc", "Am-doc"] {
+        for name in [
+            "SSM-SessionManagerRunShell",
+            "my-aws-doc",
+            "Am-doc",
+            "drawbridges",
+        ] {
             assert!(!is_reserved(name), "{name}");
         }
     }

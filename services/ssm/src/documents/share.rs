@@ -9,8 +9,8 @@ use drawbridge_store::{ChangeDocumentError, ShareChange, SharedVersions, SharedW
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::error::{check_permission_type, does_not_exist};
-use super::{named, needs_document, own};
+use super::error::{check_changeable, check_permission_type, does_not_exist};
+use super::{needs_document, own};
 use crate::error::internal;
 use crate::service_settings::allows_public_documents;
 use crate::{Operation, Ssm, input};
@@ -37,12 +37,7 @@ struct Input {
 async fn modify(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
-    if named::is_amazons(&input.name) {
-        return Err(AwsError::new(
-            "InvalidDocument",
-            format!("Document {} belongs to Amazon and cannot be changed.", input.name),
-        ));
-    }
+    check_changeable(&input.name, "InvalidDocument")?;
     check_permission_type(&input.permission_type)?;
     let add = accounts(input.account_ids_to_add.as_deref())?;
     let remove = accounts(input.account_ids_to_remove.as_deref())?;

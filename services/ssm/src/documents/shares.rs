@@ -8,8 +8,8 @@ use drawbridge_store::{DocumentShare, SharedWith};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error::{check_permission_type, does_not_exist, is_amazons};
-use super::{named, needs_document, own};
+use super::error::{check_changeable, check_permission_type, does_not_exist};
+use super::{needs_document, own};
 use crate::error::internal;
 use crate::{Operation, Ssm, input, page};
 
@@ -64,9 +64,7 @@ impl From<&DocumentShare> for Sharing {
 async fn describe(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
-    if named::is_amazons(&input.name) {
-        return Err(is_amazons(&input.name));
-    }
+    check_changeable(&input.name, "InvalidDocumentOperation")?;
     check_permission_type(&input.permission_type)?;
     let at = own(&caller, &input.name);
     let after: Option<SharedWith> = page::last(NAME, input.next_token.as_deref())?;

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::description::Description;
-use super::error::{does_not_exist, invalid_version, is_amazons};
+use super::error::{check_changeable, does_not_exist, invalid_version};
 use super::view::{View, wanted};
 use super::written::{self, WireFormat};
-use super::{named, needs_document, own};
+use super::{needs_document, own};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -42,9 +42,7 @@ struct Input {
 async fn update(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
-    if named::is_amazons(&input.name) {
-        return Err(is_amazons(&input.name));
-    }
+    check_changeable(&input.name, "InvalidDocumentOperation")?;
     if input.attachments.is_some() {
         return Err(AwsError::validation(
             "Documents of type Session have no Attachments.",

@@ -8,8 +8,8 @@ use drawbridge_store::ChangeDocumentError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::error::{does_not_exist, invalid_version};
-use super::{named, needs_document, own};
+use super::error::{check_changeable, does_not_exist, invalid_version};
+use super::{needs_document, own};
 use crate::error::internal;
 use crate::{Operation, Ssm, input};
 
@@ -44,12 +44,7 @@ async fn update(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         name,
         document_version,
     } = input::read(input)?;
-    if named::is_amazons(&name) {
-        return Err(AwsError::new(
-            "InvalidDocument",
-            format!("Document {name} belongs to Amazon and cannot be changed."),
-        ));
-    }
+    check_changeable(&name, "InvalidDocument")?;
     let number = document_version.parse().map_err(|_| invalid_version())?;
     let chosen = ssm
         .store

@@ -88,7 +88,7 @@ async fn list(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
                 _ => only(&ssm, &caller, &name, before).await?,
             }
         }
-        Named::Amazon(_) => only(&ssm, &caller, &name, before).await?,
+        Named::Provided(_) => only(&ssm, &caller, &name, before).await?,
         Named::Nowhere => return Err(does_not_exist(&name)),
     };
     let next_token = page.ended_at.map(|last| page::token(NAME, last));

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::document::{DocumentFormat, Platform, builtin};
+use drawbridge_session::document::{DocumentFormat, Platform, Provider, builtin};
 use drawbridge_session::{AccountId, Caller};
 use drawbridge_store::{Document, DocumentAt, DocumentVersion, FoundDocument, SharedVersions, WantedVersion};
 use jiff::Timestamp;
@@ -35,7 +35,7 @@ pub(super) struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Owner {
     Caller(AccountId),
-    Amazon,
+    Provider(Provider),
     Other(AccountId),
 }
 
@@ -44,7 +44,7 @@ impl Owner {
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Caller(account) | Self::Other(account) => account.as_str(),
-            Self::Amazon => "Amazon",
+            Self::Provider(provider) => provider.as_str(),
         }
     }
 }
@@ -85,7 +85,7 @@ impl View {
     ) -> Result<Self, AwsError> {
         let found = match Named::parse(caller, name) {
             Named::Own(own_name) => read(ssm, own(caller, own_name), name, wanted).await?,
-            Named::Amazon(known) => return Self::amazons(known, wanted),
+            Named::Provided(known) => return Self::provided(known, wanted),
             Named::Foreign {
                 account,
                 name: foreign,
@@ -108,12 +108,12 @@ impl View {
         Ok(Self::of(caller, found))
     }
 
-    fn amazons(name: &'static str, wanted: WantedVersion<'_>) -> Result<Self, AwsError> {
+    fn provided(name: &'static str, wanted: WantedVersion<'_>) -> Result<Self, AwsError> {
         match wanted {
             WantedVersion::Default | WantedVersion::Latest | WantedVersion::Number(1) => {}
             WantedVersion::Number(_) | WantedVersion::Named(_) => return Err(invalid_version()),
         }
-        let facts = Facts::amazons(name).ok_or_else(|| does_not_exist(name))?;
+        let facts = Facts::provided(name).ok_or_else(|| does_not_exist(name))?;
         let (text, _) = builtin(name).ok_or_else(|| does_not_exist(name))?;
         Ok(Self {
             facts,
@@ -140,12 +140,12 @@ impl Facts {
         }
     }
 
-    /// Tells of a document that AWS provides.
-    pub(super) fn amazons(name: &str) -> Option<Self> {
+    /// Tells of a document that is in every account.
+    pub(super) fn provided(name: &str) -> Option<Self> {
         let (text, content) = builtin(name)?;
         Some(Self {
             name: name.to_owned(),
-            owner: Owner::Amazon,
+            owner: Owner::Provider(Provider::of(name)?),
             default_version: 1,
             latest_version: 1,
             version: DocumentVersion {
@@ -156,7 +156,7 @@ impl Facts {
                 format: DocumentFormat::Json,
                 platforms: content.platforms().to_vec(),
                 sha256: hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref()),
-                created_at: AMAZONS_SINCE,
+                created_at: PROVIDED_SINCE,
             },
         })
     }
@@ -170,8 +170,8 @@ impl Facts {
     }
 }
 
-/// When AWS's documents came to be here: 2026-01-01T00:00:00Z.
-const AMAZONS_SINCE: Timestamp = Timestamp::constant(1_767_225_600, 0);
+/// When the documents of every account came to be here: 2026-01-01T00:00:00Z.
+const PROVIDED_SINCE: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// Says which versions somebody sees.
 fn sees(shared: SharedVersions, document: &Document, number: u32) -> bool {

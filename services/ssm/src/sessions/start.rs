@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::document::NeedsOurAgent;
 use drawbridge_session::{
     Audit, Call, Caller, Ending, Grounds, Need, Needs, NodeId, RelayError, Resource, Session, SessionId,
     SessionStart, SessionState, SignedWith,
@@ -57,6 +58,7 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let input: Input = input::read(input)?;
     let start = prepare(&ssm, &caller, &input).await?;
     let node = find_connected(&ssm, &caller, &input.target).await?;
+    check_agent(&ssm, &node, &start).await?;
 
     let id = SessionId::generate(caller.principal.session_prefix(), ssm.random.as_ref());
     let authorized = allowed
@@ -86,11 +88,26 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         fail(&ssm, &id, &error.to_string()).await?;
         return Err(match error {
             RelayError::NodeNotConnected(_) => not_connected(&input.target),
+            RelayError::NeedsOurAgent { document, reason } => needs_our_agent(&document, reason),
             RelayError::UnknownSession(_) | RelayError::Unavailable(_) => internal(error),
         });
     }
     tracing::info!(session.id = %id, node.id = %session.node, principal.id = session.owner_id, "session started");
     input::write(&Stream::new(&ssm, &caller, id, Some(&token)))
+}
+
+/// Refuses what the node's agent would not do, while there is no session yet.
+async fn check_agent(ssm: &Ssm, node: &NodeId, start: &SessionStart) -> Result<(), AwsError> {
+    match start.document.for_awss_agent() {
+        Err(reason) if !ssm.relay.node_keeps_destinations(node).await => {
+            Err(needs_our_agent(&start.document_name, reason))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn needs_our_agent(document: &str, reason: NeedsOurAgent) -> AwsError {
+    AwsError::new("InvalidDocument", format!("Document {document} {reason}."))
 }
 
 async fn fail(ssm: &Ssm, id: &SessionId, details: &str) -> Result<(), AwsError> {
@@ -173,3 +190,5 @@ fn not_connected(target: &str) -> AwsError {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tunnels;
