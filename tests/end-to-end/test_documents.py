@@ -176,6 +176,82 @@ def test_what_is_wrong_is_named(dev, admin):
     admin.ssm.delete_document(Name="Right")
 
 
+def tunnel(own, **properties):
+    """A document of tunnels, with the parameter `to` and settings of Drawbridge's own."""
+    return json.dumps({
+        "schemaVersion": "1.0", "sessionType": "Port", "inputs": {"drawbridge": own},
+        "parameters": {"to": {"type": "StringList", "default": ["db.internal:5432"]}},
+        "properties": {"type": "LocalPortForwarding", **properties},
+    })
+
+
+def test_a_document_says_where_tunnels_may_lead(dev, admin, tmp_path):
+    written = tmp_path / "tunnel.json"
+    rules = ["*.internal:5432", "10.0.0.0/8:1024-65535", "[fd00::/8]:443", "/run/app/*.sock"]
+
+    def create(own, **properties):
+        written.write_text(tunnel(own, **properties))
+        return dev.aws("ssm", "create-document", "--name", "Databases", "--document-type", "Session",
+                       "--content", f"file://{written}", check=False)
+
+    def refuses(message, own, **properties):
+        made = create(own, **properties)
+        assert made.returncode and "(InvalidDocumentContent)" in made.stderr and message in made.stderr, made.stderr
+
+    refuses("`inputs.drawbridge.destinations` must have 1 to 64 entries, not 0", {"destinations": []})
+    refuses("`inputs.drawbridge.destinations.1` cannot be read: `db` is not", {"destinations": ["db:80", "db"]})
+    refuses("`inputs.drawbridge.allowedDestinations.0` cannot be read: `10.0.*:80` is not",
+            {"allowedDestinations": ["10.0.*:80"]}, portNumber="80")
+    refuses("`properties.portNumber` must not be given beside", {"destinations": ["db:80"]}, portNumber="80")
+    refuses("`properties.portNumber` leads to localhost:22, which", {"allowedDestinations": rules}, portNumber="22")
+    made = create({"destinations": "{{ to }}", "allowedDestinations": rules})
+    assert made.returncode == 0, made.stderr
+
+    def start(name, *to):
+        parameters = json.dumps({"to" if name == "Databases" else "destinations": to})
+        return dev.aws("ssm", "start-session", "--target", dev.node, "--document-name", name,
+                       "--parameters", parameters, check=False)
+
+    for to in ["evil.example:22", "db.internal.evil.example:22", "127.0.0.1:5432", "[::ffff:127.0.0.1]:5432",
+               "/run/docker.sock"]:
+        started = start("Databases", "db.internal:5432", to)
+        assert "(InvalidParameters)" in started.stderr, started.stderr
+        assert f"leads to {to}, which `inputs.drawbridge.allowedDestinations` does not allow" in started.stderr
+    climbing = start("Databases", "/run/app/../x.sock")
+    assert "`/run/app/../x.sock` is not" in climbing.stderr
+    # What only the node can know is left to it, and so is what is allowed.
+    for to in [["db.internal:5432"], ["name:2000"], ["0x7f.1:2000"], ["[fd00::7]:443", "/run/app/a.sock"]]:
+        session = admin.ssm.start_session(Target=dev.node, DocumentName="Databases", Parameters={"to": to})
+        admin.ssm.terminate_session(SessionId=session["SessionId"])
+    admin.ssm.delete_document(Name="Databases")
+
+    for socket in ["/run/docker.sock", "/run/docker.sock:1", "x:1/run"]:
+        refusal = start("Drawbridge-StartPortForwarding", "localhost:80", socket).stderr
+        assert "(InvalidParameters)" in refusal and "must match" in refusal, refusal
+
+
+def test_our_own_document_is_in_every_account_and_cannot_be_changed(dev, admin, other):
+    name = "Drawbridge-StartPortForwarding"
+    theirs, _ = other
+    for somebody in (admin, theirs):
+        assert somebody.ssm.describe_document(Name=name)["Document"]["Owner"] == "Drawbridge"
+    listed = dev.aws("ssm", "list-documents", "--filters", "Key=Owner,Values=Drawbridge")["DocumentIdentifiers"]
+    assert [(it["Name"], it["Owner"]) for it in listed] == [(name, "Drawbridge")]
+    amazons = dev.aws("ssm", "list-documents", "--filters", "Key=Owner,Values=Amazon")["DocumentIdentifiers"]
+    assert amazons and all(it["Name"].startswith("AWS-") for it in amazons)
+    refused(admin.ssm.create_document, "ValidationException", "reserved", Content=shell(), Name="Drawbridge-Mine",
+            DocumentType="Session")
+    refused(admin.ssm.delete_document, "InvalidDocumentOperation", "belongs to Drawbridge", Name=name)
+
+    arn = f"arn:aws:ssm:us-east-1::document/{name}"
+    node = allow("ssm:StartSession", f"arn:aws:ssm:us-east-1:{ACCOUNT}:managed-instance/*")
+    forward = {"Target": dev.node, "DocumentName": name, "Parameters": {"destinations": ["localhost:80", "db:1"]}}
+    without = admin.new_user("without", node)
+    assert arn in denied(without.ssm.start_session, "ssm:StartSession", **forward)
+    session = admin.new_user("with", node, allow("ssm:StartSession", arn)).ssm.start_session(**forward)
+    admin.ssm.terminate_session(SessionId=session["SessionId"])
+
+
 def test_a_document_is_shared_between_accounts(admin, other):
     theirs, number = other
     arn = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Shared"
