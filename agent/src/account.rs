@@ -2,6 +2,7 @@
 //!
 //! Names come from session documents and are therefore hostile until parsed. Nothing here goes through a shell.
 
+mod acting;
 mod choice;
 mod private_user;
 mod shadow;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use nix::unistd::{Uid, User, getgrouplist};
 
+pub use acting::acting_as;
 pub use choice::{AccountError, DefaultAccount, RunAs, choose};
 pub use private_user::{PrivateUser, SSM_USER};
 pub use sudoers::grant_sudo;

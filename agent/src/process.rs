@@ -23,13 +23,22 @@ pub fn protect_memory() {
 /// Rights are a thread's own, and later threads inherit them: to be called from the thread that does everything. Systems
 /// that refuse are left as they are.
 pub fn give_up_privileges() {
+    give_up_privileges_but(CapabilitySet::empty());
+}
+
+/// The same but for that of acting as another account for a moment.
+pub fn give_up_privileges_but_identity() {
+    give_up_privileges_but(CapabilitySet::SETUID | CapabilitySet::SETGID);
+}
+
+fn give_up_privileges_but(kept: CapabilitySet) {
     let _ = rustix::thread::set_no_new_privs(true);
-    let none = CapabilitySets {
-        effective: CapabilitySet::empty(),
-        permitted: CapabilitySet::empty(),
+    let left = CapabilitySets {
+        effective: kept,
+        permitted: kept,
         inheritable: CapabilitySet::empty(),
     };
-    if let Err(error) = set_capabilities(None, none) {
+    if let Err(error) = set_capabilities(None, left) {
         tracing::debug!(%error, "cannot give up privileges");
     }
 }

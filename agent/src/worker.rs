@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_client::{Environment, WebSocket};
 use drawbridge_protocol::NodeExtension;
+use drawbridge_session::document::Destination;
 use drawbridge_session::{Clock, Random, SessionId};
 use rustix::process::{getpid, set_child_subreaper};
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,6 +47,7 @@ use self::pipes::{PipeSettings, PipesEnd};
 use self::references::{ReferenceError, values_of};
 use self::session::{Session, Settings};
 use self::socket::SocketEnd;
+use self::target::Reach;
 use self::terminal::TerminalEnd;
 use self::tunnel::TunnelEnd;
 use crate::account::{Account, AccountError, choose};
@@ -53,7 +55,7 @@ use crate::gateway::{self, Channel};
 use crate::identity::{KeyRotation, Node, NodeError};
 use crate::line::{Dial, Dialled};
 use crate::pam::{PamError, PamSession};
-use crate::process::{ProcessIdentity, give_up_privileges, protect_memory};
+use crate::process::{ProcessIdentity, give_up_privileges, give_up_privileges_but_identity, protect_memory};
 use crate::pty::{Program, StartError};
 use crate::sessions::{
     Login, Order, Outcome, Plan, PlanError, SessionFolder, Task, Work, WorkerSpec, chain, failure_of,
@@ -238,18 +240,27 @@ impl Launch {
             }
             Task::Connection {
                 destination,
+                rules,
                 properties,
             } => {
                 give_up_privileges();
-                let far = SocketEnd::new(destination, properties);
+                let reach = Reach { rules, account: None };
+                let far = SocketEnd::new(destination, reach, properties);
                 Ok(self.join(far, extension).await)
             }
             Task::Tunnel {
                 destinations,
+                rules,
+                login,
                 properties,
             } => {
-                give_up_privileges();
-                let far = TunnelEnd::new(destinations, properties, extension);
+                let account = self.account_for_sockets(&destinations, &login)?;
+                match account {
+                    Some(_) => give_up_privileges_but_identity(),
+                    None => give_up_privileges(),
+                }
+                let reach = Reach { rules, account };
+                let far = TunnelEnd::new(destinations, reach, properties, extension);
                 Ok(self.join(far, extension).await)
             }
         }
@@ -274,6 +285,25 @@ impl Launch {
             account.groups = pam.groups().to_vec();
         }
         Ok((account, pam, variables))
+    }
+
+    /// Finds the account whose rights count for UNIX sockets, if there are any and it is not the agent's own.
+    fn account_for_sockets(
+        &self,
+        destinations: &[Destination],
+        login: &Login,
+    ) -> Result<Option<Account>, WorkerError> {
+        let is_socket = |destination: &Destination| matches!(destination, Destination::Socket { .. });
+        if !destinations.iter().any(is_socket) {
+            return Ok(None);
+        }
+        let WorkerSpec {
+            default_account,
+            state,
+            ..
+        } = &self.spec;
+        let account = choose(&login.run_as, default_account, state, self.clock.now())?;
+        Ok(Some(account).filter(|account| account.uid != rustix::process::geteuid().as_raw()))
     }
 
     fn locale(&self) -> Option<&str> {

@@ -7,8 +7,8 @@ use drawbridge_protocol::payload::ShellContent;
 use drawbridge_protocol::{DEFAULT_MAX_PAYLOAD, NodeExtension};
 use drawbridge_session::ParseError;
 use drawbridge_session::document::{
-    Commands, Content, Destination, DocumentError, Inputs, ParameterError, Platform, PlatformCommands,
-    PortSettings, Properties, SessionDocument, SessionType, Strictness, TUNNEL,
+    Commands, Content, Destination, DestinationRule, DocumentError, Inputs, ParameterError, Platform,
+    PlatformCommands, PortSettings, Properties, SessionDocument, SessionType, Strictness, TUNNEL,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -57,6 +57,8 @@ pub enum Task {
     Connection {
         /// Where to.
         destination: Destination,
+        /// Which addresses it may have; `None` for all.
+        rules: Option<Vec<DestinationRule>>,
         /// What the document says of it, for the client.
         properties: Value,
     },
@@ -64,6 +66,10 @@ pub enum Task {
     Tunnel {
         /// Where they may lead, as the client counts them.
         destinations: Vec<Destination>,
+        /// Which addresses they may have; `None` for all.
+        rules: Option<Vec<DestinationRule>>,
+        /// Whose rights count for the sockets among them.
+        login: Login,
         /// What the document says of it, for the client.
         properties: Value,
     },
@@ -131,7 +137,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let inputs = &document.inputs;
         let task = match &document.properties {
-            Properties::Port(settings) => connections(settings, document.destinations())?,
+            Properties::Port(settings) => connections(settings, document, run_as_user)?,
             Properties::None => {
                 promises_nothing_else(inputs)?;
                 Task::Shell {
@@ -245,20 +251,29 @@ fn separation(own: &Commands) -> Option<Separation> {
     })
 }
 
-fn connections(settings: &PortSettings, destinations: Vec<Destination>) -> Result<Task, PlanError> {
+fn connections(
+    settings: &PortSettings,
+    document: &SessionDocument,
+    run_as_user: &str,
+) -> Result<Task, PlanError> {
     let properties = serde_json::to_value(settings).unwrap_or_default();
+    let destinations = document.destinations();
+    let rules = document.destination_rules().map(<[_]>::to_vec);
     let nowhere = || PlanError::Port(settings.port_number.clone());
     if settings.kind == TUNNEL {
         return match destinations.is_empty() {
             true => Err(nowhere()),
             false => Ok(Task::Tunnel {
                 destinations,
+                rules,
+                login: login(&document.inputs, run_as_user, false),
                 properties,
             }),
         };
     }
     Ok(Task::Connection {
         destination: destinations.into_iter().next().ok_or_else(nowhere)?,
+        rules,
         properties,
     })
 }

@@ -25,12 +25,13 @@ use tokio::io::Interest;
 
 use super::far_end::{End, FarEnd, FarEvent, Introduction};
 use super::input::Input;
-use super::target::{Reached, TargetError, dial};
+use super::target::{Reach, Reached, TargetError, dial};
 use crate::pty::{ReadOutcome, Stream};
 
 /// Carries bytes between a client and one port.
 pub(super) struct SocketEnd {
     destination: Destination,
+    reach: Reach,
     /// Whether the end of a connection is that of the session.
     is_once: bool,
     stage: Stage,
@@ -50,10 +51,11 @@ enum Stage {
 
 impl SocketEnd {
     /// Begins to connect. `properties` are told to the client.
-    pub(super) fn new(destination: Destination, properties: Value) -> Self {
+    pub(super) fn new(destination: Destination, reach: Reach, properties: Value) -> Self {
         Self {
-            stage: Stage::Dialling(dialling(&destination)),
+            stage: Stage::Dialling(dialling(&destination, &reach)),
             destination,
+            reach,
             is_once: true,
             input: Input::default(),
             output: Vec::new(),
@@ -62,10 +64,10 @@ impl SocketEnd {
     }
 
     /// The same, and connects again whenever the client has something to say to a port that hung up.
-    pub(super) fn again_and_again(destination: Destination, properties: Value) -> Self {
+    pub(super) fn again_and_again(destination: Destination, reach: Reach, properties: Value) -> Self {
         Self {
             is_once: false,
-            ..Self::new(destination, properties)
+            ..Self::new(destination, reach, properties)
         }
     }
 
@@ -130,9 +132,9 @@ fn take_over(socket: Socket) -> io::Result<Stream> {
     Stream::new(descriptor, Interest::READABLE | Interest::WRITABLE)
 }
 
-fn dialling(destination: &Destination) -> Dialling {
-    let destination = destination.clone();
-    Box::pin(async move { dial(&destination).await })
+fn dialling(destination: &Destination, reach: &Reach) -> Dialling {
+    let (destination, reach) = (destination.clone(), reach.clone());
+    Box::pin(async move { dial(&destination, &reach).await })
 }
 
 impl FarEnd for SocketEnd {
@@ -145,7 +147,7 @@ impl FarEnd for SocketEnd {
 
     fn handle_input(&mut self, bytes: Bytes) {
         if matches!(self.stage, Stage::Idle) {
-            self.stage = Stage::Dialling(dialling(&self.destination));
+            self.stage = Stage::Dialling(dialling(&self.destination, &self.reach));
         }
         self.input.push(bytes);
     }

@@ -2,13 +2,17 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use drawbridge_protocol::port_mux::{Refusal, RefusalCode};
-use drawbridge_session::document::Destination;
+use drawbridge_session::document::{Destination, DestinationRule};
 use drawbridge_tunnel::Socket;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
+
+use crate::account::{Account, acting_as};
 
 /// Why the target was not reached. `Display` is shown to the person who asked for it, in the words of AWS's agent where
 /// it has any (`protocol.md` 6.3 and 6.4).
@@ -22,6 +26,8 @@ pub(super) enum TargetError {
     Refused { address: SocketAddr, source: io::Error },
     #[error("Unable to connect to specified port: {0} did not answer in time")]
     Silent(Destination),
+    #[error("The session's document does not allow a connection to {0}.")]
+    NotAllowed(Destination),
     #[error("Unable to connect to socket {path}: {source}")]
     Socket { path: String, source: io::Error },
 }
@@ -31,6 +37,7 @@ impl TargetError {
     pub(super) fn refusal(&self) -> Refusal {
         let code = match self {
             Self::Forbidden(_) => RefusalCode::Forbidden,
+            Self::NotAllowed(_) => RefusalCode::NotAllowed,
             Self::Unknown(..) => RefusalCode::NotFound,
             Self::Silent(_) => RefusalCode::TimedOut,
             Self::Refused { source, .. } | Self::Socket { source, .. } => code_of(source),
@@ -52,6 +59,22 @@ fn code_of(error: &io::Error) -> RefusalCode {
     }
 }
 
+/// What connections may be made, and as whom.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reach {
+    /// Those of the document; `None` allows all.
+    pub(super) rules: Option<Vec<DestinationRule>>,
+    /// Whose rights count for UNIX sockets; this process's own where there is none.
+    pub(super) account: Option<Account>,
+}
+
+impl Reach {
+    fn allows(&self, destination: &Destination, address: Option<IpAddr>) -> bool {
+        let allows = |rule: &DestinationRule| rule.allows(destination, address);
+        self.rules.as_ref().is_none_or(|rules| rules.iter().any(allows))
+    }
+}
+
 /// What was reached, and what it says of itself.
 #[derive(Debug)]
 pub(super) struct Reached {
@@ -67,14 +90,21 @@ const PATIENCE_PER_ADDRESS: Duration = Duration::from_secs(10);
 
 /// Connects to a destination. Its addresses are looked up once, and the ones that were looked at are the ones that are
 /// dialled, in their order.
-pub(super) async fn dial(destination: &Destination) -> Result<Reached, TargetError> {
+pub(super) async fn dial(destination: &Destination, reach: &Reach) -> Result<Reached, TargetError> {
+    let not_allowed = || TargetError::NotAllowed(destination.clone());
     let dialled = async {
         match destination {
             Destination::Port { host, port } => {
-                let addresses = addresses_of(host, *port).await?;
+                let mut addresses = addresses_of(host, *port).await?;
+                let before = addresses.len();
+                addresses.retain(|address| reach.allows(destination, Some(address.ip())));
+                if addresses.is_empty() && before > 0 {
+                    return Err(not_allowed());
+                }
                 connect(destination, &addresses).await
             }
-            Destination::Socket { path } => connect_socket(path).await,
+            Destination::Socket { .. } if !reach.allows(destination, None) => Err(not_allowed()),
+            Destination::Socket { path } => connect_socket(path, reach.account.as_ref()),
         }
     };
     timeout(PATIENCE, dialled)
@@ -122,16 +152,30 @@ async fn connect(destination: &Destination, addresses: &[SocketAddr]) -> Result<
     Err(refusal)
 }
 
-async fn connect_socket(path: &str) -> Result<Reached, TargetError> {
+fn connect_socket(path: &str, account: Option<&Account>) -> Result<Reached, TargetError> {
+    let connected = match account {
+        Some(account) => acting_as(account, || open_socket(path)).and_then(|opened| opened),
+        None => open_socket(path),
+    };
     let failed = |source| TargetError::Socket {
         path: path.to_owned(),
         source,
     };
-    let stream = UnixStream::connect(path).await.map_err(failed)?;
+    let stream = connected
+        .and_then(|socket| UnixStream::from_std(socket.into()))
+        .map_err(failed)?;
     Ok(Reached {
         socket: Socket::Unix(stream),
         address: path.to_owned(),
     })
+}
+
+/// Connects at once or not at all: a server whose queue is full says so, and nothing waits as somebody else.
+fn open_socket(path: &str) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
 }
 
 /// Says whether nobody may be led to this address: what answers there gives this machine's own secrets to whoever asks.
@@ -225,7 +269,9 @@ mod tests {
             "::ffff:a9fe:a9fe",
             "fe80::1%lo",
         ] {
-            let error = dial(&port(host, 80)).await.expect_err("refused");
+            let error = dial(&port(host, 80), &Reach::default())
+                .await
+                .expect_err("refused");
             assert_eq!(
                 error.to_string(),
                 format!("Forwarding to IP address {host} is forbidden.")

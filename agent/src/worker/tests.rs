@@ -30,6 +30,7 @@ use crate::sessions::Outcome;
 
 mod commands;
 mod ports;
+mod tunnels;
 
 /// Long enough for a busy machine; no test waits this long when it passes.
 const PATIENCE: Duration = Duration::from_secs(60);

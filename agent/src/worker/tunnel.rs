@@ -26,11 +26,12 @@ use serde_json::Value;
 
 use super::far_end::{End, FarEnd, FarEvent, Introduction};
 use super::socket::SocketEnd;
-use super::target::{Reached, TargetError, dial};
+use super::target::{Reach, Reached, TargetError, dial};
 
 /// Carries the connections of a tunnel.
 pub(super) struct TunnelEnd {
     destinations: Vec<Destination>,
+    reach: Reach,
     properties: Value,
     extension: Option<NodeExtension>,
     speech: Speech,
@@ -63,11 +64,13 @@ impl TunnelEnd {
     /// Waits for a client. `properties` are told to it.
     pub(super) fn new(
         destinations: Vec<Destination>,
+        reach: Reach,
         properties: Value,
         extension: Option<NodeExtension>,
     ) -> Self {
         Self {
             destinations,
+            reach,
             properties,
             extension,
             speech: Speech::Unspoken,
@@ -105,7 +108,9 @@ impl TunnelEnd {
         };
         while let Some(news) = multiplexed.tunnel.poll_news() {
             match news {
-                News::Opened(stream, opening) => multiplexed.open(stream, &opening, &self.destinations),
+                News::Opened(stream, opening) => {
+                    multiplexed.open(stream, &opening, &self.destinations, &self.reach);
+                }
                 News::Ended {
                     stream,
                     figures,
@@ -144,7 +149,7 @@ impl TunnelEnd {
 }
 
 impl Multiplexed {
-    fn open(&mut self, stream: StreamId, opening: &Opening, destinations: &[Destination]) {
+    fn open(&mut self, stream: StreamId, opening: &Opening, destinations: &[Destination], reach: &Reach) {
         let refusal = match destinations.get(usize::from(opening.destination)) {
             // Streams that the client gave up meanwhile are dialled for to the end.
             Some(_) if self.dialling.len() >= MAX_STREAMS => Refusal {
@@ -152,9 +157,9 @@ impl Multiplexed {
                 reason: format!("{MAX_STREAMS} connections are being made already."),
             },
             Some(destination) => {
-                let destination = destination.clone();
+                let (destination, reach) = (destination.clone(), reach.clone());
                 self.dialling.push(Box::pin(async move {
-                    let result = dial(&destination).await;
+                    let result = dial(&destination, &reach).await;
                     Dialled { stream, result }
                 }));
                 return;
@@ -190,7 +195,11 @@ impl FarEnd for TunnelEnd {
         } else {
             match self.destinations.first() {
                 Some(destination) => {
-                    let socket = SocketEnd::again_and_again(destination.clone(), self.properties.clone());
+                    let socket = SocketEnd::again_and_again(
+                        destination.clone(),
+                        self.reach.clone(),
+                        self.properties.clone(),
+                    );
                     Speech::OneAtATime(Box::new(socket))
                 }
                 None => Speech::Unspoken,

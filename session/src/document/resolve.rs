@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::content::{Content, Strictness};
+use super::destination::Destination;
 use super::error::DocumentError;
 use super::inputs::Inputs;
 use super::parameter::{ParameterDefinition, ParameterError, ParameterType};
@@ -81,9 +82,11 @@ impl SessionDocument {
         Ok(document)
     }
 
-    /// Says whether the session has a process of its own on the node.
+    /// Says whether the session acts as an account of the node: with a process of its own, or by connecting to a UNIX socket,
+    /// whose file says who may.
     pub fn runs_as_an_account(&self) -> bool {
-        self.session_type != SessionType::Port
+        let is_socket = |destination: &Destination| matches!(destination, Destination::Socket { .. });
+        self.session_type != SessionType::Port || self.destinations().iter().any(is_socket)
     }
 }
 

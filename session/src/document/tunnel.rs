@@ -33,6 +33,11 @@ impl SessionDocument {
         }
     }
 
+    /// Returns the rules that say where its connections may lead; `None` where there are none, and all may.
+    pub fn destination_rules(&self) -> Option<&[DestinationRule]> {
+        self.rules()
+    }
+
     /// Says whether the document lets a connection be made; `address` is what the name resolved to, if that is known.
     ///
     /// A document without rules allows everything. What no document may reach is for the node to know.

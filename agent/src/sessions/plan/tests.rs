@@ -195,6 +195,7 @@ fn reads_a_connection() {
     let own = |properties: &Value| request("Port", &json!({}), properties);
     let expected = Task::Connection {
         destination: Destination::parse("localhost:22").expect("a destination"),
+        rules: None,
         properties: json!({"portNumber": "22"}),
     };
     assert_eq!(task(&own(&json!({"portNumber": "22"}))), expected);
@@ -207,6 +208,8 @@ fn reads_a_connection() {
     let tunnel = json!({"portNumber": "80", "type": "LocalPortForwarding"});
     let expected = Task::Tunnel {
         destinations: vec![Destination::parse("localhost:80").expect("a destination")],
+        rules: None,
+        login: Login::default(),
         properties: tunnel.clone(),
     };
     assert_eq!(task(&own(&tunnel)), expected);

@@ -10,9 +10,14 @@ use drawbridge_session::document::Destination;
 
 use crate::sessions::Status;
 use crate::worker::socket::SocketEnd;
+use crate::worker::target::Reach;
 
 fn connection(host: &str, port: u16) -> Fixture {
-    let far = SocketEnd::new(destination(host, port), json!({"portNumber": port.to_string()}));
+    let far = SocketEnd::new(
+        destination(host, port),
+        Reach::default(),
+        json!({"portNumber": port.to_string()}),
+    );
     joined(far, OURS)
 }
 

@@ -40,7 +40,7 @@ async fn opens_a_shell_with_a_token_for_its_client() {
 
     let [(authorized, start)] = house.relay.started().try_into().expect("one start");
     assert_eq!((authorized.session(), authorized.node()), (&id, &node.id));
-    let content = start.interactive_shell(&authorized, true);
+    let content = start.interactive_shell(&authorized, true).expect("told");
     assert_eq!(content["SessionOwner"], "arn:aws:iam::123456789012:user/admin");
     assert_eq!(content["DocumentName"], DEFAULT_SHELL_DOCUMENT);
     let record = house

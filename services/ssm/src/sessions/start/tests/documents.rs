@@ -12,7 +12,7 @@ async fn a_document_runs_with_the_values_of_the_request() {
     });
     house.ask("StartSession", input).await.expect("started");
     let [(authorized, start)] = house.relay.started().try_into().expect("one start");
-    let content = start.interactive_shell(&authorized, true);
+    let content = start.interactive_shell(&authorized, true).expect("told");
     assert_eq!(content["DocumentName"], "AWS-StartNonInteractiveCommand");
     assert_eq!(content["Parameters"], json!({}));
     assert_eq!(
@@ -39,7 +39,8 @@ async fn only_our_agent_is_told_of_our_own_settings() {
     house.ask("StartSession", input).await.expect("started");
     let [(authorized, start)] = house.relay.started().try_into().expect("one start");
     let inputs = |to_our_agent| {
-        start.interactive_shell(&authorized, to_our_agent)["DocumentContent"]["inputs"]["drawbridge"].clone()
+        let told = start.interactive_shell(&authorized, to_our_agent).expect("told");
+        told["DocumentContent"]["inputs"]["drawbridge"].clone()
     };
     assert_eq!(inputs(true), json!({"workingDirectory": "/srv"}));
     assert_eq!(inputs(false), Value::Null);
