@@ -330,3 +330,40 @@ fn a_burst_of_acknowledgements_costs_no_effects() {
         assert!(rig.client_sends(ack_output(0)).is_empty());
     }
 }
+
+#[test]
+fn acknowledgements_that_may_wait_share_one_record() {
+    let mut config = with_our_node(tunnel());
+    config.timers.acknowledge_within = millis(10);
+    let mut rig = Rig::started(config, Some(Capabilities::OURS));
+    // The first input also proves that the client is ready, which is recorded at once.
+    rig.client_sends(input(0, "x"));
+    rig.node_sends(ack_input(0));
+    rig.sync();
+    let records = |effects: &[Effect]| {
+        let is_record = |effect: &&Effect| {
+            matches!(
+                effect,
+                Effect::Append {
+                    record: JournalRecord::Positions(_),
+                    ..
+                }
+            )
+        };
+        effects.iter().filter(is_record).count()
+    };
+    for sequence in 1..4 {
+        let sent = rig.client_sends(input(sequence, "x"));
+        assert_eq!(
+            numbers(&to_node(&sent)),
+            [sequence],
+            "the input itself never waits"
+        );
+        assert_eq!(records(&rig.node_sends(ack_input(sequence))), 0);
+    }
+    assert_eq!(records(&rig.pass(millis(9))), 0);
+    assert_eq!(records(&rig.pass(millis(1))), 1);
+    let acks = acks(&to_client(&rig.sync(), CLIENT));
+    assert_eq!(acks.len(), 1);
+    assert!(acks[0].cumulative && acks[0].sequence == 3);
+}

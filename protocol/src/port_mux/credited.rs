@@ -40,6 +40,9 @@ pub(super) const FIRST_CREDIT: u64 = 256 * 1024;
 /// Bytes that one stream may be ahead of its reader.
 pub(super) const MOST_CREDIT: u64 = 64 * 1024 * 1024;
 
+/// How many times as far credit is given the next time. Over a long path each time is a round trip.
+const GROWTH: u64 = 4;
+
 /// Bytes that all streams of a tunnel together may be ahead of their readers, beyond what each begins with.
 const SHARED_CREDIT: u64 = 128 * 1024 * 1024;
 
@@ -219,8 +222,9 @@ impl Credited {
             return;
         }
         let keeps_up = receiving.consumed == receiving.received;
-        let more = receiving.window.min(self.shared);
-        if keeps_up && receiving.window + more <= MOST_CREDIT {
+        if keeps_up {
+            let wanted = (receiving.window * GROWTH).min(MOST_CREDIT) - receiving.window;
+            let more = wanted.min(self.shared);
             receiving.window += more;
             self.shared -= more;
         }

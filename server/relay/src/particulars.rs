@@ -14,6 +14,9 @@ use crate::live::Particulars;
 /// Minutes without input or output after which a session ends when its document does not say.
 const DEFAULT_IDLE_MINUTES: u64 = 20;
 
+/// A tenth of the time after which an end sends again what was not acknowledged.
+const TUNNEL_ACKNOWLEDGES_WITHIN: Duration = Duration::from_millis(10);
+
 /// Puts together what the relay of a session must know that began some time ago: a restart makes nobody's session longer.
 pub(crate) fn particulars(
     authorized: AuthorizedSession,
@@ -25,9 +28,9 @@ pub(crate) fn particulars(
     let inputs = &start.document.inputs;
     let idle = inputs.idle_minutes().unwrap_or(DEFAULT_IDLE_MINUTES);
     let kind = kind(&start.document);
-    let limits = match node {
-        Some(node) if node.tunnels && kind.is_multiplexed() => Limits::tunnel(),
-        Some(_) | None => Limits::default(),
+    let (limits, acknowledge_within) = match node {
+        Some(node) if node.tunnels && kind.is_multiplexed() => (Limits::tunnel(), TUNNEL_ACKNOWLEDGES_WITHIN),
+        Some(_) | None => (Limits::default(), timers.acknowledge_within),
     };
     let config = RelayConfig {
         node_id: authorized.node().to_string(),
@@ -37,6 +40,7 @@ pub(crate) fn particulars(
         timers: Timers {
             idle: Some(Duration::from_secs(60 * idle)),
             max_duration: longest(&start.document, age),
+            acknowledge_within,
             ..timers
         },
         ..RelayConfig::new(authorized.session().to_string(), kind)

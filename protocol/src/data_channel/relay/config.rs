@@ -168,6 +168,9 @@ pub struct Timers {
     pub linger: Duration,
     /// Longest time that a position moves without being recorded, where nothing waits for it.
     pub positions_every: Duration,
+    /// Longest time that an end waits for an acknowledgement whose promise is a record of positions. A record costs a sync, and
+    /// an end with a large window has no use for one per frame.
+    pub acknowledge_within: Duration,
     /// First resend of a frame that drew no confirmation.
     pub first_resend: Duration,
     /// Slowest period of resends.
@@ -194,6 +197,7 @@ impl Default for Timers {
             drain_within: Duration::from_secs(5),
             linger: Duration::from_secs(3),
             positions_every: Duration::from_secs(1),
+            acknowledge_within: Duration::ZERO,
             first_resend: Duration::from_millis(200),
             slowest_resend: Duration::from_secs(1),
             idle: None,

@@ -169,16 +169,21 @@ impl RelayCore {
         if positions == recorded || self.ledger.in_flight {
             return;
         }
-        let somebody_waits = positions.input != recorded.input
-            || positions.input_reserved != recorded.input_reserved
+        let is_urgent = positions.input_reserved != recorded.input_reserved
             || positions.answer != recorded.answer
             || positions.facts != recorded.facts
+            || output_appended;
+        let an_end_waits = positions.input != recorded.input
             || (positions.cursor != recorded.cursor && self.acknowledges_on_delivery());
-        let due_at = *self
-            .ledger
-            .due_at
-            .get_or_insert(now.monotonic + self.config.timers.positions_every);
-        if !somebody_waits && !output_appended && now.monotonic < due_at {
+        let timers = &self.config.timers;
+        let within = match (is_urgent, an_end_waits) {
+            (true, _) => Duration::ZERO,
+            (false, true) => timers.acknowledge_within,
+            (false, false) => timers.positions_every,
+        };
+        let due_at = (now.monotonic + within).min(self.ledger.due_at.unwrap_or(Duration::MAX));
+        self.ledger.due_at = Some(due_at);
+        if now.monotonic < due_at {
             return;
         }
         self.ledger.recorded = positions;
