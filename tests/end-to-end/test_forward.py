@@ -6,12 +6,14 @@ import os
 import pathlib
 import signal
 import socket
+import socketserver
 import subprocess
+import threading
 
 import pytest
 
 from drawbridge import PATIENCE, eventually, processes_with, program
-from test_tunnels import Echo, exchange, serving
+from test_tunnels import Echo, Tunnel, exchange, serving
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +134,73 @@ def test_it_does_not_come_back_when_somebody_has_ended_it(dev, echo):
         _, err = forward.process.communicate(timeout=PATIENCE)
     assert forward.process.returncode != 0
     assert "trying again" not in err and "error: " in err
+
+
+def test_many_ports_share_one_session(dev, echo):
+    with serving(Greeting) as greeting, Forward(dev, f"0:127.0.0.1:{echo}", f"0:localhost:{greeting}") as forward:
+        assert len({listening["session"] for listening in forward.listening}) == 1
+        with forward.connect(0) as first, forward.connect(1) as second:
+            assert second.recv(100) == b"good morning"
+            assert exchange(first, b"hello") == b"hello"
+        session = dev.session(forward.listening[0]["session"])
+        assert session["DocumentName"] == "Drawbridge-StartPortForwarding"
+
+
+class Greeting(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"good morning")
+
+
+@pytest.fixture
+def document(dev):
+    """Makes session documents for tunnels."""
+    names = []
+
+    def make(name, own, parameters=None, **properties):
+        content = {"schemaVersion": "1.0", "sessionType": "Port", "inputs": {"drawbridge": own},
+                   "properties": {"type": "LocalPortForwarding", **properties}}
+        if parameters:
+            content["parameters"] = parameters
+        dev.aws("ssm", "create-document", "--name", name, "--document-type", "Session", "--content",
+                json.dumps(content))
+        names.append(name)
+
+    yield make
+    for name in names:
+        dev.aws("ssm", "delete-document", "--name", name)
+
+
+DESTINATIONS = {"destinations": {"type": "StringList"}}
+
+
+def test_a_socket_of_the_node_where_a_document_allows_it(dev, document, tmp_path):
+    path = tmp_path / "app.sock"
+    document("to-sockets", {"destinations": "{{ destinations }}", "allowedDestinations": [f"{tmp_path}/*.sock"]},
+             DESTINATIONS)
+    with socketserver.ThreadingUnixStreamServer(str(path), Greeting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Forward(dev, f"0:{path}", arguments=["--document", "to-sockets"]) as forward, forward.connect() as connection:
+            assert connection.recv(100) == b"good morning"
+        server.shutdown()
+    done = dev.cli("forward", "--document", "to-sockets", dev.node, "0:/run/other.sock")
+    assert done.returncode != 0 and "/run/other.sock" in done.stderr
+    done = dev.cli("forward", dev.node, f"0:{path}")
+    assert done.returncode != 0 and str(path) in done.stderr, "nobody reaches sockets by the document for ports"
+
+
+def test_an_address_is_looked_at_when_it_is_dialled(dev, document, echo):
+    document("to-block", {"destinations": "{{ destinations }}", "allowedDestinations": ["10.0.0.0/8:*"]}, DESTINATIONS)
+    with Forward(dev, f"0:localhost:{echo}", arguments=["--document", "to-block"]) as forward, \
+            forward.connect() as connection:
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+        refused = forward.event("refused")
+    assert refused["code"] == "NotAllowed"
+    assert f"does not allow a connection to localhost:{echo}" in refused["reason"]
+    document("to-loopback", {"allowedDestinations": ["127.0.0.0/8:*", "[::1]:*"], "destinations": [f"localhost:{echo}"]})
+    with forwarding_with(dev, "to-loopback") as tunnel, tunnel.connect() as connection:
+        assert exchange(connection, b"allowed") == b"allowed"
+
+
+def forwarding_with(dev, document):
+    return Tunnel(["aws", "ssm", "start-session", "--target", dev.node, "--document-name", document], dev.env)

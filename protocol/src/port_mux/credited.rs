@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Each direction begins with a credit of [`FIRST_CREDIT`] bytes, so that a client can send before the node has reached
-//! anything. While everything that came has also left, credit is given ever further ahead, up to [`MOST_CREDIT`], so that one
+//! anything, and gets as much as ssh's [`EARLY_CREDIT`] at once while there are few connections. While everything that came has also left, credit is given ever further ahead, up to [`MOST_CREDIT`], so that one
 //! connection can fill a long path; a connection whose reader is slow keeps what it has and stops only itself.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -36,6 +36,9 @@ pub const MAX_STREAMS: usize = 1024;
 
 /// Bytes that may be sent on a stream before the other end has said anything.
 pub(super) const FIRST_CREDIT: u64 = 256 * 1024;
+
+/// Bytes that the first connections of a tunnel may be ahead from the beginning: every doubling costs a round trip.
+const EARLY_CREDIT: u64 = 2 * 1024 * 1024;
 
 /// Bytes that one stream may be ahead of its reader.
 pub(super) const MOST_CREDIT: u64 = 64 * 1024 * 1024;
@@ -162,6 +165,7 @@ impl Credited {
         self.next = self.next.checked_add(1)?;
         self.streams.insert(stream, Stream::new());
         self.say_document(Kind::Open, stream, opening);
+        self.give_early_credit(stream);
         Some(stream)
     }
 
@@ -256,6 +260,7 @@ impl Credited {
             return Ok(());
         }
         self.streams.insert(stream, Stream::new());
+        self.give_early_credit(stream);
         self.events.push_back(Event::Opened(stream, opening));
         Ok(())
     }
@@ -350,6 +355,21 @@ impl Credited {
             return Err(kind.unexpected(stream));
         }
         Ok(self.streams.get_mut(&stream))
+    }
+
+    /// Lets the other end send more at once, while half of what all share is left for those that need it later.
+    fn give_early_credit(&mut self, stream: StreamId) {
+        let more = EARLY_CREDIT - FIRST_CREDIT;
+        if self.shared < SHARED_CREDIT / 2 + more {
+            return;
+        }
+        if let Some(known) = self.streams.get_mut(&stream) {
+            self.shared -= more;
+            known.receiving.window += more;
+            known.receiving.granted += more;
+            let granted = known.receiving.granted;
+            self.say(Kind::Credit, stream, &granted.to_be_bytes());
+        }
     }
 
     fn forget_if_over(&mut self, stream: StreamId) {

@@ -144,7 +144,7 @@ mod between_our_ends {
     fn a_slow_reader_stops_its_own_connection_only() {
         let mut pair = Pair::credited();
         let (slow, fast) = (pair.open(), pair.open());
-        let credit = usize::try_from(FIRST_CREDIT).expect("small");
+        let credit = pair.client.capacity(slow);
         let all = wrapped(&mut pair.client, slow, &vec![7; credit]);
         pair.node.receive(all).expect("within credit");
         assert_eq!(pair.client.capacity(slow), 0);
@@ -186,10 +186,7 @@ mod between_our_ends {
         let mut pair = Pair::credited();
         let stream = pair.open();
         let mut message = BytesMut::from(&[3, 0, 0, 0, 0, 0, 0, 1][..]);
-        message.resize(
-            HEADER_BYTES + usize::try_from(FIRST_CREDIT).expect("small") + 1,
-            0,
-        );
+        message.resize(HEADER_BYTES + pair.client.capacity(stream) + 1, 0);
         let error = pair.node.receive(message.freeze()).expect_err("too much");
         assert_eq!(error, MuxError::Credit { stream: 1, excess: 1 });
         let (client, node) = pair.settle();
