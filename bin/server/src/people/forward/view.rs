@@ -188,6 +188,18 @@ impl Live {
     }
 }
 
+/// Connections that are gone are no longer shown.
+impl Drop for Live {
+    fn drop(&mut self) {
+        for line in self.bars.values() {
+            line.bar.finish_and_clear();
+        }
+        if let Some(others) = &self.others {
+            others.finish_and_clear();
+        }
+    }
+}
+
 impl Bar {
     fn show(&mut self, name: &str, figures: Figures, now: Duration) {
         let seconds = now.saturating_sub(self.since).as_secs_f64();
