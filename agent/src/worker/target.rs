@@ -181,18 +181,25 @@ fn open_socket(path: &str) -> io::Result<OwnedFd> {
 /// Says whether nobody may be led to this address: what answers there gives this machine's own secrets to whoever asks.
 ///
 /// All link-local addresses, which is where clouds keep those services (169.254.169.254 and its neighbours, and the ones
-/// of containers at 169.254.170.2), and AWS's block for the same under IPv6. However the address is written.
+/// of containers at 169.254.170.2), and AWS's block for the same under IPv6. And addresses that are no host's, which lead to this
+/// machine itself or to nobody. However the address is written.
 fn is_forbidden(address: IpAddr) -> bool {
     const AWS_LOCAL: [u16; 2] = [0xfd00, 0x0ec2];
     match address {
-        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V4(address) => is_forbidden_v4(address),
         IpAddr::V6(address) => {
             let segments = address.segments();
             address.is_unicast_link_local()
+                || address.is_unspecified()
+                || address.is_multicast()
                 || segments[..2] == AWS_LOCAL
-                || embedded(address).is_some_and(|address| address.is_link_local())
+                || (!address.is_loopback() && embedded(address).is_some_and(is_forbidden_v4))
         }
     }
+}
+
+fn is_forbidden_v4(address: Ipv4Addr) -> bool {
+    address.is_link_local() || address.is_unspecified() || address.is_multicast() || address.is_broadcast()
 }
 
 /// The IPv4 address that packets to this one end at: mapped, compatible, or translated by NAT64 or 6to4.
@@ -244,6 +251,12 @@ mod tests {
             "::169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
+            "0.0.0.0",
+            "::",
+            "::ffff:0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "ff02::1",
         ] {
             assert!(is_forbidden(address.parse().expect("an address")), "{address}");
         }
@@ -267,6 +280,8 @@ mod tests {
             "2852039166",
             "169.254.43518",
             "::ffff:a9fe:a9fe",
+            "0",
+            "0.0.0.0",
             "fe80::1%lo",
         ] {
             let error = dial(&port(host, 80), &Reach::default())

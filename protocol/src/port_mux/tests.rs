@@ -334,6 +334,55 @@ mod towards_awss_programs {
     }
 
     #[test]
+    fn a_hostile_client_gets_nothing_for_it() {
+        let message = |command: u8, stream: u32, body: &[u8]| {
+            let mut message = BytesMut::from(&[1, command][..]);
+            message.put_u16_le(body.len() as u16);
+            message.put_u32_le(stream);
+            message.put_slice(body);
+            message.freeze()
+        };
+        let (open, data) = (
+            |stream| message(0, stream, b""),
+            |stream| message(2, stream, b"x"),
+        );
+        let mut node = Mux::Smux(Smux::new(Side::Node));
+        for sent in [
+            open(3),
+            open(3),
+            open(1),
+            data(7),
+            message(1, 7, b""),
+            message(2, 3, &[0; 65_535]),
+        ] {
+            node.receive(sent).expect("ignored or taken");
+        }
+        assert_eq!(node.streams(), 1, "one of the three opened a stream");
+        let heard = events(&mut node);
+        assert_eq!(
+            heard.len(),
+            2,
+            "the opening and the data of the one that is there"
+        );
+        node.receive(open(u32::MAX)).expect("the last id there is");
+        node.receive(open(5)).expect("ignored");
+        assert_eq!(node.streams(), 2);
+
+        for flood in [|_| 3, |at: u32| if at % 2 == 0 { 0 } else { 1 }] {
+            let mut node = Mux::Smux(Smux::new(Side::Node));
+            let mut sent = 0_u32;
+            while !node.is_full() {
+                sent += 1;
+                assert!(sent < 200_000, "it is left unacknowledged some time");
+                node.receive(message(flood(sent), 3 + sent / 2, b""))
+                    .expect("taken");
+                assert!(node.streams() <= MAX_STREAMS);
+                while node.poll_event().is_some() {}
+            }
+        }
+    }
+
+    #[test]
     fn too_much_unread_fills_it() {
         let mut pair = Pair::smux();
         let stream = pair.open();
