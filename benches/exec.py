@@ -3,6 +3,7 @@
 import argparse
 import pathlib
 import statistics
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,16 +39,25 @@ def main():
             while not (folder / "control").exists():
                 assert master.poll() is None, "the shared connection ended"
                 time.sleep(0.05)
+            runtime = {"XDG_RUNTIME_DIR": str(folder / "r")}
+            (folder / "r").mkdir(mode=0o700)
+            ours_shared = subprocess.Popen([program("drawbridge"), "connect", "--persist", "-N", dev.node],
+                                           env=dev.env | runtime, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            assert ours_shared.stderr.readline().endswith(b" is shared\n"), "our connection is not shared"
             contenders = [
                 ([program("drawbridge"), "exec", dev.node, "--", "true"], dev.env),
                 (["ssh", *options, "127.0.0.1", "true"], clean_environment()),
                 (["ssh", *options, *shared, "127.0.0.1", "true"], clean_environment()),
+                ([program("drawbridge"), "exec", dev.node, "--", "true"], dev.env | runtime),
             ]
             turns = [[took(*contender) for contender in contenders] for _ in range(rounds)]
-            ours, fresh, multiplexed = [statistics.median(side) for side in zip(*turns)]
+            ours, fresh, multiplexed, over_shared = [statistics.median(side) for side in zip(*turns)]
             print("| measurement | drawbridge | ssh | ratio | aim |\n| --- | --- | --- | --- | --- |")
             row("`exec node -- true` / `ssh host true`, median", ours, fresh, "ms", "<= 0.5")
             row("the same / ssh over an open ControlMaster", ours, multiplexed, "ms", "-")
+            row("exec over `connect --persist` / ssh over an open ControlMaster", over_shared, multiplexed, "ms", "<= 2")
+            ours_shared.send_signal(signal.SIGINT)
+            ours_shared.wait()
             master.terminate()
             ssh.process.terminate()
 

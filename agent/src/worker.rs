@@ -11,12 +11,15 @@
 //! out, its own credentials. It ends when its far end does, when the server or the agent says so, or when the server no
 //! longer knows the session.
 
+mod command;
+mod commands;
 mod far_end;
 mod input;
 mod leader;
 mod pipes;
 mod references;
 mod session;
+mod shared;
 mod socket;
 mod source;
 mod target;
@@ -29,7 +32,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -41,11 +44,13 @@ use rustix::process::{getpid, set_child_subreaper};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Instrument as _;
 
+use self::commands::{Commands, Words};
 use self::far_end::FarEnd;
 use self::leader::Children;
 use self::pipes::{PipeSettings, PipesEnd};
 use self::references::{ReferenceError, values_of};
 use self::session::{Session, Settings};
+use self::shared::SharedEnd;
 use self::socket::SocketEnd;
 use self::target::Reach;
 use self::terminal::TerminalEnd;
@@ -205,9 +210,16 @@ impl Launch {
         match plan.task {
             Task::Shell { login, profile } => {
                 let (account, _pam, variables) = self.log_in(&login)?;
+                let is_shared = extension.is_some_and(|extension| extension.client_commands);
+                let words = is_shared.then(|| self.words(&account, &variables, login.folder.clone()));
                 let program = Program::login_shell(account, self.locale()).with_environment(variables);
                 let far = self.on_terminal(&program.in_folder(login.folder), profile)?;
-                Ok(self.join(far, extension).await)
+                let Some(words) = words else {
+                    return Ok(self.join(far, extension).await);
+                };
+                let children = far.other_children().map_err(WorkerError::Signals)?;
+                let commands = Commands::new(words, children, max_payload);
+                Ok(self.join(SharedEnd::new(far, commands), extension).await)
             }
             Task::CommandLine { login, line } => {
                 let (account, _pam, variables) = self.log_in(&login)?;
@@ -304,6 +316,17 @@ impl Launch {
         } = &self.spec;
         let account = choose(&login.run_as, default_account, state, self.clock.now())?;
         Ok(Some(account).filter(|account| account.uid != rustix::process::geteuid().as_raw()))
+    }
+
+    /// How words become programs of a session that is logged in.
+    fn words(&self, account: &Account, variables: &[(OsString, OsString)], folder: Option<PathBuf>) -> Words {
+        let (account, variables) = (account.clone(), variables.to_vec());
+        let locale = self.locale.clone();
+        Box::new(move |program, arguments| {
+            command(account.clone(), locale.as_deref(), program, arguments)
+                .with_environment(variables.clone())
+                .in_folder(folder.clone())
+        })
     }
 
     fn locale(&self) -> Option<&str> {

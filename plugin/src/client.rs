@@ -40,7 +40,7 @@ pub use end::{ClientError, SessionEnd};
 pub use kind::SessionKind;
 pub use link::DataSocket;
 pub use remote::{GatewayRemote, Remote, speaks_to_aws};
-pub use run::{forward, run, run_on, run_session};
+pub use run::{forward, run, run_on, run_session, share};
 pub use tunnel::{Connection, Forwarding, TunnelNews, TunnelView};
 
 /// What a client is for.
@@ -50,6 +50,8 @@ pub enum Mode {
     Plugin,
     /// Started by a person; `~d` leaves the session running.
     Connect,
+    /// Started by a person to hold a session open for others; shows nothing of it.
+    Hold,
     /// Started by a person for a tunnel.
     Forward,
     /// Started by a person or script for one command; says nothing of its own while all goes well.
@@ -67,7 +69,7 @@ impl Mode {
     fn owns_session(self) -> bool {
         matches!(
             self,
-            Self::Plugin | Self::Connect | Self::Forward | Self::Exec | Self::Copy
+            Self::Plugin | Self::Connect | Self::Hold | Self::Forward | Self::Exec | Self::Copy
         )
     }
 
@@ -96,6 +98,7 @@ impl Mode {
             Self::Plugin if kind != Some(SessionKind::Command) => Channel::Output,
             Self::Plugin
             | Self::Connect
+            | Self::Hold
             | Self::Forward
             | Self::Exec
             | Self::Copy

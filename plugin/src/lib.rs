@@ -6,6 +6,7 @@
 //! | [`client`] | one session: its connection, reconnecting, and the loop between terminal and data channel |
 //! | [`api`] | the signed calls around it |
 //! | [`invocation`] | the command line on which the AWS CLI starts a plugin |
+//! | [`sharing`] | one session for many commands |
 //! | [`texts`] | the texts that scripts read |
 //!
 //! The protocol itself is [`drawbridge_protocol`]'s. Two programs use this crate: `session-manager-plugin` and the
@@ -14,6 +15,7 @@
 pub mod api;
 pub mod client;
 pub mod invocation;
+pub mod sharing;
 pub mod terminal;
 pub mod texts;
 

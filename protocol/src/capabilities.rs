@@ -35,6 +35,8 @@ pub struct Capabilities {
     /// Whether this end knows the signals among the numbers of [`flag`](crate::payload::flag): a node passes them to a command
     /// without a terminal.
     pub signals: bool,
+    /// Whether this end knows commands beside a shell, over [`Credited`](crate::port_mux::Credited).
+    pub commands: bool,
 }
 
 impl Capabilities {
@@ -47,6 +49,7 @@ impl Capabilities {
         notices: true,
         tunnels: true,
         signals: true,
+        commands: true,
     };
 
     /// Returns the payload bytes per frame that may be sent to this end, between 1 KiB and 256 KiB.
@@ -134,6 +137,9 @@ pub struct NodeExtension {
     /// Whether the client speaks [`Credited`](crate::port_mux::Credited) in a tunnel.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub client_tunnels: bool,
+    /// Whether the client may ask for commands beside a shell.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub client_commands: bool,
 }
 
 impl NodeExtension {

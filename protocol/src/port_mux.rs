@@ -15,9 +15,12 @@
 //! The data channel below delivers in order, exactly once and across lost connections, so none of this knows about loss.
 //! A [`Mux`] keeps no payload bytes: what is to be sent it only wraps, and what arrives it gives out as events.
 
+#[cfg(test)]
+mod command_tests;
 mod credited;
 mod flows;
 mod message;
+mod passing;
 mod smux;
 #[cfg(test)]
 mod tests;
@@ -25,9 +28,10 @@ mod versions;
 
 use bytes::{Bytes, BytesMut};
 
-pub use credited::{Credited, MAX_STREAMS};
+pub use credited::{Credited, LONGEST_OPENING, MAX_STREAMS};
 pub use flows::{Flow, FlowOutcome, Flows, Rest};
-pub use message::{Accepted, Opening, Refusal, RefusalCode, Reset};
+pub use message::{Accepted, Exit, Opening, Refusal, RefusalCode, Reset};
+pub use passing::{Meaning, Passing};
 pub use smux::{MAX_SMUX_BUFFER, Smux};
 pub use versions::{client_multiplexes, node_multiplexes};
 
@@ -60,6 +64,12 @@ pub enum Event {
     Refused(StreamId, Refusal),
     /// Bytes, next in order. Say [`consumed`](Mux::consumed) once they are written.
     Data(StreamId, Bytes),
+    /// Bytes that a command wrote as its errors, for the same credit.
+    Errors(StreamId, Bytes),
+    /// A command has ended, and the stream is gone.
+    Exited(StreamId, Exit),
+    /// A command is to be signalled.
+    Signalled(StreamId, u8),
     /// More may be sent again on a stream whose [`capacity`](Mux::capacity) was 0.
     Room(StreamId),
     /// The other end sends no more; this one may.

@@ -67,6 +67,19 @@ fn idleness_and_old_age_end_a_session() {
 }
 
 #[test]
+fn what_a_command_beside_a_shell_writes_keeps_the_session_and_what_the_shell_writes_does_not() {
+    for (payload_type, is_kept) in [(PayloadType::Multiplexed, true), (PayloadType::Output, false)] {
+        let mut config = shell();
+        config.timers.idle = Some(seconds(600));
+        let mut rig = Rig::started(config, None);
+        rig.pass_with_pongs(seconds(500));
+        rig.node_sends(stream(MessageType::OutputStreamData, 0, payload_type, b"x"));
+        let effects = [rig.pass_with_pongs(seconds(200)), rig.sync()].concat();
+        assert_eq!(goodbye(&effects, CLIENT).is_none(), is_kept, "{payload_type:?}");
+    }
+}
+
+#[test]
 fn people_are_warned_a_minute_before() {
     let idle = "This session ends in 60 s unless something is typed.".to_owned();
     let mut rig = Rig::started(limited(shell()), Some(Capabilities::OURS));

@@ -287,6 +287,7 @@ fn interactive_shell() {
         cumulative_ack: true,
         client_streams_input: false,
         client_tunnels: false,
+        client_commands: false,
     };
     let tunnel = NodeExtension {
         client_tunnels: true,
@@ -346,6 +347,7 @@ fn hello() {
             notices: true,
             tunnels: true,
             signals: true,
+            commands: true,
         },
         input_sequence: 0,
         role: Role::Owner,

@@ -24,7 +24,7 @@ mod tests;
 mod tunnel;
 
 pub use figures::Figures;
-pub use listener::{Arrived, Listener, Listeners};
+pub use listener::{Arrived, Listener, Listeners, SocketFile};
 pub use single::{Said, Single};
 pub use socket::Socket;
 pub use tunnel::{CHUNK_BYTES, News, Tunnel};

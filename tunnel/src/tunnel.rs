@@ -216,6 +216,10 @@ impl Tunnel {
                 // Its program is gone.
                 None => self.mux.consumed(stream, bytes.len()),
             },
+            // There are no commands in a tunnel, so nobody has any business to say so.
+            Event::Signalled(..) => {}
+            Event::Errors(stream, bytes) => self.mux.consumed(stream, bytes.len()),
+            Event::Exited(stream, _) => self.end(stream, Some("It is no connection.".to_owned())),
             Event::Room(stream) => self.queue(stream),
             Event::Finished(stream) => self.afterwards(stream, Afterwards::Finish),
             Event::Closed(stream) => self.afterwards(stream, Afterwards::Close),

@@ -27,6 +27,8 @@ const TERMINAL_TYPE: (&str, &str) = ("TERM", "xterm-256color");
 const COMMON_SHELL: &str = "/bin/sh";
 /// Shells for people whose language is not the one that documents are written in.
 const FOREIGN_SHELLS: [&str; 8] = ["csh", "tcsh", "fish", "nu", "elvish", "xonsh", "pwsh", "ion"];
+/// The others that run any command. Restricted ones have other names.
+const OPEN_SHELLS: [&str; 9] = ["sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "yash", "zsh"];
 
 const OWN_EXECUTABLE: &str = "/proc/self/exe";
 const OWN_NAME: &str = "drawbridge-agent";
@@ -202,6 +204,13 @@ impl Program {
         let mut command = self.command();
         command.stdin(ends.input).stdout(ends.output).stderr(ends.errors);
         Ok((self.execute(command, false)?, pipes))
+    }
+
+    /// Says whether its account's login shell runs whatever it is told, so that a command without it is nothing more than with
+    /// it. A menu, or `nologin`, does not.
+    pub fn has_open_shell(&self) -> bool {
+        let name = self.account.shell.file_name().and_then(OsStr::to_str);
+        name.is_some_and(|name| OPEN_SHELLS.contains(&name) || FOREIGN_SHELLS.contains(&name))
     }
 
     fn command(&self) -> Command {

@@ -75,6 +75,11 @@ impl Input {
         self.bytes = 0;
     }
 
+    /// Returns how many bytes wait.
+    pub(super) fn len(&self) -> usize {
+        self.bytes
+    }
+
     /// Says whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()

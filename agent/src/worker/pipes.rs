@@ -218,7 +218,7 @@ fn refusal(error: &StartError, is_separate: bool) -> VecDeque<FarEvent> {
 }
 
 /// The codes of shells for a program that is not found, and for one that cannot be executed.
-fn status_of(error: &StartError) -> Option<ExitStatus> {
+pub(super) fn status_of(error: &StartError) -> Option<ExitStatus> {
     match error {
         StartError::Execute { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             Some(ExitStatus(127))
@@ -228,14 +228,14 @@ fn status_of(error: &StartError) -> Option<ExitStatus> {
     }
 }
 
-async fn fill(source: Option<&mut Source>, room: usize) {
+pub(super) async fn fill(source: Option<&mut Source>, room: usize) {
     match source {
         Some(source) => source.fill(room).await,
         None => std::future::pending().await,
     }
 }
 
-async fn write(stdin: Option<&Stream>, bytes: &[u8]) -> io::Result<usize> {
+pub(super) async fn write(stdin: Option<&Stream>, bytes: &[u8]) -> io::Result<usize> {
     match stdin {
         Some(stdin) if !bytes.is_empty() => stdin.write(bytes).await,
         _ => std::future::pending().await,

@@ -37,6 +37,11 @@ impl Source {
         self.is_open
     }
 
+    /// Says whether something was read and not yet said.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// How many bytes may be read: one frame with its prefix, and no more than there is room for.
     fn limit(&self, room: usize) -> usize {
         let limit = room.min(self.max_payload);

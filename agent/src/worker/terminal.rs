@@ -1,5 +1,6 @@
 //! A program on a terminal: a login shell, or a command that people use.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,11 @@ impl TerminalEnd {
     /// Returns the process id of the program.
     pub(super) fn pid(&self) -> i32 {
         self.leader.pid()
+    }
+
+    /// Notices ends of children for somebody beside the terminal.
+    pub(super) fn other_children(&self) -> io::Result<Children> {
+        self.leader.other_children()
     }
 
     fn type_profile(&mut self) {

@@ -30,6 +30,7 @@ use crate::sessions::Outcome;
 
 mod commands;
 mod ports;
+mod shared;
 mod tunnels;
 
 /// Long enough for a busy machine; no test waits this long when it passes.
@@ -43,6 +44,8 @@ struct Client {
     clock: Arc<dyn Clock>,
     output: Vec<u8>,
     errors: Vec<u8>,
+    /// What came of streams.
+    messages: Vec<Bytes>,
     /// Everything that came but the bytes of plain output, in order.
     pieces: Vec<(PayloadType, String)>,
     established: Option<(SessionType, Value)>,
@@ -137,6 +140,7 @@ impl Client {
     fn take(&mut self, payload_type: PayloadType, bytes: &[u8]) {
         match payload_type {
             PayloadType::Output => return self.output.extend_from_slice(bytes),
+            PayloadType::Multiplexed => return self.messages.push(Bytes::copy_from_slice(bytes)),
             PayloadType::StdErr => self.errors.extend_from_slice(bytes),
             _ => {}
         }
@@ -270,6 +274,7 @@ fn joined<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>) -> Fixt
             clock,
             output: Vec::new(),
             errors: Vec::new(),
+            messages: Vec::new(),
             pieces: Vec::new(),
             established: None,
             deaf: false,
@@ -287,6 +292,7 @@ const EXTENSION: NodeExtension = NodeExtension {
     cumulative_ack: true,
     client_streams_input: true,
     client_tunnels: true,
+    client_commands: true,
 };
 
 const OURS: Option<NodeExtension> = Some(EXTENSION);

@@ -136,7 +136,13 @@ impl TunnelEnd {
         };
         let tunnel = &mut multiplexed.tunnel;
         match result {
-            Ok(Reached { socket, address }) => tunnel.connected(stream, socket, &Accepted { address }),
+            Ok(Reached { socket, address }) => {
+                let accepted = Accepted {
+                    address,
+                    ..Accepted::default()
+                };
+                tunnel.connected(stream, socket, &accepted);
+            }
             Err(error) => {
                 tracing::info!(stream = stream.0, %error, "connection refused");
                 if tunnel.payload_type() == PayloadType::Output {
@@ -150,7 +156,8 @@ impl TunnelEnd {
 
 impl Multiplexed {
     fn open(&mut self, stream: StreamId, opening: &Opening, destinations: &[Destination], reach: &Reach) {
-        let refusal = match destinations.get(usize::from(opening.destination)) {
+        let wanted = Some(opening).filter(|opening| opening.command.is_empty());
+        let refusal = match wanted.and_then(|opening| destinations.get(usize::from(opening.destination))) {
             // Streams that the client gave up meanwhile are dialled for to the end.
             Some(_) if self.dialling.len() >= MAX_STREAMS => Refusal {
                 code: RefusalCode::TooMany,
@@ -164,6 +171,10 @@ impl Multiplexed {
                 }));
                 return;
             }
+            None if !opening.command.is_empty() => Refusal {
+                code: RefusalCode::NotAllowed,
+                reason: "A tunnel runs no commands.".to_owned(),
+            },
             None => Refusal {
                 code: RefusalCode::NotAllowed,
                 reason: format!("This session has no destination {}.", opening.destination),

@@ -103,6 +103,12 @@ pub(crate) struct Connect {
     /// Why; kept with the session
     #[arg(long)]
     pub(crate) reason: Option<String>,
+    /// Let `drawbridge exec` of the same account run its commands in this session, while it is open
+    #[arg(long)]
+    pub(crate) persist: bool,
+    /// Show no shell: only hold the session open, until Ctrl-C
+    #[arg(long, short = 'N', requires = "persist")]
+    pub(crate) no_shell: bool,
     #[command(flatten)]
     pub(crate) server: ServerArguments,
 }
@@ -112,10 +118,10 @@ pub(crate) struct Connect {
 pub(crate) struct Exec {
     /// A node id, or the Name of exactly one node
     pub(crate) node: String,
-    /// Give the command a terminal
+    /// Give the command a terminal, in a session of its own
     #[arg(long, short)]
     pub(crate) tty: bool,
-    /// Why; kept with the session
+    /// Why; kept with the session, which is then never one of `connect --persist`
     #[arg(long)]
     pub(crate) reason: Option<String>,
     /// Tell the session's id, on standard error

@@ -54,8 +54,12 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             return single()?.block_on(people::connect(connect));
         }
         Command::Exec(exec) => {
+            let runtime = single()?;
+            if let Some(code) = runtime.block_on(people::shared_exec(&exec)) {
+                return Ok(code);
+            }
             log_to_standard_error("off");
-            return Ok(single()?.block_on(people::exec(exec)));
+            return Ok(runtime.block_on(people::exec(exec)));
         }
         Command::Cp(cp) => {
             log_to_standard_error("off");

@@ -5,6 +5,7 @@ mod exec;
 mod explain;
 mod forward;
 mod lint;
+mod persist;
 mod style;
 pub(crate) mod table;
 
@@ -15,14 +16,14 @@ use anyhow::Result;
 use drawbridge_aws_client::Environment;
 use drawbridge_plugin::SessionTicket;
 use drawbridge_plugin::api::{Api, ApiError, SessionListing, StartSession};
-use drawbridge_plugin::client::{self, ClientError, Mode};
+use drawbridge_plugin::client::{self, ClientError, Mode, SessionEnd};
 use drawbridge_session::{SystemClock, SystemRandom};
 
 use crate::cli::{Connect, ServerArguments, Sessions};
 use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
 
 pub(crate) use cp::cp;
-pub(crate) use exec::exec;
+pub(crate) use exec::{exec, shared_exec};
 pub(crate) use explain::explain;
 pub(crate) use forward::{ForwardSpec, forward, forward_spec};
 pub(crate) use lint::lint;
@@ -33,11 +34,29 @@ pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {
     let target = node_id(&api, &arguments.node).await?;
     let request = StartSession {
         target,
-        reason: arguments.reason,
+        reason: arguments.reason.clone(),
         ..StartSession::default()
     };
+    let sharing = match arguments.persist {
+        true => persist::sharing(&arguments, &request.target)?,
+        false => None,
+    };
     let ticket = start(&api, &request).await?;
-    run(&api, &ticket, Mode::Connect).await
+    match sharing {
+        Some(sharing) => {
+            let mode = if arguments.no_shell {
+                Mode::Hold
+            } else {
+                Mode::Connect
+            };
+            let clock = Arc::new(SystemClock::new());
+            ended(
+                client::share(&api, &ticket, mode, sharing, clock, &SystemRandom).await,
+                &ticket,
+            )
+        }
+        None => run(&api, &ticket, Mode::Connect).await,
+    }
 }
 
 /// Starts a session, or says why there is none and what to do about it.
@@ -97,7 +116,12 @@ pub(crate) async fn sessions(arguments: Sessions) -> Result<ExitCode> {
 
 async fn run(api: &Api, ticket: &SessionTicket, mode: Mode) -> Result<ExitCode> {
     let clock = Arc::new(SystemClock::new());
-    match client::run(api, ticket, mode, clock, &SystemRandom).await {
+    ended(client::run(api, ticket, mode, clock, &SystemRandom).await, ticket)
+}
+
+/// What a person's session ended with.
+fn ended(ended: Result<SessionEnd, ClientError>, ticket: &SessionTicket) -> Result<ExitCode> {
+    match ended {
         Ok(end) => Ok(ExitCode::from(match (end.command_exit_code(), end.exit_code()) {
             (Some(code), _) => code,
             (None, 1) => SESSION_FAILED,

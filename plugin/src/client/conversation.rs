@@ -3,6 +3,7 @@
 mod connection;
 mod forwarding;
 mod person;
+mod sharing;
 
 use std::time::Duration;
 
@@ -20,8 +21,9 @@ use super::kind::InputRule;
 use super::line::{Line, LineEvent};
 use super::tunnel::{Forwarding, LocalEnd};
 use super::typing::Typing;
-use super::{ClientError, ClientOptions, Remote, SessionEnd, SessionKind};
+use super::{ClientError, ClientOptions, Mode, Remote, SessionEnd, SessionKind};
 use crate::invocation::VERSION;
+use crate::sharing::{Exchange, Sharing};
 use crate::terminal::{Channel, Occurrence, Signal, Terminal};
 use crate::{SessionTicket, texts};
 
@@ -73,6 +75,9 @@ pub(crate) struct Conversation<'a, R: Remote, T> {
     tunnel: Option<LocalEnd>,
     /// The listeners and the view of a person's own tunnel.
     forwarding: Option<&'a mut Forwarding>,
+    /// Where commands are to be asked for, once it is known that the node runs them.
+    to_share: Option<Sharing>,
+    exchange: Option<Exchange>,
     ever_accepted: bool,
     figures_told: Duration,
 }
@@ -93,7 +98,7 @@ enum Stage {
 enum Happening<S> {
     Line(LineEvent<S>),
     Terminal(Occurrence),
-    /// A program has connected, said something, or taken something.
+    /// A program has connected, said something, or taken something; or one that wants a command has.
     Tunnel,
     Deadline,
 }
@@ -131,6 +136,8 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             opening: None,
             tunnel: None,
             forwarding: None,
+            to_share: None,
+            exchange: None,
             ever_accepted: false,
             figures_told: Duration::ZERO,
         }
@@ -163,6 +170,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                 occurrence = self.terminal.next(wants_input) => Happening::Terminal(occurrence),
                 event = self.line.next(may_read) => Happening::Line(event),
                 () = local(&mut self.tunnel) => Happening::Tunnel,
+                () = calls(&mut self.exchange) => Happening::Tunnel,
                 () = sleep(wait) => Happening::Deadline,
             };
             let stop = match happening {
@@ -198,7 +206,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             return Some(Ok(Ending::Finished));
         }
         loop {
-            let moved = self.take_from_tunnel();
+            let moved = self.take_from_tunnel() | self.take_from_exchange();
             self.fill_link();
             if !moved {
                 return None;
@@ -260,6 +268,10 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             Event::Output { payload_type, bytes } if self.is_tunnel() => {
                 return self.pass_on(payload_type, bytes);
             }
+            Event::Output {
+                payload_type: PayloadType::Multiplexed,
+                bytes,
+            } => self.receive_for_callers(bytes),
             Event::Output { payload_type, bytes } => self.show(payload_type, bytes),
             // The server warns in the middle of a session, whose output may be anybody's.
             Event::Message(text) if self.is_established() => self.terminal.notice(&text),
@@ -295,7 +307,8 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             let channel = self.options.mode.channel_of_words(Some(kind));
             self.terminal.write(channel, format!("{text}\n").into());
         }
-        if kind.is_on_terminal() {
+        self.begin_sharing(kind)?;
+        if kind.is_on_terminal() && self.options.mode != Mode::Hold {
             if self.terminal.is_interactive() {
                 self.typing = Typing::of_person(self.options.mode.may_detach());
             }
@@ -308,6 +321,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     /// Shows what the far end sent, on the stream that scripts expect it on.
     fn show(&mut self, payload_type: PayloadType, bytes: Bytes) {
         match payload_type {
+            _ if self.options.mode == Mode::Hold => {}
             PayloadType::Output => self.terminal.write(Channel::Output, bytes),
             PayloadType::StdErr => self.terminal.write(Channel::Notice, bytes),
             PayloadType::ExitCode => self.exit_code = exit_code(&bytes),
@@ -406,6 +420,13 @@ fn now(clock: &dyn Clock) -> Time {
 async fn local(tunnel: &mut Option<LocalEnd>) {
     match tunnel {
         Some(tunnel) => tunnel.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn calls(exchange: &mut Option<Exchange>) {
+    match exchange {
+        Some(exchange) => exchange.next().await,
         None => std::future::pending().await,
     }
 }

@@ -122,6 +122,9 @@ pub enum ClientError {
     /// The session is of a kind that this client cannot show.
     #[error("session type `{0}` is not supported by this client")]
     UnsupportedSessionType(String),
+    /// The session was to be held open for commands only, and its node runs none.
+    #[error("this session cannot be shared: the node's agent does not run commands beside a shell")]
+    NotShared,
     /// There is no listener for a tunnel.
     #[error("cannot listen for connections{}", place.as_deref().map(|place| format!(" on {place}")).unwrap_or_default())]
     Listen {

@@ -12,6 +12,7 @@ use super::{
     speaks_to_aws,
 };
 use crate::api::{Api, ApiError};
+use crate::sharing::Sharing;
 use crate::terminal::{Signal, SystemTerminal, Terminal};
 use crate::{SessionTicket, texts};
 
@@ -39,12 +40,26 @@ pub async fn run_on<T: Terminal>(
     clock: Arc<dyn Clock>,
     random: &dyn Random,
 ) -> Result<SessionEnd, ClientError> {
-    let mut options = ClientOptions::new(mode);
-    if speaks_to_aws(&ticket.stream_url, api.endpoint().host()) {
-        options.capabilities = None;
-    }
+    let options = options(api, ticket, mode);
     let remote = GatewayRemote::new(api, ticket, mode);
     run_session(ticket, &options, &remote, terminal, &*clock, random).await
+}
+
+/// Runs the session of a ticket like [`run`], and shares it at a socket meanwhile.
+pub async fn share(
+    api: &Api,
+    ticket: &SessionTicket,
+    mode: Mode,
+    sharing: Sharing,
+    clock: Arc<dyn Clock>,
+    random: &dyn Random,
+) -> Result<SessionEnd, ClientError> {
+    let mut terminal = SystemTerminal::open().map_err(ClientError::Terminal)?;
+    let options = options(api, ticket, mode);
+    let remote = GatewayRemote::new(api, ticket, mode);
+    let conversation = Conversation::new(ticket, &options, &remote, &mut terminal, &*clock, random);
+    let outcome = conversation.sharing(sharing).run().await;
+    finish(ticket, &options, &remote, &mut terminal, outcome).await
 }
 
 /// Runs the tunnel of a ticket until it ends, with listeners that are there already.
@@ -76,9 +91,28 @@ pub async fn run_session<R: Remote, T: Terminal>(
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<SessionEnd, ClientError> {
-    let Outcome { kind, ending } = Conversation::new(ticket, options, remote, terminal, clock, random)
-        .run()
-        .await;
+    let conversation = Conversation::new(ticket, options, remote, terminal, clock, random);
+    let outcome = conversation.run().await;
+    finish(ticket, options, remote, terminal, outcome).await
+}
+
+fn options(api: &Api, ticket: &SessionTicket, mode: Mode) -> ClientOptions {
+    let mut options = ClientOptions::new(mode);
+    if speaks_to_aws(&ticket.stream_url, api.endpoint().host()) {
+        options.capabilities = None;
+    }
+    options
+}
+
+/// Says how a session ended, and puts the terminal back.
+async fn finish<R: Remote, T: Terminal>(
+    ticket: &SessionTicket,
+    options: &ClientOptions,
+    remote: &R,
+    terminal: &mut T,
+    outcome: Outcome,
+) -> Result<SessionEnd, ClientError> {
+    let Outcome { kind, ending } = outcome;
     if matches!(ending, Ok(Ending::Over(_))) {
         drained(terminal).await;
     }
@@ -157,6 +191,7 @@ async fn conclude<R: Remote, T: Terminal>(
         }
         Err(
             error @ (ClientError::UnsupportedSessionType(_)
+            | ClientError::NotShared
             | ClientError::Output(_)
             | ClientError::Listen { .. }
             | ClientError::Tunnel(_)),

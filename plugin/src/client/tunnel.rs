@@ -255,9 +255,7 @@ impl LocalEnd {
         let connection = Connection { listener, from };
         match &mut self.speech {
             Speech::Multiplexed(tunnel) => {
-                let opening = Opening {
-                    destination: u16::try_from(listener).unwrap_or(u16::MAX),
-                };
+                let opening = Opening::destination(u16::try_from(listener).unwrap_or(u16::MAX));
                 if let Some(stream) = tunnel.open(socket, &opening) {
                     self.connections.insert(stream, connection.clone());
                 } else {

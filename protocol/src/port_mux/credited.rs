@@ -17,7 +17,14 @@
 //!    4  finish  both    nothing; the sender's direction is over, and with both over the stream is gone
 //!    5  reset   both    JSON, Reset; the stream is gone
 //!    6  credit  both    u64, big-endian: how many bytes may be sent on the stream in all
+//!    7  errors  node    bytes that a command wrote as its errors, for the same credit as data
+//!    8  exit    node    JSON, Exit: how a command ended; the stream is gone
+//!    9  begin   client  nothing, and stream 0: this client has no streams, and counts from 1
+//!   10  signal  client  u8: the number of a signal for a command
 //! ```
+//!
+//! A stream is a connection, or a command with its three pipes: data is its input in one direction and its output in the other.
+//! A client that takes a session over from another says `begin`, and the node gives up what the former client had.
 //!
 //! Each direction begins with a credit of [`FIRST_CREDIT`] bytes, so that a client can send before the node has reached
 //! anything, and gets as much as ssh's [`EARLY_CREDIT`] at once while there are few connections. While everything that came has also left, credit is given ever further ahead, up to [`MOST_CREDIT`], so that one
@@ -29,7 +36,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Accepted, Event, HEADER_BYTES, MuxError, Opening, Refusal, RefusalCode, Reset, Side, StreamId};
+use super::{
+    Accepted, Event, Exit, HEADER_BYTES, MuxError, Opening, Refusal, RefusalCode, Reset, Side, StreamId,
+};
 
 /// Connections at one time in one tunnel.
 pub const MAX_STREAMS: usize = 1024;
@@ -51,6 +60,10 @@ const SHARED_CREDIT: u64 = 128 * 1024 * 1024;
 
 /// Bytes of the longest document that is read; a real one has some hundred.
 const LONGEST_DOCUMENT: usize = 4096;
+
+/// The same of one that carries the words of a command. With its header it is half of what our ends take in one frame, so
+/// that a command line of 128 KiB, which Linux would execute, does not fit and is asked for in a session of its own.
+pub const LONGEST_OPENING: usize = 64 * 1024 - HEADER_BYTES;
 
 /// Messages owed to the other end at which it is not heard any more until some of them are sent.
 const MOST_OWED: usize = 8192;
@@ -129,7 +142,12 @@ impl Credited {
         }
     }
 
-    pub(super) fn receive(&mut self, mut payload: Bytes) -> Result<(), MuxError> {
+    /// Takes a message; see [`Mux::receive`](super::Mux::receive).
+    ///
+    /// # Errors
+    ///
+    /// See [`MuxError`].
+    pub fn receive(&mut self, mut payload: Bytes) -> Result<(), MuxError> {
         if payload.len() < HEADER_BYTES {
             return Err(MuxError::Short(payload.len()));
         }
@@ -139,25 +157,35 @@ impl Credited {
         let kind = Kind::from_number(number).ok_or(MuxError::Kind(number))?;
         match (kind, self.side) {
             (Kind::Open, Side::Node) => self.opened(stream, &payload),
+            (Kind::Begin, Side::Node) => self.begun(stream),
             (Kind::Accept, Side::Client) => self.accepted(stream, &payload),
             (Kind::Refuse, Side::Client) => self.refused(stream, &payload),
-            (Kind::Open | Kind::Accept | Kind::Refuse, _) => Err(kind.unexpected(stream)),
-            (Kind::Data, _) => self.data(stream, payload),
+            (Kind::Exit, Side::Client) => self.exited(stream, &payload),
+            (Kind::Errors, Side::Client) => self.data(stream, kind, payload),
+            (Kind::Signal, Side::Node) => self.signalled(stream, &payload),
+            (Kind::Open | Kind::Begin | Kind::Signal, Side::Client)
+            | (Kind::Accept | Kind::Refuse | Kind::Exit | Kind::Errors, Side::Node) => {
+                Err(kind.unexpected(stream))
+            }
+            (Kind::Data, _) => self.data(stream, kind, payload),
             (Kind::Finish, _) => self.finished(stream),
             (Kind::Reset, _) => self.was_reset(stream, &payload),
             (Kind::Credit, _) => self.credited(stream, &payload),
         }
     }
 
-    pub(super) fn poll_event(&mut self) -> Option<Event> {
+    /// Returns the next thing that the other end did.
+    pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    pub(super) fn poll_transmit(&mut self) -> Option<Bytes> {
+    /// Returns the next message of the mux's own to send, before any data.
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
         self.outbox.pop_front()
     }
 
-    pub(super) fn open(&mut self, opening: &Opening) -> Option<StreamId> {
+    /// Asks the node for a connection or a command; `None` when there are too many.
+    pub fn open(&mut self, opening: &Opening) -> Option<StreamId> {
         if self.streams.len() >= MAX_STREAMS {
             return None;
         }
@@ -169,7 +197,8 @@ impl Credited {
         Some(stream)
     }
 
-    pub(super) fn accept(&mut self, stream: StreamId, accepted: &Accepted) {
+    /// Tells the client that it has what it asked for.
+    pub fn accept(&mut self, stream: StreamId, accepted: &Accepted) {
         if let Some(known) = self.streams.get_mut(&stream)
             && !std::mem::replace(&mut known.is_accepted, true)
         {
@@ -177,13 +206,15 @@ impl Credited {
         }
     }
 
-    pub(super) fn refuse(&mut self, stream: StreamId, refusal: &Refusal) {
+    /// Tells the client that it gets nothing, and forgets the stream.
+    pub fn refuse(&mut self, stream: StreamId, refusal: &Refusal) {
         if self.forget(stream) {
             self.say_document(Kind::Refuse, stream, refusal);
         }
     }
 
-    pub(super) fn capacity(&self, stream: StreamId) -> usize {
+    /// Returns how many bytes may be wrapped for a stream now.
+    pub fn capacity(&self, stream: StreamId) -> usize {
         let sending = self.streams.get(&stream).map(|known| &known.sending);
         let open = sending.filter(|sending| !sending.is_finished);
         open.map_or(0, |sending| {
@@ -191,16 +222,27 @@ impl Credited {
         })
     }
 
-    pub(super) fn wrap(&mut self, stream: StreamId, mut buffer: BytesMut) -> Bytes {
+    /// Makes a message of bytes for a stream; see [`Mux::wrap`](super::Mux::wrap).
+    pub fn wrap(&mut self, stream: StreamId, buffer: BytesMut) -> Bytes {
+        self.wrap_as(Kind::Data, stream, buffer)
+    }
+
+    /// Makes a message of bytes that a command wrote as its errors, like [`wrap`](Credited::wrap).
+    pub fn wrap_errors(&mut self, stream: StreamId, buffer: BytesMut) -> Bytes {
+        self.wrap_as(Kind::Errors, stream, buffer)
+    }
+
+    fn wrap_as(&mut self, kind: Kind, stream: StreamId, mut buffer: BytesMut) -> Bytes {
         if let Some(known) = self.streams.get_mut(&stream) {
             let sending = &mut known.sending;
             sending.sent = (sending.sent + (buffer.len() - HEADER_BYTES) as u64).min(sending.credit);
         }
-        buffer[..HEADER_BYTES].copy_from_slice(&header(Kind::Data, stream));
+        buffer[..HEADER_BYTES].copy_from_slice(&header(kind, stream));
         buffer.freeze()
     }
 
-    pub(super) fn finish(&mut self, stream: StreamId) {
+    /// Tells the other end that nothing more will be sent.
+    pub fn finish(&mut self, stream: StreamId) {
         if let Some(known) = self.streams.get_mut(&stream)
             && !std::mem::replace(&mut known.sending.is_finished, true)
         {
@@ -209,13 +251,34 @@ impl Credited {
         }
     }
 
-    pub(super) fn reset(&mut self, stream: StreamId, reset: &Reset) {
+    /// Tells the client how its command ended, and forgets the stream.
+    pub fn exit(&mut self, stream: StreamId, exit: &Exit) {
+        if self.forget(stream) {
+            self.say_document(Kind::Exit, stream, exit);
+        }
+    }
+
+    /// Has the node signal a command.
+    pub fn signal(&mut self, stream: StreamId, number: u8) {
+        if self.streams.contains_key(&stream) {
+            self.say(Kind::Signal, stream, &[number]);
+        }
+    }
+
+    /// Tells the node that this client has no streams, whatever one before it had.
+    pub fn begin(&mut self) {
+        self.say(Kind::Begin, StreamId(0), &[]);
+    }
+
+    /// Gives a stream up because something broke.
+    pub fn reset(&mut self, stream: StreamId, reset: &Reset) {
         if self.forget(stream) {
             self.say_document(Kind::Reset, stream, reset);
         }
     }
 
-    pub(super) fn consumed(&mut self, stream: StreamId, bytes: usize) {
+    /// Notes that bytes of a stream have left this end, so that more may come.
+    pub fn consumed(&mut self, stream: StreamId, bytes: usize) {
         let Some(known) = self.streams.get_mut(&stream) else {
             return;
         };
@@ -237,11 +300,13 @@ impl Credited {
         self.say(Kind::Credit, stream, &granted.to_be_bytes());
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    /// Says whether what the other end sends should be left unacknowledged for now.
+    pub fn is_full(&self) -> bool {
         self.outbox.len() >= MOST_OWED
     }
 
-    pub(super) fn streams(&self) -> usize {
+    /// Returns how many streams there are.
+    pub fn streams(&self) -> usize {
         self.streams.len()
     }
 
@@ -288,13 +353,49 @@ impl Credited {
         Ok(())
     }
 
-    fn data(&mut self, stream: StreamId, bytes: Bytes) -> Result<(), MuxError> {
-        let Some(known) = self.known(stream, Kind::Data)? else {
+    fn exited(&mut self, stream: StreamId, body: &[u8]) -> Result<(), MuxError> {
+        let exit = Kind::Exit.read(body)?;
+        if self.known(stream, Kind::Exit)?.is_some() {
+            self.forget(stream);
+            self.events.push_back(Event::Exited(stream, exit));
+        }
+        Ok(())
+    }
+
+    fn signalled(&mut self, stream: StreamId, body: &[u8]) -> Result<(), MuxError> {
+        let &[number] = body else {
+            return Err(Kind::Signal.unreadable());
+        };
+        if self.known(stream, Kind::Signal)?.is_some() {
+            self.events.push_back(Event::Signalled(stream, number));
+        }
+        Ok(())
+    }
+
+    /// Another client is there: it knows nothing of what the one before it was owed.
+    fn begun(&mut self, stream: StreamId) -> Result<(), MuxError> {
+        if stream.0 != 0 {
+            return Err(Kind::Begin.unexpected(stream));
+        }
+        let reset = Reset {
+            reason: "Another client has taken the session over.".to_owned(),
+        };
+        for stream in std::mem::take(&mut self.streams).into_keys() {
+            self.events.push_back(Event::Reset(stream, reset.clone()));
+        }
+        self.outbox.clear();
+        self.shared = SHARED_CREDIT;
+        self.next = 1;
+        Ok(())
+    }
+
+    fn data(&mut self, stream: StreamId, kind: Kind, bytes: Bytes) -> Result<(), MuxError> {
+        let Some(known) = self.known(stream, kind)? else {
             return Ok(());
         };
         let receiving = &mut known.receiving;
         if receiving.is_finished {
-            return Err(Kind::Data.unexpected(stream));
+            return Err(kind.unexpected(stream));
         }
         let received = receiving.received + bytes.len() as u64;
         if let Some(excess @ 1..) = received.checked_sub(receiving.granted) {
@@ -310,7 +411,10 @@ impl Credited {
         }
         receiving.received = received;
         if !bytes.is_empty() {
-            self.events.push_back(Event::Data(stream, bytes));
+            self.events.push_back(match kind {
+                Kind::Errors => Event::Errors(stream, bytes),
+                _ => Event::Data(stream, bytes),
+            });
         }
         Ok(())
     }
@@ -403,7 +507,7 @@ impl Credited {
     }
 }
 
-fn header(kind: Kind, stream: StreamId) -> [u8; HEADER_BYTES] {
+pub(super) fn header(kind: Kind, stream: StreamId) -> [u8; HEADER_BYTES] {
     let [a, b, c, d] = stream.0.to_be_bytes();
     [kind as u8, 0, 0, 0, a, b, c, d]
 }
@@ -417,6 +521,10 @@ pub(super) enum Kind {
     Finish = 4,
     Reset = 5,
     Credit = 6,
+    Errors = 7,
+    Exit = 8,
+    Begin = 9,
+    Signal = 10,
 }
 
 impl Kind {
@@ -429,6 +537,10 @@ impl Kind {
             4 => Kind::Finish,
             5 => Kind::Reset,
             6 => Kind::Credit,
+            7 => Kind::Errors,
+            8 => Kind::Exit,
+            9 => Kind::Begin,
+            10 => Kind::Signal,
             _ => return None,
         })
     }
@@ -442,6 +554,10 @@ impl Kind {
             Kind::Finish => "finish",
             Kind::Reset => "reset",
             Kind::Credit => "credit",
+            Kind::Errors => "errors",
+            Kind::Exit => "exit",
+            Kind::Begin => "begin",
+            Kind::Signal => "signal",
         }
     }
 
@@ -457,7 +573,11 @@ impl Kind {
     }
 
     pub(super) fn read<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, MuxError> {
-        let body = Some(body).filter(|body| body.len() <= LONGEST_DOCUMENT);
+        let longest = match self {
+            Kind::Open | Kind::Accept => LONGEST_OPENING,
+            _ => LONGEST_DOCUMENT,
+        };
+        let body = Some(body).filter(|body| body.len() <= longest);
         body.and_then(|body| serde_json::from_slice(body).ok())
             .ok_or_else(|| self.unreadable())
     }

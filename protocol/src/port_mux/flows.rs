@@ -160,8 +160,12 @@ impl Flows {
                     self.end(key, &FlowOutcome::reset(&reset.reason), at_ms);
                 }
             }
-            (Some(Kind::Credit), _) => {}
-            (Some(Kind::Open | Kind::Accept | Kind::Refuse) | None, _) => {
+            (Some(Kind::Credit | Kind::Signal), _) => {}
+            (
+                Some(Kind::Open | Kind::Accept | Kind::Refuse | Kind::Errors | Kind::Exit | Kind::Begin)
+                | None,
+                _,
+            ) => {
                 self.count_rest(way, payload.len(), at_ms);
             }
         }

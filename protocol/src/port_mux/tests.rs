@@ -7,7 +7,7 @@ use super::credited::{FIRST_CREDIT, MOST_CREDIT};
 use super::*;
 
 fn opening(destination: u16) -> Opening {
-    Opening { destination }
+    Opening::destination(destination)
 }
 
 fn reset(reason: &str) -> Reset {
@@ -94,6 +94,7 @@ mod between_our_ends {
 
         let accepted = Accepted {
             address: "10.0.0.3:5432".to_owned(),
+            ..Accepted::default()
         };
         pair.node.accept(stream, &accepted);
         pair.client.finish(stream);

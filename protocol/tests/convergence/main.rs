@@ -253,6 +253,7 @@ impl Run {
             cumulative_ack: true,
             client_streams_input: true,
             client_tunnels: true,
+            client_commands: true,
         };
         let node = NodeConfig::new(SESSION, NODE, "3.3.987.0", case.ours.then_some(extension));
         let node = NodeConfig {

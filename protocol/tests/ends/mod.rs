@@ -84,6 +84,7 @@ pub(crate) fn our_node() -> NodeEnd {
         cumulative_ack: true,
         client_streams_input: true,
         client_tunnels: true,
+        client_commands: true,
     }))
 }
 

@@ -83,6 +83,7 @@ pub(crate) fn start_order(
             cumulative_ack: config.server.cumulative_ack,
             client_streams_input: client.is_some_and(|client| client.end_of_input),
             client_tunnels: client.is_some_and(|client| client.tunnels),
+            client_commands: client.is_some_and(|client| client.commands),
         };
         content.insert("Drawbridge".to_owned(), json!(extension));
     }

@@ -191,6 +191,7 @@ impl World {
                     cumulative_ack: true,
                     client_streams_input: true,
                     client_tunnels: true,
+                    client_commands: true,
                 };
                 Node::ours(session_type, output, extension, chance.fork())
             }

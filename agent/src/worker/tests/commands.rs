@@ -20,6 +20,7 @@ use crate::worker::pipes::{PipeSettings, PipesEnd};
 const PLAIN_CLIENT: Option<NodeExtension> = Some(NodeExtension {
     client_streams_input: false,
     client_tunnels: false,
+    client_commands: false,
     ..EXTENSION
 });
 

@@ -11,7 +11,7 @@ use drawbridge_plugin::api::StartSession;
 use drawbridge_plugin::client::{self, ClientError, Mode, SessionEnd, SessionKind};
 use drawbridge_session::{SystemClock, SystemRandom};
 
-use super::{api, failure, node_id, start};
+use super::{api, failure, node_id, persist, start};
 use crate::cli::Exec;
 use crate::exit::{COMMAND_NOT_RUN, Failure, NOBODY_READS, report_as};
 
@@ -22,6 +22,15 @@ pub(crate) async fn exec(arguments: Exec) -> ExitCode {
     match run(arguments).await {
         Ok(code) => ExitCode::from(code),
         Err(error) => report_as(&error, COMMAND_NOT_RUN),
+    }
+}
+
+/// The same over a connection that `connect --persist` shares: before credentials, certificates and random numbers are looked
+/// for, none of which it needs. `None` if it has to be a session of its own.
+pub(crate) async fn shared_exec(arguments: &Exec) -> Option<ExitCode> {
+    match persist::run(arguments).await {
+        Ok(code) => code.map(ExitCode::from),
+        Err(error) => Some(report_as(&error, COMMAND_NOT_RUN)),
     }
 }
 

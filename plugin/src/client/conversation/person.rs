@@ -95,10 +95,19 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
         if matches!(signal, Signal::Terminate | Signal::Hangup) {
             return Some(Ok(Ending::Signal(signal)));
         }
+        if self.options.mode == Mode::Hold && matches!(signal, Signal::Interrupt | Signal::Quit) {
+            return Some(Ok(Ending::Leave));
+        }
         match self.stage {
             Stage::Starting { .. } => self.handle_early_signal(signal),
             _ if self.options.mode == Mode::Watch && matches!(signal, Signal::Interrupt | Signal::Quit) => {
                 Some(Ok(Ending::Leave))
+            }
+            Stage::Established { .. } if self.options.mode == Mode::Hold => {
+                if signal == Signal::Stop {
+                    self.stop_job();
+                }
+                None
             }
             Stage::Established { kind, input } => match kind {
                 SessionKind::Shell | SessionKind::InteractiveCommand => self.handle_key_signal(signal),
@@ -229,6 +238,7 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
 
     pub(super) fn wants_input(&self) -> bool {
         match self.stage {
+            _ if self.options.mode == Mode::Hold => false,
             Stage::Starting { .. } | Stage::Finishing { .. } | Stage::Leaving { .. } => false,
             Stage::Established { .. } if self.options.mode == Mode::Watch => self.terminal.is_interactive(),
             Stage::Established { input, .. } => {
@@ -238,7 +248,7 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
     }
 
     pub(super) fn report_size(&mut self) {
-        if self.options.mode != Mode::Watch {
+        if !matches!(self.options.mode, Mode::Watch | Mode::Hold) {
             self.core.send_size(self.terminal.size());
         }
     }

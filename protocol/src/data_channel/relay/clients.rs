@@ -299,6 +299,7 @@ impl RelayCore {
                     && !self.ledger.facts.input_is_keys,
                 tunnels: self.config.server.tunnels && node.is_some_and(|node| node.tunnels),
                 signals: self.config.server.signals && node.is_some_and(|node| node.signals),
+                commands: self.config.server.commands && node.is_some_and(|node| node.commands),
                 ..self.config.server
             },
             input_sequence,

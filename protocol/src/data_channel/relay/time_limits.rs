@@ -74,13 +74,15 @@ impl RelayCore {
         }
     }
 
-    /// Notes a frame of the node: of a terminal only what is typed counts, of everything else all traffic.
+    /// Notes a frame of the node: of a terminal only what is typed counts, of everything else, and beside a terminal, all traffic.
     pub(super) fn note_output(&mut self, payload_type: PayloadType, now: Time) {
         let is_data = matches!(
             payload_type,
             PayloadType::Output | PayloadType::StdErr | PayloadType::Multiplexed
         );
-        if is_data && self.config.kind != SessionKind::Shell {
+        let is_of_terminal =
+            self.config.kind == SessionKind::Shell && payload_type != PayloadType::Multiplexed;
+        if is_data && !is_of_terminal {
             self.limits.moved(now);
         }
     }

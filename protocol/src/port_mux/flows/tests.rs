@@ -61,7 +61,10 @@ impl Watched {
     }
 
     fn open(&mut self, destination: u16) -> StreamId {
-        let stream = self.client.open(&Opening { destination }).expect("room");
+        let stream = self
+            .client
+            .open(&Opening::destination(destination))
+            .expect("room");
         self.settle();
         stream
     }
@@ -126,6 +129,7 @@ fn a_connection_between_our_ends_is_seen_from_its_opening_to_its_end() {
         stream,
         &Accepted {
             address: address.clone(),
+            ..Accepted::default()
         },
     );
     tunnel.settle();

@@ -1,0 +1,115 @@
+//! Messages of [`Credited`](super::Credited) that somebody passes on between a client and its node, without being either.
+//!
+//! Credit, order and ends are between the two; whoever is in the middle gives streams numbers of its own and has to know only
+//! where one begins and where it is over.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::credited::{Kind, header};
+use super::{HEADER_BYTES, MuxError, Reset, StreamId};
+
+/// A message whose header has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passing {
+    /// Which stream it is of.
+    pub stream: StreamId,
+    /// What it is to somebody in the middle.
+    pub meaning: Meaning,
+    message: Bytes,
+}
+
+/// Says what a message is to somebody in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// A client asks for a stream.
+    Opens,
+    /// A client or a node goes on with one.
+    GoesOn,
+    /// A node goes on with one, which no client may say.
+    GoesOnAtNode,
+    /// A client or a node gives one up.
+    GivesUp,
+    /// A node ends one, which no client may say.
+    EndsAtNode,
+    /// It is of no stream.
+    Begins,
+}
+
+impl Passing {
+    /// Reads a message's header.
+    ///
+    /// # Errors
+    ///
+    /// It is too short, or of a kind that is not known.
+    pub fn read(message: Bytes) -> Result<Passing, MuxError> {
+        let Some([number, _, _, _, a, b, c, d]) = message.first_chunk::<HEADER_BYTES>() else {
+            return Err(MuxError::Short(message.len()));
+        };
+        let meaning = match Kind::from_number(*number).ok_or(MuxError::Kind(*number))? {
+            Kind::Open => Meaning::Opens,
+            Kind::Data | Kind::Finish | Kind::Credit | Kind::Signal => Meaning::GoesOn,
+            Kind::Accept | Kind::Errors => Meaning::GoesOnAtNode,
+            Kind::Reset => Meaning::GivesUp,
+            Kind::Refuse | Kind::Exit => Meaning::EndsAtNode,
+            Kind::Begin => Meaning::Begins,
+        };
+        Ok(Passing {
+            stream: StreamId(u32::from_be_bytes([*a, *b, *c, *d])),
+            meaning,
+            message,
+        })
+    }
+
+    /// Returns the message, as one of another stream.
+    pub fn readdressed(&self, stream: StreamId) -> Bytes {
+        let mut message = BytesMut::with_capacity(self.message.len());
+        message.put_slice(&self.message[..HEADER_BYTES - size_of::<u32>()]);
+        message.put_u32(stream.0);
+        message.put_slice(&self.message[HEADER_BYTES..]);
+        message.freeze()
+    }
+
+    /// Makes the message by which either end gives a stream up.
+    pub fn giving_up(stream: StreamId, reset: &Reset) -> Bytes {
+        let mut message = BytesMut::new();
+        message.put_slice(&header(Kind::Reset, stream));
+        message.put_slice(&crate::payload::to_bytes(reset));
+        message.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Credited, Event, Opening, Side};
+    use super::*;
+
+    #[test]
+    fn a_message_of_another_stream_is_the_same_but_for_that() {
+        let mut client = Credited::new(Side::Client);
+        let opening = Opening::command(vec!["true".to_owned()]).unwrap();
+        client.open(&opening).unwrap();
+        let passing = Passing::read(client.poll_transmit().unwrap()).unwrap();
+        assert_eq!((passing.stream, passing.meaning), (StreamId(1), Meaning::Opens));
+        let mut node = Credited::new(Side::Node);
+        node.receive(passing.readdressed(StreamId(7))).unwrap();
+        assert_eq!(node.poll_event(), Some(Event::Opened(StreamId(7), opening)));
+        node.receive(Passing::giving_up(StreamId(7), &Reset::default()))
+            .unwrap();
+        assert_eq!(
+            node.poll_event(),
+            Some(Event::Reset(StreamId(7), Reset::default()))
+        );
+    }
+
+    #[test]
+    fn nonsense_is_not_passed_on() {
+        assert_eq!(
+            Passing::read(Bytes::from_static(b"1234567")),
+            Err(MuxError::Short(7))
+        );
+        assert_eq!(
+            Passing::read(Bytes::from_static(b"\xff2345678")),
+            Err(MuxError::Kind(255))
+        );
+    }
+}
