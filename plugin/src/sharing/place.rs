@@ -170,7 +170,7 @@ impl Place {
             Ok(Listener::Unix(listener, file)) => (listener, file),
             Ok(Listener::Tcp(_)) => return Err(unusable(ErrorKind::Unsupported.into())),
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                let session_id = self.connect(node).and_then(told);
+                let session_id = self.connect(node).as_ref().and_then(told);
                 return Err(Occupied { session_id }.into());
             }
             Err(source) => return Err(PlaceError::Listen { path, source }),
@@ -212,7 +212,7 @@ impl Place {
 }
 
 /// Reads which session somebody shares; one that is only beginning does not say so yet.
-fn told(socket: UnixStream) -> Option<String> {
+fn told(mut socket: &UnixStream) -> Option<String> {
     socket.set_read_timeout(Some(PATIENCE)).ok()?;
     let mut frames = Frames::default();
     loop {
@@ -221,7 +221,7 @@ fn told(socket: UnixStream) -> Option<String> {
             return Some(greeting.session_id.chars().filter(|c| !c.is_control()).collect());
         }
         let mut piece = [0; 512];
-        let count = (&socket).read(&mut piece).ok().filter(|count| *count > 0)?;
+        let count = socket.read(&mut piece).ok().filter(|count| *count > 0)?;
         frames.buffer().extend_from_slice(&piece[..count]);
     }
 }
