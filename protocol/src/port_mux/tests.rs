@@ -369,7 +369,7 @@ mod towards_awss_programs {
         node.receive(open(5)).expect("ignored");
         assert_eq!(node.streams(), 2);
 
-        for flood in [|_| 3, |at: u32| if at % 2 == 0 { 0 } else { 1 }] {
+        for flood in [|_| 3, |at: u32| (at % 2) as u8] {
             let mut node = Mux::Smux(Smux::new(Side::Node));
             let mut sent = 0_u32;
             while !node.is_full() {

@@ -38,7 +38,10 @@ impl Rig {
     }
 
     fn open(&mut self, destination: u16) -> StreamId {
-        let stream = self.client.open(&Opening::destination(destination)).expect("room");
+        let stream = self
+            .client
+            .open(&Opening::destination(destination))
+            .expect("room");
         while let Some(message) = self.client.poll_transmit() {
             self.send(message);
         }
