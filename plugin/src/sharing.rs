@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Both ends of a command are `drawbridge exec` and the node's worker: credit, order and ends are between these two, in messages of
-//! [`Credited`](drawbridge_protocol::port_mux::Credited). The [`Exchange`] in the middle only gives each its own number in the
+//! [`Credited`](drawbridge_protocol::port_mux::Credited). The `Exchange` in the middle only gives each its own number in the
 //! session, and passes on.
 
 mod caller;
@@ -19,5 +19,6 @@ mod place;
 mod tests;
 
 pub use caller::{Call, CallEnd};
+pub use drawbridge_protocol::port_mux::{Opening, Refusal, RefusalCode};
 pub(crate) use exchange::Exchange;
 pub use place::{Occupied, Place, PlaceError, Sharing};

@@ -19,6 +19,7 @@
 mod command_tests;
 mod credited;
 mod flows;
+mod kind;
 mod message;
 mod passing;
 mod smux;
@@ -28,8 +29,9 @@ mod versions;
 
 use bytes::{Bytes, BytesMut};
 
-pub use credited::{Credited, LONGEST_OPENING, MAX_STREAMS};
+pub use credited::{Credited, MAX_STREAMS};
 pub use flows::{Flow, FlowOutcome, Flows, Rest};
+pub use kind::LONGEST_OPENING;
 pub use message::{Accepted, Exit, Opening, Refusal, RefusalCode, Reset};
 pub use passing::{Meaning, Passing};
 pub use smux::{MAX_SMUX_BUFFER, Smux};

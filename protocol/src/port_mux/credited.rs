@@ -27,15 +27,16 @@
 //! A client that takes a session over from another says `begin`, and the node gives up what the former client had.
 //!
 //! Each direction begins with a credit of [`FIRST_CREDIT`] bytes, so that a client can send before the node has reached
-//! anything, and gets as much as ssh's [`EARLY_CREDIT`] at once while there are few connections. While everything that came has also left, credit is given ever further ahead, up to [`MOST_CREDIT`], so that one
-//! connection can fill a long path; a connection whose reader is slow keeps what it has and stops only itself.
+//! anything, and gets [`EARLY_CREDIT`] at once while there are few connections. While everything that came has also left,
+//! credit is given ever further ahead, up to [`MOST_CREDIT`], so that one connection can fill a long path; a connection
+//! whose reader is slow keeps what it has and stops only itself.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use super::kind::{Kind, header};
 use super::{
     Accepted, Event, Exit, HEADER_BYTES, MuxError, Opening, Refusal, RefusalCode, Reset, Side, StreamId,
 };
@@ -57,13 +58,6 @@ const GROWTH: u64 = 4;
 
 /// Bytes that all streams of a tunnel together may be ahead of their readers, beyond what each begins with.
 const SHARED_CREDIT: u64 = 128 * 1024 * 1024;
-
-/// Bytes of the longest document that is read; a real one has some hundred.
-const LONGEST_DOCUMENT: usize = 4096;
-
-/// The same of one that carries the words of a command. With its header it is half of what our ends take in one frame, so
-/// that a command line of 128 KiB, which Linux would execute, does not fit and is asked for in a session of its own.
-pub const LONGEST_OPENING: usize = 64 * 1024 - HEADER_BYTES;
 
 /// Messages owed to the other end at which it is not heard any more until some of them are sent.
 const MOST_OWED: usize = 8192;
@@ -504,81 +498,5 @@ impl Credited {
         message.put_slice(&header(kind, stream));
         message.put_slice(body);
         self.outbox.push_back(message.freeze());
-    }
-}
-
-pub(super) fn header(kind: Kind, stream: StreamId) -> [u8; HEADER_BYTES] {
-    let [a, b, c, d] = stream.0.to_be_bytes();
-    [kind as u8, 0, 0, 0, a, b, c, d]
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    Open = 0,
-    Accept = 1,
-    Refuse = 2,
-    Data = 3,
-    Finish = 4,
-    Reset = 5,
-    Credit = 6,
-    Errors = 7,
-    Exit = 8,
-    Begin = 9,
-    Signal = 10,
-}
-
-impl Kind {
-    pub(super) fn from_number(number: u8) -> Option<Kind> {
-        Some(match number {
-            0 => Kind::Open,
-            1 => Kind::Accept,
-            2 => Kind::Refuse,
-            3 => Kind::Data,
-            4 => Kind::Finish,
-            5 => Kind::Reset,
-            6 => Kind::Credit,
-            7 => Kind::Errors,
-            8 => Kind::Exit,
-            9 => Kind::Begin,
-            10 => Kind::Signal,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Open => "open",
-            Kind::Accept => "accept",
-            Kind::Refuse => "refuse",
-            Kind::Data => "data",
-            Kind::Finish => "finish",
-            Kind::Reset => "reset",
-            Kind::Credit => "credit",
-            Kind::Errors => "errors",
-            Kind::Exit => "exit",
-            Kind::Begin => "begin",
-            Kind::Signal => "signal",
-        }
-    }
-
-    fn unexpected(self, stream: StreamId) -> MuxError {
-        MuxError::Unexpected {
-            what: self.name(),
-            stream: stream.0,
-        }
-    }
-
-    fn unreadable(self) -> MuxError {
-        MuxError::Body { what: self.name() }
-    }
-
-    pub(super) fn read<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, MuxError> {
-        let longest = match self {
-            Kind::Open | Kind::Accept => LONGEST_OPENING,
-            _ => LONGEST_DOCUMENT,
-        };
-        let body = Some(body).filter(|body| body.len() <= longest);
-        body.and_then(|body| serde_json::from_slice(body).ok())
-            .ok_or_else(|| self.unreadable())
     }
 }

@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 
 pub use record::{Flow, FlowOutcome, Rest};
 
-use super::credited::Kind;
+use super::kind::Kind;
 use super::{Accepted, HEADER_BYTES, MAX_STREAMS, Opening, Refusal, Reset, Side};
 use crate::wire::PayloadType;
 use record::Way;

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::credited::{Kind, header};
+use super::kind::{Kind, header};
 use super::{HEADER_BYTES, MuxError, Reset, StreamId};
 
 /// A message whose header has been read.

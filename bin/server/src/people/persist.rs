@@ -5,9 +5,8 @@ use std::os::unix::net::UnixStream;
 
 use anyhow::Result;
 use drawbridge_aws_client::Environment;
-use drawbridge_plugin::sharing::{Call, CallEnd, Place, PlaceError, Sharing};
+use drawbridge_plugin::sharing::{Call, CallEnd, Opening, Place, PlaceError, Refusal, RefusalCode, Sharing};
 use drawbridge_plugin::terminal::SystemTerminal;
-use drawbridge_protocol::port_mux::{Opening, Refusal, RefusalCode};
 
 use super::sentence;
 use crate::cli::{Connect, Exec, ServerArguments};
