@@ -16,6 +16,7 @@ import pytest
 
 from drawbridge import PATIENCE, Node, Proxy, eventually
 from servers import postgres, redis
+from test_first_session import started
 
 MEGABYTE = 1 << 20
 
@@ -314,6 +315,31 @@ def test_a_connection_outlives_a_restart_of_the_agent(dev, echo, tmp_path):
             node.start()
             node.wait_connected()
             assert exchange(connection, b"after") == b"after"
+
+
+def test_a_shell_answers_while_a_tunnel_is_busy(dev, terminal):
+    class Flood(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError):
+                while True:
+                    self.request.sendall(bytes(1 << 20))
+
+    def read_on(connection):
+        with contextlib.suppress(OSError):
+            while connection.recv(1 << 20):
+                pass
+
+    with serving(Flood) as flood, forwarding(dev, flood) as tunnel, tunnel.connect() as connection:
+        reader = threading.Thread(target=read_on, args=(connection,))
+        reader.start()
+        shell, _ = started(terminal, dev)
+        for count in range(10):
+            shell.line(f"echo still-''here-{count}")
+            shell.wait_for(b"still-here-%d\r\n" % count)
+        shell.line("exit")
+        assert shell.end() == 0
+        connection.shutdown(socket.SHUT_RDWR)
+        reader.join(PATIENCE)
 
 
 def test_a_database_through_a_tunnel(dev):

@@ -9,3 +9,4 @@ mod peer;
 mod signals;
 mod stage;
 mod throughput;
+mod tunnels;

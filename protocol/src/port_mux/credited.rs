@@ -48,7 +48,7 @@ pub const MAX_STREAMS: usize = 1024;
 pub(super) const FIRST_CREDIT: u64 = 256 * 1024;
 
 /// Bytes that the first connections of a tunnel may be ahead from the beginning: every doubling costs a round trip.
-const EARLY_CREDIT: u64 = 2 * 1024 * 1024;
+const EARLY_CREDIT: u64 = 8 * 1024 * 1024;
 
 /// Bytes that one stream may be ahead of its reader.
 pub(super) const MOST_CREDIT: u64 = 64 * 1024 * 1024;

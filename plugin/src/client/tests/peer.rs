@@ -94,7 +94,16 @@ impl Peer {
     }
 
     pub(super) async fn handshake_with(&mut self, session_type: &str, properties: Value) -> Frame {
-        let request = json!({ "AgentVersion": "3.3.987.0", "RequestedClientActions": [
+        self.handshake_from("3.3.987.0", session_type, properties).await
+    }
+
+    pub(super) async fn handshake_from(
+        &mut self,
+        agent_version: &str,
+        session_type: &str,
+        properties: Value,
+    ) -> Frame {
+        let request = json!({ "AgentVersion": agent_version, "RequestedClientActions": [
             { "ActionType": "SessionType", "ActionParameters": { "SessionType": session_type, "Properties": properties } }
         ] });
         self.stream(PayloadType::HandshakeRequest, 0, request.to_string())
