@@ -94,6 +94,11 @@ impl Connection {
         Written::All(written)
     }
 
+    /// Returns how many bytes wait for the program.
+    pub(crate) fn waiting(&self) -> usize {
+        self.input.iter().map(Bytes::len).sum()
+    }
+
     fn remove(&mut self, mut count: usize) {
         while let Some(front) = self.input.front_mut() {
             if count < front.len() {

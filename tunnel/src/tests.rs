@@ -329,6 +329,57 @@ async fn a_connection_that_breaks_is_broken_at_the_other_end_too() {
 }
 
 #[tokio::test]
+async fn what_a_program_left_unread_does_not_fill_the_tunnel() {
+    let mut client = Tunnel::new(Mux::Smux(Smux::new(Side::Client)), 1024);
+    for _ in 0..4 {
+        let (program, ours) = UnixStream::pair().expect("a pair");
+        let stream = client
+            .open(Socket::Unix(ours), &Opening::default())
+            .expect("room");
+        while client.poll(ROOM).is_some() {}
+        let mut push = vec![1, 2, 0, 0x80];
+        push.extend(stream.0.to_le_bytes());
+        push.resize(8 + 0x8000, b'x');
+        for _ in 0..60 {
+            client.receive(push.clone().into()).expect("sound");
+        }
+        assert!(!client.is_full());
+        drop(program);
+        while !matches!(client.poll_news(), Some(News::Ended { .. })) {
+            client.next().await;
+            while client.poll(ROOM).is_some() {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_came_for_a_refused_connection_does_not_fill_the_tunnel() {
+    let mut node = Tunnel::new(Mux::Smux(Smux::new(Side::Node)), 1024);
+    for stream in [3_u32, 5, 7, 9] {
+        let message = |command: u8, length: u16, body: usize| {
+            let mut message = vec![1, command];
+            message.extend(length.to_le_bytes());
+            message.extend(stream.to_le_bytes());
+            message.resize(8 + body, b'x');
+            message
+        };
+        node.receive(message(0, 0, 0).into()).expect("sound");
+        for _ in 0..60 {
+            node.receive(message(2, 0x8000, 0x8000).into()).expect("sound");
+        }
+        let Some(News::Opened(opened, _)) = node.poll_news() else {
+            panic!("not asked for")
+        };
+        assert!(!node.is_full());
+        let refusal = Refusal {
+            code: RefusalCode::Refused,
+            reason: String::new(),
+        };
+        node.refuse(opened, &refusal);
+    }
+}
+
+#[tokio::test]
 async fn a_thousand_short_connections_leave_nothing() {
     for kind in [Kind::Credited, Kind::Smux] {
         with_rig(kind, Answer::Connect, |mut programs| async move {

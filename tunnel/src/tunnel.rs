@@ -120,7 +120,7 @@ impl Tunnel {
 
     /// Says that a stream that the client asked for gets no socket.
     pub fn refuse(&mut self, stream: StreamId, refusal: &Refusal) {
-        if self.connections.remove(&stream).is_some() {
+        if self.drop_connection(stream, true).is_some() {
             self.mux.refuse(stream, refusal);
         }
     }
@@ -368,6 +368,8 @@ impl Tunnel {
 
     fn drop_connection(&mut self, stream: StreamId, is_broken: bool) -> Option<Figures> {
         let connection = self.connections.remove(&stream)?;
+        // Nobody will read it, so it must not count as waiting for ever.
+        self.consumed(stream, connection.waiting());
         for interest in [Interest::Read, Interest::Write] {
             if let Some(wait) = self.aborts.remove(&(stream, interest)) {
                 wait.abort();
