@@ -1,5 +1,6 @@
 """`drawbridge forward`: ports and sockets of this machine that lead to others, through a node."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -7,12 +8,15 @@ import pathlib
 import signal
 import socket
 import socketserver
+import struct
 import subprocess
+import tempfile
 import threading
 
 import pytest
 
 from drawbridge import PATIENCE, eventually, processes_with, program
+from machine import Machine, needs_root
 from test_tunnels import Echo, Tunnel, exchange, serving
 
 
@@ -204,3 +208,32 @@ def test_an_address_is_looked_at_when_it_is_dialled(dev, document, echo):
 
 def forwarding_with(dev, document):
     return Tunnel(["aws", "ssm", "start-session", "--target", dev.node, "--document-name", document], dev.env)
+
+
+class WhoAreYou(socketserver.BaseRequestHandler):
+    """Tells the user id of whoever has connected, as the kernel knows it."""
+
+    def handle(self):
+        credentials = self.request.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        self.request.sendall(b"%d" % struct.unpack("3i", credentials)[1])
+
+
+@needs_root
+def test_a_socket_sees_the_sessions_account_and_not_root(dev, document, tmp_path):
+    with tempfile.TemporaryDirectory() as name, Machine(dev, tmp_path) as machine:
+        os.chmod(name, 0o755)
+        open_to_all, roots = f"{name}/open.sock", f"{name}/roots.sock"
+        document("two-sockets", {"destinations": [open_to_all, roots]})
+        with contextlib.ExitStack() as servers:
+            for path, mode in ((open_to_all, 0o666), (roots, 0o600)):
+                server = servers.enter_context(socketserver.ThreadingUnixStreamServer(path, WhoAreYou))
+                os.chmod(path, mode)
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                servers.callback(server.shutdown)
+            there = argparse.Namespace(node=machine.node, env=dev.env)
+            with Forward(there, f"0:{open_to_all}", f"0:{roots}", arguments=["--document", "two-sockets"]) as forward:
+                with forward.connect(0) as connection:
+                    assert connection.recv(100).decode() == machine.run("id", "-u", "ssm-user").stdout.strip()
+                with forward.connect(1) as connection, pytest.raises(ConnectionResetError):
+                    connection.recv(1)
+                assert "Permission denied" in forward.event("refused")["reason"]
