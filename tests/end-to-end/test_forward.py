@@ -223,7 +223,7 @@ def test_a_socket_sees_the_sessions_account_and_not_root(dev, document, tmp_path
     with tempfile.TemporaryDirectory() as name, Machine(dev, tmp_path) as machine:
         os.chmod(name, 0o755)
         open_to_all, roots = f"{name}/open.sock", f"{name}/roots.sock"
-        document("two-sockets", {"destinations": [open_to_all, roots]})
+        document("two-sockets", {"destinations": "{{ destinations }}"}, DESTINATIONS)
         with contextlib.ExitStack() as servers:
             for path, mode in ((open_to_all, 0o666), (roots, 0o600)):
                 server = servers.enter_context(socketserver.ThreadingUnixStreamServer(path, WhoAreYou))
