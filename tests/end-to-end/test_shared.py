@@ -291,6 +291,8 @@ def test_a_stale_socket_is_replaced_and_a_reason_is_not_shared(dev, runtime):
         done = killed.run("echo", "alone", options=["-v"])
         assert (done.returncode, done.stdout) == (0, b"alone\n")
         assert b"shared" not in done.stderr
+    # Nobody was left to do it, and the shell would wait for its idle timeout.
+    dev.aws("ssm", "terminate-session", "--session-id", killed.session)
     with Shared(dev, runtime) as again:
         assert f"session {again.session}, shared\n".encode() in again.run("true", options=["-v"]).stderr
         done = again.run("true", options=["-v", "--reason", "ticket 7"])

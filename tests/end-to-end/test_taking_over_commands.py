@@ -1,6 +1,6 @@
 """Watching a command without a terminal, and taking it over: streams apart, input, signals, exit codes."""
 
-import json
+import re
 import select
 import signal
 import subprocess
@@ -75,11 +75,12 @@ def test_whoever_attached_interrupts_the_command_and_leaves_it_with_sigterm(dev)
 
 
 def test_a_command_on_a_terminal_tells_its_code_to_whoever_attached(dev, terminal):
-    argv = [program("drawbridge"), "exec", "--tty", dev.node, "--", "sh", "-c", "echo ready; read line; exit 4"]
+    argv = [program("drawbridge"), "exec", "--tty", "--verbose", dev.node, "--", "sh", "-c",
+            "echo ready; read line; exit 4"]
     first = terminal(argv, dev.env)
     first.wait_for(b"ready")
-    [session] = json.loads(dev.cli("sessions", "list", "--json").stdout)
-    second = terminal([program("drawbridge"), "sessions", "attach", session["SessionId"]], dev.env)
+    session = re.search(rb"session (\S+)", bytes(first.raw))[1].decode()
+    second = terminal([program("drawbridge"), "sessions", "attach", session], dev.env)
     second.wait_for(b"ready")
     second.line("go")
     assert second.end() == 4

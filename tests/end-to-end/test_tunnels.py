@@ -136,7 +136,7 @@ def test_the_aws_cli_opens_a_tunnel_and_says_what_scripts_look_for(dev, echo):
                     f"\nConnection accepted for session [{tunnel.session}]\n"
                     "Terminate signal received, exiting.\n"
                     f"\n\nExiting session with sessionId: {tunnel.session}.\n\n")
-    eventually(lambda: dev.cli("sessions", "list").stdout == "no sessions\n", what="the session's end")
+    assert dev.session(tunnel.session, "History")["Status"] == "Terminated"
 
 
 @pytest.mark.parametrize("connections", [1, 8, 200])
@@ -241,7 +241,8 @@ def test_a_port_that_is_taken_is_an_error_that_names_it(dev, echo):
                        f"portNumber={echo},localPortNumber={port}", check=False)
     assert done.returncode != 0
     assert f"cannot listen for connections on port {port}" in done.stderr
-    eventually(lambda: dev.cli("sessions", "list").stdout == "no sessions\n", what="the session's end")
+    [session] = re.findall(r"session(?:Id)?:? `?(admin-[0-9a-f]+)", done.stdout + done.stderr) or [None]
+    assert session is None or dev.session(session, "History")["Status"] == "Terminated"
 
 
 def test_a_transfer_outlives_cuts_of_its_network(dev, digest, proxy):
