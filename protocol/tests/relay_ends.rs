@@ -314,3 +314,15 @@ fn a_quiet_session_sleeps() {
         effects.len()
     );
 }
+
+#[test]
+fn a_tunnel_waits_for_a_laptop_that_sleeps_and_not_for_a_client_that_never_says_goodbye() {
+    for (capabilities, waits) in [(Some(Capabilities::OURS), true), (None, false)] {
+        let mut rig = Rig::started(with_our_node(tunnel()), capabilities);
+        rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+        let mut effects = rig.pass(seconds(120));
+        effects.extend(rig.sync());
+        effects.extend(rig.pass(seconds(30)));
+        assert_eq!(ended(&effects).is_none(), waits, "{capabilities:?}");
+    }
+}

@@ -65,7 +65,7 @@ pub struct Forwarding {
     pub listeners: Rc<Listeners>,
     /// Who watches.
     pub view: Box<dyn TunnelView>,
-    /// Whether the last session ended because its node failed or vanished: another one might do.
+    /// Whether the last session ended for a reason after which another one might do: its node failed or vanished.
     pub node_failed: bool,
 }
 

@@ -95,6 +95,11 @@ async fn session(
         Ok(SessionEnd::Closed { output, .. }) if !output.is_empty() => {
             Err(Failure::new(SESSION_FAILED, output).into())
         }
+        Ok(SessionEnd::TimedOut) => {
+            // Away for longer than the session waits. Another one is allowed or refused anew.
+            forwarding.node_failed = true;
+            Err(Failure::new(SESSION_FAILED, "the session ended while there was no connection").into())
+        }
         Ok(end) => Ok(ExitCode::from(end.exit_code())),
         Err(error) => Err(failure(&error, &ticket).into()),
     }

@@ -152,6 +152,8 @@ pub struct Timers {
     pub node_return_within: Duration,
     /// How long a tunnel may be without its client; shells wait for their idle timeout.
     pub client_return_within: Duration,
+    /// The same of a client of ours with listeners, which says goodbye when it leaves: one that did not sleeps in somebody's bag.
+    pub sleeping_client_return_within: Duration,
     /// Silence after which a client is pinged.
     pub client_ping_every: Duration,
     /// Patience for the answer.
@@ -189,6 +191,7 @@ impl Default for Timers {
             start_again_every: Duration::from_secs(10),
             node_return_within: Duration::from_secs(60),
             client_return_within: Duration::from_secs(90),
+            sleeping_client_return_within: Duration::from_secs(60 * 60),
             client_ping_every: Duration::from_secs(30),
             client_pong_within: Duration::from_secs(15),
             quiet_after_handshake: Duration::from_secs(1),

@@ -16,6 +16,8 @@ pub(super) struct Owner {
     pub(super) identity: Option<journal::Owner>,
     pub(super) reader: Reader,
     pub(super) presence: Presence,
+    /// Whether the client that is gone is one that says so when it leaves for good.
+    pub(super) says_goodbye: bool,
 }
 
 /// Says whether the owner is there.
@@ -39,6 +41,7 @@ impl Owner {
             identity: None,
             reader: Reader::new(0, 0),
             presence: Presence::Gone { since: None },
+            says_goodbye: false,
         }
     }
 
@@ -66,7 +69,10 @@ impl Owner {
     pub(super) fn leave(&mut self, now: Time) -> Option<ClientLink> {
         self.reader.disconnected();
         match std::mem::replace(&mut self.presence, Presence::Gone { since: Some(now) }) {
-            Presence::Here(link) | Presence::Waiting { link, .. } => Some(link),
+            Presence::Here(link) | Presence::Waiting { link, .. } => {
+                self.says_goodbye = !link.is_plain();
+                Some(link)
+            }
             Presence::Gone { since } => {
                 self.presence = Presence::Gone { since };
                 None

@@ -360,7 +360,12 @@ impl RelayCore {
     fn client_deadline(&self) -> Option<Duration> {
         match &self.owner.presence {
             Presence::Gone { since: Some(since) } if self.config.kind.is_port() && self.stage.is_live() => {
-                Some(since.monotonic + self.config.timers.client_return_within)
+                let timers = &self.config.timers;
+                let within = match self.config.kind.is_multiplexed() && self.owner.says_goodbye {
+                    true => timers.sleeping_client_return_within,
+                    false => timers.client_return_within,
+                };
+                Some(since.monotonic + within)
             }
             _ => None,
         }
