@@ -2,7 +2,7 @@
 //!
 //! Plain data and pure rules. This crate owns the words that every other crate shares; it refuses to know sockets,
 //! databases and wire dialects. Where an operation needs another part of the server, it does so through a trait here
-//! (today [`Relay`]). Time and chance come in as [`Clock`] and [`Random`].
+//! (such as [`Relay`] and [`Keys`]). Time and chance come in as [`Clock`] and [`Random`].
 
 pub mod account;
 pub mod activation;
@@ -14,6 +14,7 @@ pub mod document;
 pub mod grounds;
 pub mod iam;
 pub mod ids;
+pub mod keys;
 pub mod need;
 pub mod node;
 pub mod operation;
@@ -36,6 +37,7 @@ pub use grounds::Grounds;
 pub use ids::{
     AccessKeyId, AccountId, ActivationId, NodeId, OrganizationId, ParseError, Region, SessionId, UniqueId,
 };
+pub use keys::{DataKey, EncryptionContext, KeyError, KeyUse, KeyUser, Keys};
 pub use need::{Need, Needs};
 pub use node::{AgentReport, ManagedNode, PingStatus};
 pub use operation::{Audit, Call, Effect, Operation, Refusal};

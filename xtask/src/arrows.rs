@@ -39,6 +39,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "services/cloudtrail",
         &["aws/dialects", "session", "server/store"],
     ),
+    ("services/kms", &["aws/dialects", "session", "server/store"]),
+    ("services/logs", &["aws/dialects", "session", "server/store"]),
+    ("services/s3", &["aws/dialects", "session", "server/store"]),
     (
         "server/gateway",
         &[
@@ -58,7 +61,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "services/organizations",
             "services/ec2",
             "services/operator",
-            "services/cloudtrail",
+            "services/kms",
+            "services/logs",
+            "services/s3",
         ],
     ),
     (

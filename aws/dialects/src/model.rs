@@ -164,6 +164,18 @@ pub fn cloudtrail() -> &'static Service {
     SERVICE.get_or_init(|| built_in(&[include_str!("../models/cloudtrail.json")]))
 }
 
+/// The `kms` service (`TrentService.<Operation>`).
+pub fn kms() -> &'static Service {
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| built_in(&[include_str!("../models/kms.json")]))
+}
+
+/// The `logs` service (`Logs_20140328.<Operation>`).
+pub fn logs() -> &'static Service {
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| built_in(&[include_str!("../models/logs.json")]))
+}
+
 /// The `organizations` service (`AWSOrganizationsV20161128.<Operation>`).
 pub fn organizations() -> &'static Service {
     static SERVICE: OnceLock<Service> = OnceLock::new();

@@ -26,7 +26,11 @@ pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Resu
     };
     add_owner(&mut found, store, caller);
     match found.need.resource().subject().clone() {
-        Subject::Nothing | Subject::NodeMessages(_) => {}
+        Subject::Nothing
+        | Subject::NodeMessages(_)
+        | Subject::Key(_)
+        | Subject::Bucket(_)
+        | Subject::LogGroup(_) => {}
         Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,
         Subject::Session(id) => add_session(&mut found, store, caller, &id).await?,
         Subject::Document(name) => add_document(&mut found, store, caller, &name).await?,
@@ -179,7 +183,10 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
         | Subject::NodeMessages(_)
         | Subject::Session(_)
         | Subject::Document(_)
-        | Subject::Parameter(_) => return,
+        | Subject::Parameter(_)
+        | Subject::Key(_)
+        | Subject::Bucket(_)
+        | Subject::LogGroup(_) => return,
     };
     let boundary = boundary_of(&directory, resource.subject());
     if let Some(boundary) = boundary.filter(|_| asks_for_boundary(found.need.action())) {
@@ -201,7 +208,10 @@ fn boundary_of(directory: &Directory, subject: &Subject) -> Option<String> {
         | Subject::Parameter(_)
         | Subject::Group(_)
         | Subject::Policy(_)
-        | Subject::InstanceProfile(_) => None,
+        | Subject::InstanceProfile(_)
+        | Subject::Key(_)
+        | Subject::Bucket(_)
+        | Subject::LogGroup(_) => None,
     };
     boundary.map(|arn| arn.to_string())
 }

@@ -17,6 +17,8 @@ use drawbridge_service_cloudtrail::CloudTrail;
 use drawbridge_service_ec2::Ec2;
 use drawbridge_service_ec2messages::Ec2Messages;
 use drawbridge_service_iam::Iam;
+use drawbridge_service_kms::Kms;
+use drawbridge_service_logs::Logs;
 use drawbridge_service_operator::Operator;
 use drawbridge_service_organizations::Organizations;
 use drawbridge_service_ssm::{ActivationTier, Settings, Ssm};
@@ -206,6 +208,8 @@ impl Server {
             ec2: Arc::new(Ec2::new(Arc::clone(&store))),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),
+            kms: Arc::new(Kms::new(Arc::clone(&store))),
+            logs: Arc::new(Logs::new(Arc::clone(&store))),
             operator: Arc::new(with(parts(), |store, root, clock, random| {
                 Operator::new(store, root, clock, random, Arc::new(access.clone()))
             })),

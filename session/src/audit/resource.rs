@@ -79,5 +79,8 @@ fn kind(subject: &Subject) -> Option<&'static str> {
         Subject::Role(_) => Some("AWS::IAM::Role"),
         Subject::Policy(_) => Some(POLICY),
         Subject::InstanceProfile(_) => Some("AWS::IAM::InstanceProfile"),
+        Subject::Key(_) => Some("AWS::KMS::Key"),
+        Subject::Bucket(_) => Some("AWS::S3::Bucket"),
+        Subject::LogGroup(_) => Some("AWS::Logs::LogGroup"),
     }
 }

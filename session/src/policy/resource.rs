@@ -41,6 +41,12 @@ pub enum Subject {
     Policy(String),
     /// An instance profile, by name.
     InstanceProfile(String),
+    /// A key, by its ARN or its alias's.
+    Key(String),
+    /// A bucket or an object in it, by the bucket's name.
+    Bucket(String),
+    /// A log group or a stream in it, by the group's name.
+    LogGroup(String),
 }
 
 impl Resource {
@@ -139,12 +145,60 @@ impl Resource {
         Self::new(arn, Subject::InstanceProfile(name.to_owned()))
     }
 
+    /// Names a key by what the request calls it: its id, its ARN, its alias or that one's ARN.
+    pub fn key(region: &Region, account: &AccountId, key: &str) -> Self {
+        let arn = if key.starts_with("arn:") {
+            key.to_owned()
+        } else if key.starts_with("alias/") {
+            format!("arn:aws:kms:{region}:{account}:{key}")
+        } else {
+            format!("arn:aws:kms:{region}:{account}:key/{key}")
+        };
+        Self::new(arn.clone(), Subject::Key(arn))
+    }
+
+    /// Names a bucket.
+    pub fn bucket(name: &str) -> Self {
+        Self::new(format!("arn:aws:s3:::{name}"), Subject::Bucket(name.to_owned()))
+    }
+
+    /// Names an object in a bucket.
+    pub fn object(bucket: &str, key: &str) -> Self {
+        Self::new(
+            format!("arn:aws:s3:::{bucket}/{key}"),
+            Subject::Bucket(bucket.to_owned()),
+        )
+    }
+
+    /// Names a log group.
+    pub fn log_group(region: &Region, account: &AccountId, name: &str) -> Self {
+        let arn = format!("arn:aws:logs:{region}:{account}:log-group:{name}");
+        Self::new(arn, Subject::LogGroup(name.to_owned()))
+    }
+
     /// Finds out which object an ARN names; what is no ARN of such an object is plain.
     pub fn at(arn: &str) -> Self {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let [_, _, service, _, _, path] = parts[..] else {
             return Self::plain(arn);
         };
+        match service {
+            "s3" => {
+                let bucket = path.split('/').next().unwrap_or(path);
+                return Self::new(arn, Subject::Bucket(bucket.to_owned()));
+            }
+            "kms" => return Self::new(arn, Subject::Key(arn.to_owned())),
+            "logs" => {
+                let group = path
+                    .strip_prefix("log-group:")
+                    .map(|rest| rest.split(':').next().unwrap_or(rest));
+                return group.map_or_else(
+                    || Self::plain(arn),
+                    |name| Self::new(arn, Subject::LogGroup(name.to_owned())),
+                );
+            }
+            _ => {}
+        }
         let Some((kind, rest)) = path.split_once('/') else {
             return Self::plain(arn);
         };
@@ -209,7 +263,10 @@ impl Resource {
             | Subject::Group(_)
             | Subject::Role(_)
             | Subject::Policy(_)
-            | Subject::InstanceProfile(_) => None,
+            | Subject::InstanceProfile(_)
+            | Subject::Key(_)
+            | Subject::Bucket(_)
+            | Subject::LogGroup(_) => None,
         }
     }
 }
@@ -224,7 +281,11 @@ mod tests {
         let region = Region::parse("us-east-1").expect("valid");
         for resource in [
             Resource::any(),
-            Resource::plain("arn:aws:s3:::bucket/managed-instance/x"),
+            Resource::bucket("logs"),
+            Resource::object("logs", "managed-instance/x"),
+            Resource::key(&region, &account, "1234abcd-12ab-34cd-56ef-1234567890ab"),
+            Resource::key(&region, &account, "alias/SessionKey"),
+            Resource::log_group(&region, &account, "/ssm/sessions"),
             Resource::node(&region, &account, "mi-0a1b2c3d4e5f67890"),
             Resource::node(&region, &account, "i-0a1b2c3d4e5f67890"),
             Resource::session(&region, &account, "alice-0123"),

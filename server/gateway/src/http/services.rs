@@ -9,6 +9,8 @@ use drawbridge_service_cloudtrail::CloudTrail;
 use drawbridge_service_ec2::Ec2;
 use drawbridge_service_ec2messages::Ec2Messages;
 use drawbridge_service_iam::Iam;
+use drawbridge_service_kms::Kms;
+use drawbridge_service_logs::Logs;
 use drawbridge_service_operator::Operator;
 use drawbridge_service_organizations::Organizations;
 use drawbridge_service_ssm::Ssm;
@@ -26,6 +28,8 @@ pub(crate) struct Services {
     pub(crate) ec2: Arc<Ec2>,
     pub(crate) ec2messages: Arc<Ec2Messages>,
     pub(crate) iam: Arc<Iam>,
+    pub(crate) kms: Arc<Kms>,
+    pub(crate) logs: Arc<Logs>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) organizations: Arc<Organizations>,
     pub(crate) ssm: Arc<Ssm>,
@@ -42,18 +46,22 @@ pub(crate) enum ServiceName {
     Ec2,
     Ec2Messages,
     Iam,
+    Kms,
+    Logs,
     Organizations,
     Ssm,
     Sts,
 }
 
 impl ServiceName {
-    const JSON: [Self; 5] = [
+    const JSON: [Self; 7] = [
         Self::Ssm,
         Self::Drawbridge,
         Self::Ec2Messages,
         Self::CloudTrail,
         Self::Organizations,
+        Self::Kms,
+        Self::Logs,
     ];
     const QUERY: [Self; 3] = [Self::Sts, Self::Iam, Self::Ec2];
 
@@ -78,6 +86,8 @@ impl ServiceName {
             Self::Ec2 => model::ec2(),
             Self::Ec2Messages => model::ec2messages(),
             Self::Iam => model::iam(),
+            Self::Kms => model::kms(),
+            Self::Logs => model::logs(),
             Self::Organizations => model::organizations(),
             Self::Ssm => model::ssm(),
             Self::Sts => model::sts(),
@@ -117,6 +127,8 @@ impl ServiceName {
                 .await
             }
             Self::Iam => run(gateway, &services.iam, Iam::operation(name), asked).await,
+            Self::Kms => run(gateway, &services.kms, Kms::operation(name), asked).await,
+            Self::Logs => run(gateway, &services.logs, Logs::operation(name), asked).await,
             Self::Organizations => {
                 run(
                     gateway,
