@@ -32,7 +32,7 @@ pub use destination_rule::{Admission, DestinationRule, DestinationRuleError};
 pub use error::DocumentError;
 pub use inputs::{Inputs, OwnInputs, ShellProfile};
 pub use parameter::{ParameterDefinition, ParameterError, ParameterType};
-pub use placeholder::{put_ssm_values, ssm_references};
+pub use placeholder::{FilledBy, put_ssm_values, ssm_references};
 pub use properties::{Commands, PlatformCommands, PortSettings, Properties, TUNNEL};
 pub use resolve::SessionDocument;
 pub use run_as::{RunAsName, RunAsNameError};

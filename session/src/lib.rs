@@ -11,6 +11,7 @@ pub mod authority;
 pub mod caller;
 pub mod clock;
 pub mod document;
+pub mod floor;
 pub mod grounds;
 pub mod iam;
 pub mod ids;
@@ -33,6 +34,7 @@ pub use authority::{Authority, AuthorityError, Explainer};
 pub use caller::{Caller, SessionGrant, SessionPolicies, SignedWith};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use document::{SessionDocument, SessionStart};
+pub use floor::{BelowFloor, Floor, FloorScope};
 pub use grounds::Grounds;
 pub use ids::{
     AccessKeyId, AccountId, ActivationId, NodeId, OrganizationId, ParseError, Region, SessionId, UniqueId,

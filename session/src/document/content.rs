@@ -60,6 +60,7 @@ pub struct Content {
     pub(super) properties: Value,
     pub(super) strictness: Strictness,
     platforms: Vec<Platform>,
+    written: SessionDocument,
 }
 
 impl Platform {
@@ -171,7 +172,14 @@ impl Content {
             properties,
             strictness,
             platforms: document.properties.platforms(),
+            written: document,
         })
+    }
+
+    /// Returns what the document says before its parameters have values: their placeholders stand in its texts, and flags
+    /// that are parameters are unset.
+    pub fn as_written(&self) -> &SessionDocument {
+        &self.written
     }
 
     /// Returns the platforms that a session can run on.

@@ -76,6 +76,31 @@ pub(super) fn has_ssm_reference(text: &str) -> bool {
     pieces(text).iter().any(|piece| matches!(piece, Piece::Ssm(_)))
 }
 
+/// Who fills what is still open in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilledBy {
+    /// Nobody: it means what it says.
+    Nobody,
+    /// Whoever starts a session, by a parameter.
+    Request,
+    /// The node, which reads the parameter store.
+    Node,
+}
+
+impl FilledBy {
+    /// Looks for placeholders; one that the node fills weighs more than one of the request.
+    pub fn of(text: &str) -> Self {
+        let pieces = pieces(text);
+        if pieces.iter().any(|piece| matches!(piece, Piece::Ssm(_))) {
+            Self::Node
+        } else if pieces.iter().any(|piece| matches!(piece, Piece::Parameter(_))) {
+            Self::Request
+        } else {
+            Self::Nobody
+        }
+    }
+}
+
 /// Returns the parameters of the parameter store that a resolved document refers to, as `name` or `name:version`.
 pub fn ssm_references(value: &Value) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
