@@ -2,11 +2,27 @@
 
 use drawbridge_session::iam::Directory;
 use drawbridge_session::{
-    Authority as _, AuthorityError, Caller, Decision, Grounds, Need, NodeId, Principal, Resource,
+    Authority as _, AuthorityError, Caller, Decision, Grounds, Need, NodeId, Principal, Resource, Session,
 };
-use drawbridge_store::{Store, StoreError, credentials};
+use drawbridge_store::{Store, StoreError, credentials, floor_over};
 
 use crate::Access;
+
+/// Says why a live session may not go on: a decision or the floor.
+pub(crate) async fn to_session(access: &Access, session: &Session) -> Result<Option<String>, AuthorityError> {
+    if let Some(grounds) = &session.grounds
+        && let Some(objection) = to(access, grounds).await?
+    {
+        return Ok(Some(objection));
+    }
+    let floor = floor_over(access.store.as_ref(), &session.account).await;
+    let floor = floor.map_err(AuthorityError::new)?;
+    let below = floor.check(&session.start.document, session.reason.as_deref());
+    Ok(below.err().map(|below| {
+        let document = &session.start.document_name;
+        format!("no longer allowed: document {document} is {below}")
+    }))
+}
 
 /// Says why a request that was allowed would not be any more.
 pub(crate) async fn to(access: &Access, grounds: &Grounds) -> Result<Option<String>, AuthorityError> {

@@ -1,7 +1,8 @@
 //! Ends the live sessions, and closes the control channels, that are no longer allowed.
 //!
-//! Policies, tags and access keys change while sessions run. After a change every live session and every open control
-//! channel is decided on again, by the question of its start; what is not allowed any more is ended at both ends.
+//! Policies, tags, access keys and floors change while sessions run. After a change every live session and every open
+//! control channel is decided on again, by the question of its start, and every session is held against the floor; what
+//! is not allowed any more is ended at both ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use drawbridge_store::StoreError;
 use tokio::time::sleep;
 
 use crate::channels::Open;
-use crate::{Access, OpenChannels};
+use crate::{Access, OpenChannels, objection};
 
 /// Changes come in bursts (a role, its policies, their attachments); they are looked at together.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -77,10 +78,7 @@ impl Revocation {
             }
         }
         for session in self.access.store.live_sessions().await? {
-            let Some(grounds) = &session.grounds else {
-                continue;
-            };
-            let outcome = self.access.objection(grounds).await;
+            let outcome = objection::to_session(&self.access, &session).await;
             if let Some(reason) = noting(outcome, &mut failed) {
                 ended += usize::from(self.end(&session, &reason).await);
             }

@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod directories;
 pub mod documents;
 mod error;
+pub mod floors;
 pub mod folder;
 pub mod nodes;
 pub mod parameters;
@@ -33,6 +34,7 @@ pub use documents::{
     Documents, FoundDocument, NewDocumentVersion, ShareChange, SharedVersions, SharedWith, WantedVersion,
 };
 pub use error::StoreError;
+pub use floors::{floor_over, floors_over, remove_floor, set_floor};
 pub use folder::{DataFolder, FolderError};
 pub use nodes::{NodeAccessKey, Nodes, Registration, RegistrationError};
 pub use parameters::{Parameter, ParameterAt, ParameterKind, Parameters, PutParameterError};

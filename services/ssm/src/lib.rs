@@ -10,6 +10,7 @@ mod activations;
 mod agents;
 mod documents;
 mod error;
+mod floor;
 mod input;
 mod nodes;
 mod page;

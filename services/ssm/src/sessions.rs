@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::internal;
-use crate::{Ssm, input};
+use crate::{Ssm, floor, input};
 
 /// The input of every operation on one session.
 #[derive(Debug, Deserialize)]
@@ -82,6 +82,7 @@ async fn join(ssm: &Ssm, call: Call, end: ChannelEnd) -> Result<Value, AwsError>
             format!("Session {id} has ended."),
         ));
     }
+    floor::check_session(ssm, caller, &session.start, session.reason.as_deref()).await?;
     let token = grant(ssm, &session.id, end, Some(grounds)).await?;
     input::write(&Stream::new(ssm, caller, session.id, Some(&token)))
 }

@@ -71,6 +71,7 @@ pub struct OwnInputs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_destinations: Option<Vec<DestinationRule>>,
     /// Whether the session goes on where its output cannot be kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub fail_open: bool,
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use drawbridge_access::{OpenChannels, Revocation, open_channel_need};
 use drawbridge_house::{House, NODE_ROLE};
+use drawbridge_session::floor::Requirement;
 use drawbridge_session::iam::{Holder, KeyOwner, NewAccessKey, NewRole};
 use drawbridge_session::{
-    AccessKeyId, Caller, Clock as _, Grounds, ManagedNode, Need, Resource, SessionId, Tag,
+    AccessKeyId, Caller, Clock as _, Floor, FloorScope, Grounds, ManagedNode, Need, Resource, SessionId, Tag,
 };
-use drawbridge_store::{Directories as _, Nodes as _, Tags as _, TagsOf, credentials};
+use drawbridge_store::{Directories as _, Nodes as _, Tags as _, TagsOf, credentials, set_floor};
 use serde_json::json;
 
 use crate::{Lab, allow_all};
@@ -275,4 +276,33 @@ fn opening(house: &House, node: &ManagedNode) -> Grounds {
         needs: vec![open_channel_need(&caller, "ssmmessages:OpenControlChannel")],
         caller,
     }
+}
+
+#[tokio::test]
+async fn a_floor_that_is_raised_ends_the_sessions_below_it() {
+    let lab = Lab::new().await;
+    let node = lab.house.node().await;
+    let alice = lab.user("alice", allow_all()).await;
+    let below = lab.session(&alice, &node).await;
+    let scope = FloorScope::Account(lab.house.account.clone());
+    let (store, mut floor) = (lab.house.store.as_ref(), Floor::default());
+    set_floor(store, &scope, &floor).await.expect("stored");
+    assert_eq!(lab.swept().await, vec![], "it has no rule");
+    floor.requires.insert(Requirement::Kms);
+    set_floor(store, &scope, &floor).await.expect("stored");
+    let reason = "no longer allowed: document SSM-SessionManagerRunShell is below the session floor: \
+                  rule `kms`: `kmsKeyId` is not set";
+    assert_eq!(lab.swept().await, vec![(below, reason.to_owned())]);
+}
+
+#[tokio::test]
+async fn a_change_of_a_floor_is_one_that_decisions_depend_on() {
+    let lab = Lab::new().await;
+    let mut changes = lab.house.store.access_changes();
+    changes.borrow_and_update();
+    let scope = FloorScope::Account(lab.house.account.clone());
+    set_floor(lab.house.store.as_ref(), &scope, &Floor::default())
+        .await
+        .expect("stored");
+    assert!(changes.has_changed().expect("open"));
 }

@@ -7,7 +7,7 @@ use drawbridge_store::{NewDocumentVersion, WantedVersion};
 
 use super::error::invalid_content;
 use super::own;
-use super::view::View;
+use super::view::{Owner, View};
 use crate::Ssm;
 use crate::error::internal;
 
@@ -18,6 +18,8 @@ pub(crate) struct Chosen {
     pub(crate) name: String,
     /// What its default version says, or the version that is shared.
     pub(crate) content: Content,
+    /// Whether it is in every account, and so nobody's to change.
+    pub(crate) provided: bool,
 }
 
 /// What an account's sessions do until somebody chooses otherwise: a shell, nothing kept of it elsewhere.
@@ -50,6 +52,7 @@ pub(crate) async fn choose(ssm: &Ssm, caller: &Caller, name: Option<&str>) -> Re
     Ok(Chosen {
         name: name.to_owned(),
         content,
+        provided: matches!(view.facts.owner, Owner::Provider(_)),
     })
 }
 

@@ -15,7 +15,7 @@ use super::view::View;
 use super::written::{self, WireFormat};
 use super::{SESSION, own, resource};
 use crate::error::internal;
-use crate::{Operation, Ssm, input, tags};
+use crate::{Operation, Ssm, floor, input, tags};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "CreateDocument",
@@ -54,6 +54,7 @@ async fn create(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     check(&input)?;
     let format = input.document_format.unwrap_or_default().written()?;
     let content = written::check(&input.content, format)?;
+    floor::check_written(&ssm, &caller, &input.name, &content, "InvalidDocumentContent").await?;
     let first = NewDocumentVersion {
         name: input.version_name.as_deref(),
         display_name: input.display_name.as_deref(),

@@ -14,7 +14,7 @@ use super::view::{View, wanted};
 use super::written::{self, WireFormat};
 use super::{needs_document, own};
 use crate::error::internal;
-use crate::{Operation, Ssm, input};
+use crate::{Operation, Ssm, floor, input};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "UpdateDocument",
@@ -59,6 +59,7 @@ async fn update(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     }
     let format = input.document_format.unwrap_or_default().written()?;
     let content = written::check(&input.content, format)?;
+    floor::check_written(&ssm, &caller, &input.name, &content, "InvalidDocumentContent").await?;
     let version = NewDocumentVersion {
         name: input.version_name.as_deref(),
         display_name: input.display_name.as_deref(),

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, SignedWith};
-use drawbridge_store::ChangeDocumentError;
+use drawbridge_store::{ChangeDocumentError, WantedVersion};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{check_changeable, does_not_exist, invalid_version};
-use super::{needs_document, own};
+use super::view::View;
+use super::{needs_document, own, written};
 use crate::error::internal;
-use crate::{Operation, Ssm, input};
+use crate::{Operation, Ssm, floor, input};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "UpdateDocumentDefaultVersion",
@@ -46,6 +47,11 @@ async fn update(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     } = input::read(input)?;
     check_changeable(&name, "InvalidDocument")?;
     let number = document_version.parse().map_err(|_| invalid_version())?;
+    let view = View::find_wanted(&ssm, &caller, &name, WantedVersion::Number(number)).await?;
+    // One that cannot be used is refused at its use.
+    if let Ok(content) = written::stored(&view.content, view.facts.version.format) {
+        floor::check_written(&ssm, &caller, &name, &content, "InvalidDocument").await?;
+    }
     let chosen = ssm
         .store
         .set_default_document_version(own(&caller, &name), number)

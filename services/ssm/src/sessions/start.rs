@@ -17,7 +17,7 @@ use super::Stream;
 use super::run_as::run_as;
 use crate::error::internal;
 use crate::service_settings::{allows_sessions_on_registered_nodes, session_limits};
-use crate::{Operation, Ssm, documents, input};
+use crate::{Operation, Ssm, documents, floor, input};
 
 pub(crate) const OPERATION: Operation = Operation {
     name: "StartSession",
@@ -84,6 +84,10 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         fail(&ssm, &id, &objection).await?;
         return Err(AwsError::new("AccessDeniedException", objection));
     }
+    if let Err(refusal) = floor::check_session(&ssm, &caller, &start, session.reason.as_deref()).await {
+        fail(&ssm, &id, refusal.message()).await?;
+        return Err(refusal);
+    }
     if let Err(error) = ssm.relay.start(authorized, start).await {
         fail(&ssm, &id, &error.to_string()).await?;
         return Err(match error {
@@ -126,6 +130,7 @@ async fn fail(ssm: &Ssm, id: &SessionId, details: &str) -> Result<(), AwsError> 
 /// Settles what the session runs, before anything is started.
 async fn prepare(ssm: &Ssm, caller: &Caller, input: &Input) -> Result<SessionStart, AwsError> {
     let start = choose_document(ssm, caller, input).await?;
+    floor::check_session(ssm, caller, &start, input.reason.as_deref()).await?;
     let run_as_user = run_as(ssm, caller, &start.document)?;
     Ok(SessionStart { run_as_user, ..start })
 }
@@ -134,8 +139,11 @@ async fn choose_document(ssm: &Ssm, caller: &Caller, input: &Input) -> Result<Se
     let chosen = documents::choose::choose(ssm, caller, input.document_name.as_deref()).await?;
     let given = input.parameters.clone().unwrap_or_default();
     let resolved = chosen.content.resolve(&given);
-    let (document, parameters) =
+    let (mut document, parameters) =
         resolved.map_err(|error| AwsError::new("InvalidParameters", error.to_string()))?;
+    if chosen.provided {
+        floor::of(ssm, caller).await?.shorten(&mut document);
+    }
     Ok(SessionStart {
         document_name: chosen.name,
         document,
