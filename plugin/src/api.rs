@@ -2,6 +2,7 @@
 
 mod accounts;
 mod decisions;
+mod floors;
 mod nodes;
 mod policies;
 mod sessions;
@@ -19,6 +20,7 @@ pub use decisions::{
     ExplainedDecision, Fact, Grant, Grantee, Grantees, On, Question, Statement, Step, Target,
 };
 pub use drawbridge_aws_client::{Endpoint, Environment};
+pub use floors::{FloorOf, FloorRules, FloorsOver, PutFloor, SessionFloor};
 pub use nodes::{EnrolNode, EnrolledNode, NodeSummary};
 pub use policies::{PolicyHolder, PolicyReader, PolicyText};
 pub use sessions::{SessionListing, SessionSummary, StartSession};

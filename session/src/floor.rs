@@ -132,6 +132,14 @@ impl Floor {
         }
     }
 
+    /// Returns the strictest in every rule.
+    pub fn strictest<'a>(floors: impl IntoIterator<Item = &'a Self>) -> Self {
+        let none = Self::default();
+        floors
+            .into_iter()
+            .fold(none, |strictest, floor| strictest.stricter(floor))
+    }
+
     /// Says whether it has no rule.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

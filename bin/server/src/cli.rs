@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use drawbridge_session::floor::Requirement;
 use drawbridge_session::{NodeId, Tag};
 use drawbridge_store::Checkpoint;
 
@@ -46,6 +47,9 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Say whether somebody may do something and why, or who may
     Explain(Explain),
+    /// Say what every session must have, whatever its document says
+    #[command(subcommand)]
+    Floor(Floor),
     /// Work with IAM policies
     #[command(subcommand)]
     Policy(Policy),
@@ -357,6 +361,59 @@ pub(crate) struct Explain {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) server: ServerArguments,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Floor {
+    /// Set a floor in the place of the one before; live sessions below it end
+    #[command(group = clap::ArgGroup::new("rules").args(["require", "max_duration", "idle_timeout"]).required(true).multiple(true))]
+    Set {
+        /// What a session must have: kms, recording, bucket, log-group, encrypted-logs, reason, no-port; several by commas
+        #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = crate::people::requirement)]
+        require: Vec<Requirement>,
+        /// The longest that a session may last, such as `8h`; its document must say so
+        #[arg(long, value_name = "DURATION", value_parser = crate::people::session_minutes)]
+        max_duration: Option<u16>,
+        /// The longest that a session may wait for input, such as `20m`; its document must say so
+        #[arg(long, value_name = "DURATION", value_parser = crate::people::idle_minutes)]
+        idle_timeout: Option<u16>,
+        /// Allow tunnels and SSH, although they are neither encrypted nor recorded
+        #[arg(long)]
+        allow_port: bool,
+        #[command(flatten)]
+        scope: FloorScope,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Show every floor that lies over an account, and what counts: the strictest in every rule
+    Show {
+        /// An account of the organization [default: the caller's]
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+        /// One JSON object, as the API answers it
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Remove a floor
+    Remove {
+        #[command(flatten)]
+        scope: FloorScope,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+}
+
+/// Whose sessions; the caller's account's where nothing is said.
+#[derive(Args)]
+pub(crate) struct FloorScope {
+    /// Every account of the organization, from the account that manages it
+    #[arg(long, conflicts_with = "account")]
+    pub(crate) organization: bool,
+    /// One account of the organization, from the account that manages it
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<String>,
 }
 
 #[derive(Subcommand)]

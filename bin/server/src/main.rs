@@ -88,6 +88,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             log_to_standard_error("off");
             return single()?.block_on(people::explain(explain));
         }
+        Command::Floor(floor) => {
+            log_to_standard_error("off");
+            return single()?.block_on(people::floor(floor));
+        }
         Command::Policy(Policy::Lint(lint)) => {
             log_to_standard_error("off");
             return single()?.block_on(people::lint(lint));

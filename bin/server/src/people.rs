@@ -3,6 +3,7 @@
 mod cp;
 mod exec;
 mod explain;
+mod floor;
 mod forward;
 mod lint;
 mod persist;
@@ -17,7 +18,7 @@ use drawbridge_aws_client::Environment;
 use drawbridge_plugin::SessionTicket;
 use drawbridge_plugin::api::{Api, ApiError, SessionListing, StartSession};
 use drawbridge_plugin::client::{self, ClientError, Mode, SessionEnd};
-use drawbridge_session::{SystemClock, SystemRandom};
+use drawbridge_session::{BelowFloor, SystemClock, SystemRandom};
 
 use crate::cli::{Connect, ServerArguments, Sessions};
 use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
@@ -25,6 +26,7 @@ use crate::exit::{Failure, SERVER_REFUSED, SESSION_FAILED};
 pub(crate) use cp::cp;
 pub(crate) use exec::{exec, shared_exec};
 pub(crate) use explain::explain;
+pub(crate) use floor::{floor, idle_minutes, requirement, session_minutes};
 pub(crate) use forward::{ForwardSpec, forward, forward_spec};
 pub(crate) use lint::lint;
 
@@ -67,6 +69,9 @@ async fn start(api: &Api, request: &StartSession) -> Result<SessionTicket> {
 fn not_started(error: ApiError) -> anyhow::Error {
     let hint = match error.code() {
         Some("TargetNotConnected") => "`drawbridge nodes list` says which nodes can be reached",
+        Some("AccessDeniedException") if sentence(&error).contains(BelowFloor::LEAD) => {
+            "`drawbridge floor show` lists what every session must have"
+        }
         Some("AccessDeniedException") => "`drawbridge explain` says which policy decides",
         _ => return refused(error),
     };

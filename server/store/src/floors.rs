@@ -33,10 +33,7 @@ where
     S: Settings + Directories + ?Sized,
 {
     let floors = floors_over(store, account).await?;
-    let strictest = floors.iter().fold(Floor::default(), |strictest, (_, floor)| {
-        strictest.stricter(floor)
-    });
-    Ok(strictest)
+    Ok(Floor::strictest(floors.iter().map(|(_, floor)| floor)))
 }
 
 /// Puts a floor in the place of any before it.

@@ -2,6 +2,7 @@
 //!
 //! Those on accounts are for the oldest account, the one that the server started with: an administrator of any other
 //! account may do everything there, and nothing here. Those that explain decisions are for whoever may simulate them.
+//! Those on session floors are for each account's own, and for those of an organization from the account that manages it.
 
 mod create_account;
 mod error;
@@ -9,6 +10,7 @@ mod explain;
 mod list_accounts;
 mod principals;
 mod question;
+mod session_floor;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -30,6 +32,9 @@ pub const OPERATIONS: &[Operation] = &[
     create_account::OPERATION,
     explain::OPERATION,
     list_accounts::OPERATION,
+    session_floor::DELETE,
+    session_floor::GET,
+    session_floor::PUT,
     who_can::OPERATION,
 ];
 

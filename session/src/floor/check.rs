@@ -169,6 +169,9 @@ fn too_long(most: u16, key: &str, text: &str, moment: Moment) -> Option<String> 
 }
 
 impl BelowFloor {
+    /// What its text begins with.
+    pub const LEAD: &str = "below the session floor";
+
     /// Returns the rules, and what breaks each.
     pub fn violations(&self) -> &[Violation] {
         &self.0
@@ -196,7 +199,7 @@ impl fmt::Display for Rule {
 
 impl fmt::Display for BelowFloor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("below the session floor")?;
+        f.write_str(Self::LEAD)?;
         for (at, Violation { rule, found }) in self.0.iter().enumerate() {
             let before = if at == 0 { ":" } else { ";" };
             write!(f, "{before} rule `{rule}`: {found}")?;
