@@ -37,6 +37,7 @@ pub(crate) fn particulars(
         command: command(&start.document),
         node,
         limits,
+        fail_open: inputs.fails_open(),
         timers: Timers {
             idle: Some(Duration::from_secs(60 * idle)),
             max_duration: longest(&start.document, age),

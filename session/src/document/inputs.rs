@@ -63,6 +63,9 @@ pub struct ShellProfile {
 pub struct OwnInputs {
     /// The folder that a shell or command starts in; empty for the account's home.
     pub working_directory: String,
+    /// Whether the session goes on, unrecorded, when its output cannot be kept; it ends otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fail_open: bool,
     /// Where the connections of a tunnel lead, in the order in which its client counts them; without entries while a
     /// placeholder stands for some.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +111,11 @@ impl Inputs {
         self.idle_session_timeout.parse().ok()
     }
 
+    /// Says whether the session goes on, unrecorded, when its output cannot be kept.
+    pub fn fails_open(&self) -> bool {
+        self.drawbridge.as_ref().is_some_and(|own| own.fail_open)
+    }
+
     /// Returns the minutes after which the session ends.
     pub fn longest_minutes(&self) -> Option<u64> {
         self.max_session_duration.parse().ok()
@@ -134,6 +142,7 @@ impl OwnInputs {
         let absolute = |path: &str| path.starts_with('/') && path.len() <= MAX_PATH && !path.contains('\0');
         let inputs = Self {
             working_directory: own.text_where("workingDirectory", "must be an absolute path", absolute)?,
+            fail_open: own.flag("failOpen")?,
             destinations: own.list("destinations", MAX_DESTINATIONS, Destination::parse)?,
             allowed_destinations: own.list(
                 "allowedDestinations",

@@ -170,6 +170,10 @@ fn a_mistake_is_named_with_its_place() {
             "`inputs.drawbridge.workingDirectory` must be an",
         ),
         (
+            shell(&json!({"drawbridge": {"failOpen": "maybe"}})),
+            "`inputs.drawbridge.failOpen` must be",
+        ),
+        (
             shell(&json!({"s3KeyPrefix": "{{ team }}"})),
             "`inputs` uses {{ team }}, which is not among the parameters",
         ),

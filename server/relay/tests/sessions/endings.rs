@@ -6,7 +6,8 @@ use drawbridge_protocol::data_channel::relay::Timers;
 use drawbridge_protocol::payload::TaskStatus;
 use drawbridge_relay::ClientRole;
 use drawbridge_relay::journal::JournalFault;
-use drawbridge_session::{Relay, SessionState};
+use drawbridge_session::document::OwnInputs;
+use drawbridge_session::{Relay, SessionStart, SessionState};
 
 use crate::peers::Client;
 use crate::world::World;
@@ -54,6 +55,32 @@ async fn a_journal_that_cannot_be_written_ends_its_sessions_with_the_reason() {
         .stored_state(&session, |state| state.ending().is_some())
         .await;
     assert!(matches!(ended, SessionState::Failed(_)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_fails_open_goes_on_without_a_journal() {
+    let mut world = World::new().await;
+    let mut start = SessionStart::default_shell();
+    start.document.inputs.drawbridge = Some(OwnInputs {
+        fail_open: true,
+        ..OwnInputs::default()
+    });
+    let id = "alice-00000000000000001";
+    let (session, mut client, mut worker) = world.joined_to(id, start, Client::ours()).await;
+    world
+        .folder
+        .inject(Some(JournalFault::DiskFull { after_bytes: 0 }));
+    for text in [&b"not on record"[..], b" either"] {
+        worker.core.print(text);
+        worker.flush();
+        world
+            .until(&mut client, &mut worker, |client, _| {
+                client.output.ends_with(text)
+            })
+            .await;
+    }
+    let state = world.stored_state(&session, |_| true).await;
+    assert!(state.is_active(), "{state:?}");
 }
 
 #[tokio::test]

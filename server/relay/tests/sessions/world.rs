@@ -171,9 +171,19 @@ impl World {
     pub(crate) async fn joined(
         &mut self,
         id: &str,
+        client: Peer<Client>,
+    ) -> (SessionId, Peer<Client>, Peer<Worker>) {
+        self.joined_to(id, SessionStart::default_shell(), client).await
+    }
+
+    /// The same of a session that runs something else.
+    pub(crate) async fn joined_to(
+        &mut self,
+        id: &str,
+        start: SessionStart,
         mut client: Peer<Client>,
     ) -> (SessionId, Peer<Client>, Peer<Worker>) {
-        let session = self.start_session(id).await;
+        let session = self.start_session_of(id, start).await;
         self.connect_client(&session, &mut client, ClientRole::Start);
         self.until_agent(|agent| !agent.orders.is_empty()).await;
         let order = self.agent.core.orders.remove(0);
