@@ -14,8 +14,11 @@ use super::{JournalError, JournalKey, SessionDigest, Shared};
 /// How far ahead of a session's last stored frame another may be; relays let a node be far less ahead.
 const MAX_GAP: usize = 1 << 20;
 
-/// Where a frame stands: 8 bytes, also when absent (no record starts at offset 0).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The most marks of one session that are found again: a person who drags a window makes some hundred.
+const MAX_MARKS: usize = 1 << 20;
+
+/// Where a record stands, in the order of writing: 8 bytes, also when absent (no record starts at offset 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     segment: u32,
     offset: NonZeroU32,
@@ -50,11 +53,21 @@ pub(crate) struct Segment {
     file: Option<Arc<dyn SegmentFile>>,
 }
 
+/// Where the records of a session stand that somebody reads.
+#[derive(Default)]
+struct Tracked {
+    /// By sequence number, which counts from 0 without gaps once all frames are in.
+    frames: Vec<Option<Place>>,
+    /// In the order they were written.
+    marks: Vec<Place>,
+    /// Who asked for it and has not let go.
+    readers: u32,
+}
+
 #[derive(Default)]
 pub(crate) struct Index {
     segments: BTreeMap<u32, Segment>,
-    /// By sequence number, which counts from 0 without gaps once all frames are in.
-    sessions: HashMap<SessionDigest, Vec<Option<Place>>>,
+    sessions: HashMap<SessionDigest, Tracked>,
     /// Numbers of files that are not segments (a header torn before anything was acknowledged) count too.
     last_number: u32,
 }
@@ -125,12 +138,22 @@ impl Index {
         self.segments.values().map(|segment| segment.bytes).sum()
     }
 
-    pub(crate) fn track(&mut self, session: SessionDigest) {
+    /// Makes room for a session's places, for nobody yet.
+    pub(crate) fn prepare(&mut self, session: SessionDigest) {
         self.sessions.entry(session).or_default();
     }
 
+    pub(crate) fn track(&mut self, session: SessionDigest) {
+        self.sessions.entry(session).or_default().readers += 1;
+    }
+
     pub(crate) fn forget(&mut self, session: SessionDigest) {
-        self.sessions.remove(&session);
+        if let Some(tracked) = self.sessions.get_mut(&session) {
+            tracked.readers = tracked.readers.saturating_sub(1);
+            if tracked.readers == 0 {
+                self.sessions.remove(&session);
+            }
+        }
     }
 
     pub(crate) fn is_tracked(&self, session: &SessionDigest) -> bool {
@@ -150,24 +173,47 @@ impl Index {
 
     /// Notes where a tracked session's frame stands. The first place of a sequence number stays.
     pub(crate) fn place(&mut self, session: SessionDigest, sequence: i64, place: Place) {
-        let Some(places) = self.sessions.get_mut(&session) else {
+        let Some(Tracked { frames, .. }) = self.sessions.get_mut(&session) else {
             return;
         };
         let Ok(slot) = usize::try_from(sequence) else {
             return;
         };
-        if slot > places.len() + MAX_GAP {
+        if slot > frames.len() + MAX_GAP {
             return;
         }
-        if slot >= places.len() {
-            places.resize(slot + 1, None);
+        if slot >= frames.len() {
+            frames.resize(slot + 1, None);
         }
-        places[slot].get_or_insert(place);
+        frames[slot].get_or_insert(place);
+    }
+
+    /// Notes where a tracked session's next mark stands.
+    pub(crate) fn place_mark(&mut self, session: SessionDigest, place: Place) {
+        if let Some(Tracked { marks, .. }) = self.sessions.get_mut(&session)
+            && marks.len() < MAX_MARKS
+            && marks.last().is_none_or(|last| *last < place)
+        {
+            marks.push(place);
+        }
     }
 
     pub(crate) fn find(&self, session: &SessionDigest, sequence: i64) -> Option<Place> {
         let slot = usize::try_from(sequence).ok()?;
-        *self.sessions.get(session)?.get(slot)?
+        *self.sessions.get(session)?.frames.get(slot)?
+    }
+
+    /// Finds a mark by how many of the session's stand before it.
+    pub(crate) fn find_mark(&self, session: &SessionDigest, number: usize) -> Option<Place> {
+        self.sessions.get(session)?.marks.get(number).copied()
+    }
+
+    /// Finds the first frame from a sequence number on that is there.
+    pub(crate) fn first_from(&self, session: &SessionDigest, sequence: i64) -> Option<i64> {
+        let frames = &self.sessions.get(session)?.frames;
+        let first = usize::try_from(sequence).ok()?;
+        let ahead = frames.get(first..)?.iter().position(Option::is_some)?;
+        i64::try_from(first + ahead).ok()
     }
 }
 

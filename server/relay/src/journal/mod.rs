@@ -18,6 +18,7 @@
 
 mod fault;
 mod files;
+mod follow;
 mod index;
 mod record;
 mod retention;
@@ -37,6 +38,7 @@ use tokio::sync::mpsc;
 
 pub use fault::{FaultyFolder, JournalFault};
 pub use files::{DiskFolder, SegmentFile, SegmentFolder};
+pub use follow::{Followed, JournalPosition};
 pub use record::{MAX_BODY_BYTES, SessionDigest};
 pub use segment::JournalKey;
 
@@ -52,12 +54,15 @@ const QUEUE_RECORDS: usize = 4096;
 pub enum RecordKind {
     /// An output frame; found again by its sequence number.
     Frame,
+    /// Something that happened beside the output; found again in the order it was written.
+    Mark,
     /// Anything else about a session, of a sort its writer names; only a recovery reads it.
     Note(u8),
 }
 
 impl RecordKind {
     const FRAME: u8 = 1;
+    const MARK: u8 = 3;
     const FIRST_NOTE: u8 = 16;
     /// Closes a segment; never a session's.
     pub(crate) const FOOTER: u8 = 2;
@@ -65,6 +70,7 @@ impl RecordKind {
     pub(crate) fn code(self) -> u8 {
         match self {
             RecordKind::Frame => RecordKind::FRAME,
+            RecordKind::Mark => RecordKind::MARK,
             RecordKind::Note(sort) => RecordKind::FIRST_NOTE.saturating_add(sort),
         }
     }
@@ -72,6 +78,7 @@ impl RecordKind {
     pub(crate) fn from_code(code: u8) -> Option<RecordKind> {
         match code {
             RecordKind::FRAME => Some(RecordKind::Frame),
+            RecordKind::MARK => Some(RecordKind::Mark),
             code if code >= RecordKind::FIRST_NOTE => Some(RecordKind::Note(code - RecordKind::FIRST_NOTE)),
             _ => None,
         }
@@ -85,7 +92,7 @@ pub struct Append {
     pub session: SessionDigest,
     /// What it is.
     pub kind: RecordKind,
-    /// The frame's sequence number; 0 for notes.
+    /// The frame's sequence number; 0 for others.
     pub sequence: i64,
     /// At most [`MAX_BODY_BYTES`].
     pub body: Bytes,
@@ -109,7 +116,7 @@ pub struct Completion {
 pub struct Recorded {
     /// What it is.
     pub kind: RecordKind,
-    /// Its sequence number; 0 for notes.
+    /// Its sequence number; 0 for what is no frame.
     pub sequence: i64,
     /// When it was written, epoch milliseconds.
     pub written_ms: u64,
@@ -278,12 +285,12 @@ impl Journal {
         }
     }
 
-    /// Starts to index a session, so that its frames can be read back.
+    /// Starts to index a session for one more reader, so that its frames can be read back and stay.
     pub fn track(&self, session: SessionDigest) {
         self.shared.index().track(session);
     }
 
-    /// Forgets where a session's frames are. They stay in the files.
+    /// Lets a reader go. With the last one it is forgotten where the session's frames are; they stay in the files.
     pub fn forget(&self, session: SessionDigest) {
         self.shared.index().forget(session);
     }
@@ -300,7 +307,7 @@ impl Journal {
         mut visit: impl FnMut(SessionDigest, Recorded),
     ) -> Result<(), JournalError> {
         for session in sessions {
-            self.track(*session);
+            self.shared.index().prepare(*session);
         }
         let segments = self.shared.index().segments_of(sessions);
         for number in segments {
@@ -316,8 +323,8 @@ impl Journal {
                     let (Some(kind), Some(body)) = (RecordKind::from_code(header.kind), body) else {
                         return;
                     };
-                    if kind == RecordKind::Frame {
-                        places.push((header.session, header.sequence, offset));
+                    if matches!(kind, RecordKind::Frame | RecordKind::Mark) {
+                        places.push((kind, header.session, header.sequence, offset));
                     }
                     let (sequence, written_ms) = (header.sequence, header.written_ms);
                     visit(
@@ -332,8 +339,12 @@ impl Journal {
                 },
             )?;
             let mut index = self.shared.index();
-            for (session, sequence, offset) in places {
-                index.place(session, sequence, Place::new(number, offset));
+            for (kind, session, sequence, offset) in places {
+                let place = Place::new(number, offset);
+                match kind {
+                    RecordKind::Mark => index.place_mark(session, place),
+                    RecordKind::Frame | RecordKind::Note(_) => index.place(session, sequence, place),
+                }
             }
         }
         Ok(())
@@ -358,25 +369,40 @@ impl Journal {
             let Some(place) = self.shared.index().find(&session, sequence) else {
                 break;
             };
-            let Some((file, key)) = self.shared.segment(place.segment())? else {
+            let Some(frame) = self.read_at(session, place, RecordKind::Frame, sequence)? else {
                 break;
             };
-            let found = read_record(file.as_ref(), &key, place.offset())?;
-            if found.header.session != session || found.header.sequence != sequence {
-                return Err(JournalError::Damaged {
-                    offset: place.offset(),
-                });
-            }
-            bytes += found.body.len();
-            frames.push(Recorded {
-                kind: RecordKind::Frame,
-                sequence,
-                written_ms: found.header.written_ms,
-                body: found.body,
-            });
+            bytes += frame.body.len();
+            frames.push(frame);
             sequence += 1;
         }
         Ok(frames)
+    }
+
+    /// Reads one record, which must be the one that the index says; `None` where its segment is gone.
+    fn read_at(
+        &self,
+        session: SessionDigest,
+        place: Place,
+        kind: RecordKind,
+        sequence: i64,
+    ) -> Result<Option<Recorded>, JournalError> {
+        let Some((file, key)) = self.shared.segment(place.segment())? else {
+            return Ok(None);
+        };
+        let found = read_record(file.as_ref(), &key, place.offset())?;
+        let header = found.header;
+        if header.session != session || header.kind != kind.code() || header.sequence != sequence {
+            return Err(JournalError::Damaged {
+                offset: place.offset(),
+            });
+        }
+        Ok(Some(Recorded {
+            kind,
+            sequence,
+            written_ms: header.written_ms,
+            body: found.body,
+        }))
     }
 
     /// Bytes of all segments.

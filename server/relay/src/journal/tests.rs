@@ -1,3 +1,5 @@
+mod follow;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

@@ -171,9 +171,11 @@ impl Writer {
             }
         }
         for placed in &group {
-            if placed.append.kind == RecordKind::Frame {
-                let place = Place::new(current.number, placed.offset);
-                index.place(placed.append.session, placed.append.sequence, place);
+            let place = Place::new(current.number, placed.offset);
+            match placed.append.kind {
+                RecordKind::Frame => index.place(placed.append.session, placed.append.sequence, place),
+                RecordKind::Mark => index.place_mark(placed.append.session, place),
+                RecordKind::Note(_) => {}
             }
         }
         drop(index);

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::journal::{Append, Completion, Journal, JournalError, RecordKind, Recorded, SessionDigest};
 
-/// A record of the core other than an output frame.
+/// A record of the core that only its recovery needs.
 const RELAY_NOTE: RecordKind = RecordKind::Note(0);
 
 /// What the node could do when the session started: JSON of its capabilities, or `null`.
@@ -42,10 +42,13 @@ impl Recording {
 
     /// Queues a record of the core's.
     pub(crate) async fn append(&self, id: AppendId, record: JournalRecord) {
-        let (kind, sequence, body) = if let JournalRecord::Output { sequence, frame } = record {
-            (RecordKind::Frame, sequence, frame)
-        } else {
-            (RELAY_NOTE, 0, record.encode())
+        let (kind, sequence, body) = match record {
+            JournalRecord::Output { sequence, frame } => (RecordKind::Frame, sequence, frame),
+            // Sizes and the wrapped key: what else whoever plays the session must know.
+            JournalRecord::Client { .. } => (RecordKind::Mark, 0, record.encode()),
+            JournalRecord::Owner(_) | JournalRecord::Positions(_) | JournalRecord::Ending(_) => {
+                (RELAY_NOTE, 0, record.encode())
+            }
         };
         self.queue(kind, sequence, body, Some(id)).await;
     }
@@ -141,7 +144,7 @@ impl Recovery {
                 let (sequence, frame) = (recorded.sequence, recorded.body);
                 recovered.core.absorb(&JournalRecord::Output { sequence, frame });
             }
-            RELAY_NOTE => match JournalRecord::decode(recorded.body) {
+            RecordKind::Mark | RELAY_NOTE => match JournalRecord::decode(recorded.body) {
                 Some(record) => recovered.core.absorb(&record),
                 None => tracing::warn!("skipped a journal record of an unknown kind"),
             },
