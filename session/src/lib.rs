@@ -23,6 +23,7 @@ pub mod policy;
 pub mod principal;
 pub mod random;
 pub mod record;
+pub mod recording;
 pub mod relay;
 pub mod secret;
 pub mod tag;
