@@ -1,4 +1,4 @@
-//! Audit events: what is remembered of each call and of what passed through tunnels, in the shape of a CloudTrail record.
+//! Audit events: what is remembered of each call, of what passed through tunnels and of what was recorded, in the shape of a CloudTrail record.
 //!
 //! The gateway makes an [`Intent`] of a request before the operation sees it, and the outcome turns it into an
 //! [`AuditEvent`]. Both write themselves as one line of JSON. Secrets never enter: members that an operation hides,
@@ -9,10 +9,12 @@ mod flows;
 mod identity;
 mod line;
 mod parameters;
+mod recorded;
 mod resource;
 #[cfg(test)]
 mod tests;
 
 pub use event::{AuditEvent, Audited, Intent};
 pub use flows::{OtherFlows, TunnelFlow, TunnelFlows};
+pub use recorded::SessionRecorded;
 pub use resource::Touched;

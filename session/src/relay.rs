@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::document::{NeedsOurAgent, SessionStart};
 use crate::ids::{NodeId, SessionId};
 use crate::policy::AuthorizedSession;
+use crate::recording::RecorderError;
 
 /// Joins the two ends of a session, and knows which nodes are there.
 #[async_trait]
@@ -54,6 +55,9 @@ pub enum RelayError {
     /// No live session has this id: it ended, or never was.
     #[error("session {0} is not live")]
     UnknownSession(SessionId),
+    /// The session's document does not let it go on unrecorded, and it cannot be recorded.
+    #[error(transparent)]
+    NotRecorded(#[from] RecorderError),
     /// The relay is shutting down or its journal cannot be written.
     #[error("the relay takes no sessions: {0}")]
     Unavailable(String),

@@ -18,6 +18,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("server/store", &["session"]),
     ("server/access", &["session", "server/store"]),
     ("server/relay", &["protocol", "session", "server/store"]),
+    (
+        "server/recorder",
+        &["protocol", "session", "server/store", "server/relay"],
+    ),
     ("services/ssm", &["aws/dialects", "session", "server/store"]),
     (
         "services/ssmmessages",
@@ -52,6 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "server/store",
             "server/access",
             "server/relay",
+            "server/recorder",
             "services/ssm",
             "services/ssmmessages",
             "services/ec2messages",
@@ -78,6 +83,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "aws/client",
             "server/store",
             "server/relay",
+            "server/recorder",
             "server/gateway",
             "plugin",
             "tunnel",

@@ -39,6 +39,12 @@ pub(crate) struct Config {
     /// Sessions on registered nodes, where an account has not chosen: refused (`standard`, as on AWS) or `advanced`.
     #[serde(default)]
     pub(crate) activation_tier: ActivationTier,
+    /// Days that a recording is kept after its session's end; 0 for ever.
+    #[serde(default = "default_recordings_days")]
+    pub(crate) recordings_days: u32,
+    /// Room for all recordings, in MiB; without it, as much as the disk holds.
+    #[serde(default)]
+    pub(crate) recordings_quota_mib: Option<u64>,
 }
 
 impl Config {
@@ -98,6 +104,8 @@ impl Default for Config {
             private_names: false,
             end_disallowed_sessions: default_end_disallowed_sessions(),
             activation_tier: ActivationTier::default(),
+            recordings_days: default_recordings_days(),
+            recordings_quota_mib: None,
         }
     }
 }
@@ -123,6 +131,10 @@ fn default_region() -> String {
     "us-east-1".to_owned()
 }
 
+fn default_recordings_days() -> u32 {
+    365
+}
+
 fn default_end_disallowed_sessions() -> bool {
     true
 }
@@ -138,6 +150,8 @@ mod tests {
         assert_eq!(config.account, "123456789012");
         assert!(!config.private_names);
         assert_eq!(config.activation_tier, ActivationTier::Standard);
+        assert_eq!(config.recordings_days, 365);
+        assert_eq!(config.recordings_quota_mib, None);
     }
 
     #[test]
@@ -166,6 +180,10 @@ mod tests {
             (
                 "data_dir = \"/d\"\nactivation_tier = \"gold\"\n",
                 "line 2: unknown variant `gold`, expected `standard` or `advanced`",
+            ),
+            (
+                "data_dir = \"/d\"\nrecordings_days = -1\n",
+                "line 2: invalid value: integer `-1`, expected u32",
             ),
             ("listen = \"[::]:1\"\n", "line 1: missing field `data_dir`"),
         ];

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use drawbridge_gateway::{OpenError, Server, ServerConfig};
+use drawbridge_gateway::{OpenError, RecordingsConfig, Server, ServerConfig};
 use drawbridge_session::{AccountId, Region};
 use drawbridge_store::FolderError;
 
@@ -47,6 +47,12 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig> {
         renew_administrator_key: false,
         end_disallowed_sessions: config.end_disallowed_sessions,
         activation_tier: config.activation_tier,
+        recordings: RecordingsConfig {
+            keep_days: (config.recordings_days > 0).then_some(config.recordings_days),
+            quota_bytes: config
+                .recordings_quota_mib
+                .map(|mib| mib.saturating_mul(1024 * 1024)),
+        },
     })
 }
 

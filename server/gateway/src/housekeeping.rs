@@ -1,10 +1,11 @@
-//! What is done now and then: old journal segments and audit events go, a checkpoint of the audit log is shown, and the
+//! What is done now and then: old journal segments, recordings and audit events go, a checkpoint of the audit log is shown, and the
 //! uses of access keys are stored.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawbridge_recorder::JournalRecorder;
 use drawbridge_relay::journal::{Journal, JournalError, SessionDigest};
 use drawbridge_session::Clock;
 use drawbridge_store::{Store, StoreError};
@@ -34,7 +35,12 @@ enum SweepError {
 }
 
 /// Starts the task; aborting it at any moment does no harm.
-pub(crate) fn start(journal: Journal, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> JoinHandle<()> {
+pub(crate) fn start(
+    journal: Journal,
+    recorder: JournalRecorder,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut sweeps = interval(SWEEP_PERIOD);
         let mut key_uses = interval(KEY_USES_PERIOD);
@@ -42,6 +48,7 @@ pub(crate) fn start(journal: Journal, store: Arc<dyn Store>, clock: Arc<dyn Cloc
             tokio::select! {
                 _ = sweeps.tick() => {
                     report("sweep the journal", sweep_journal(&journal, store.as_ref(), clock.as_ref()).await);
+                    report("sweep the recordings", sweep_recordings(&recorder).await);
                     report("sweep the audit log", sweep_events(store.as_ref(), clock.as_ref()).await);
                     report("show a checkpoint", show_checkpoint(store.as_ref()).await);
                 }
@@ -73,6 +80,14 @@ async fn sweep_journal(journal: &Journal, store: &dyn Store, clock: &dyn Clock) 
         .map_err(|_panicked_or_shut_down| JournalError::Closed)??;
     if segments > 0 {
         tracing::info!(segments, "removed old journal segments");
+    }
+    Ok(())
+}
+
+async fn sweep_recordings(recorder: &JournalRecorder) -> std::io::Result<()> {
+    let recordings = recorder.sweep().await?;
+    if recordings > 0 {
+        tracing::info!(recordings, "removed old recordings");
     }
     Ok(())
 }

@@ -25,7 +25,8 @@ mod server;
 mod tests;
 mod tls;
 
+pub use drawbridge_recorder::FolderConfig as RecordingsConfig;
 pub use drawbridge_service_ssm::ActivationTier;
 pub use first_start::{AdministratorKey, NODE_ROLE};
 pub use limits::Limits;
-pub use server::{OpenError, Server, ServerConfig};
+pub use server::{OpenError, RECORDINGS_FOLDER, Server, ServerConfig};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use drawbridge_access::{Access, OpenChannels, Revocation, watch_live_sessions};
 use drawbridge_aws_transport::ReadAhead;
 use drawbridge_protocol::data_channel::relay::Timers;
+use drawbridge_recorder::{Folder, FolderConfig, JournalRecorder, RecorderTask, RecordingKeys};
 use drawbridge_relay::journal::{
     DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
 };
@@ -44,6 +45,9 @@ use crate::{housekeeping, tls};
 /// The folder of the journal, inside the data folder.
 const JOURNAL_FOLDER: &str = "journal";
 
+/// The folder of recordings, inside the data folder.
+pub const RECORDINGS_FOLDER: &str = "recordings";
+
 /// How long websockets may take to let go of their sessions once the server stops.
 const CHANNELS_STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -70,6 +74,8 @@ pub struct ServerConfig {
     pub end_disallowed_sessions: bool,
     /// What registered nodes can be used for in accounts and regions that have not chosen.
     pub activation_tier: ActivationTier,
+    /// How much is kept of recordings, and how long.
+    pub recordings: FolderConfig,
 }
 
 /// Why a server cannot be opened.
@@ -98,6 +104,9 @@ pub enum OpenError {
     /// The journal cannot be opened.
     #[error("cannot open the journal")]
     Journal(#[from] JournalError),
+    /// The recordings cannot be taken up.
+    #[error(transparent)]
+    Recordings(#[from] drawbridge_recorder::OpenError),
     /// The sessions of the last server cannot be taken up.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
@@ -111,6 +120,7 @@ pub struct Server {
     tls: TlsAcceptor,
     store: Sqlite,
     journal: JournalWriter,
+    recorder: Recording,
     housekeeping: JoinHandle<()>,
     administrator: Option<AdministratorKey>,
     revocation: Option<JoinHandle<()>>,
@@ -153,15 +163,28 @@ impl Server {
         .await?;
 
         let (journal, writer) = open_journal(folder.path(), &root, &clock, &random)?;
+        let recordings = Folder::open(&folder.path().join(RECORDINGS_FOLDER), config.recordings.clone());
+        let (recorder, recorder_task) = JournalRecorder::open(
+            recordings.map_err(drawbridge_recorder::OpenError::Folder)?,
+            RecordingKeys::of(&root),
+            journal.clone(),
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        )
+        .await?;
         let relay = SessionRelay::open(
             Arc::clone(&store),
             journal.clone(),
+            Arc::new(recorder.clone()),
             Arc::clone(&clock),
             Arc::clone(&random),
             Timers::default(),
         )
         .await?;
-        let housekeeping = housekeeping::start(journal, Arc::clone(&store), Arc::clone(&clock));
+        let recording = Recording::start(recorder_task, &relay);
+        let housekeeping =
+            housekeeping::start(journal, recorder.clone(), Arc::clone(&store), Arc::clone(&clock));
 
         let private = config
             .private_names
@@ -184,7 +207,8 @@ impl Server {
             Arc::clone(&clock),
             Arc::clone(&random),
             settings,
-        );
+        )
+        .with_recordings(Arc::new(recorder));
         let ssmmessages = SsmMessages::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
         let open_channels = Arc::new(OpenChannels::default());
         let revocation = config.end_disallowed_sessions.then(|| {
@@ -244,6 +268,7 @@ impl Server {
             tls,
             store: sqlite,
             journal: writer,
+            recorder: recording,
             housekeeping,
             revocation,
             administrator,
@@ -279,6 +304,7 @@ impl Server {
             tls,
             store,
             journal,
+            recorder,
             housekeeping,
             revocation,
             folder,
@@ -300,10 +326,37 @@ impl Server {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "cannot store the uses of access keys");
         }
+        // After the relay, whose sessions may still have ended, and while the journal and the store can be read.
+        recorder.stop().await;
         journal.close().await;
         store.close().await;
         drop(folder);
         Ok(())
+    }
+}
+
+/// The task that makes recordings.
+struct Recording {
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Recording {
+    fn start(task: RecorderTask, relay: &SessionRelay) -> Self {
+        let stop = CancellationToken::new();
+        let relay = Arc::new(relay.clone());
+        Self {
+            task: tokio::spawn(task.run(relay, stop.clone())),
+            stop,
+        }
+    }
+
+    /// Waits until it has taken over what the journal has.
+    async fn stop(self) {
+        self.stop.cancel();
+        if self.task.await.is_err() {
+            tracing::error!("the task that makes recordings panicked");
+        }
     }
 }
 

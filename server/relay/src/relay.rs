@@ -14,6 +14,7 @@ use drawbridge_protocol::data_channel::relay::{
 use drawbridge_protocol::payload::{OpenControlChannel, TaskComplete};
 use drawbridge_protocol::{Capabilities, MessageIds, Time};
 use drawbridge_session::random::RandomArray as _;
+use drawbridge_session::recording::Recorder;
 use drawbridge_session::{
     AuthorizedSession, Clock, Ending, NodeId, Random, Relay, RelayError, SessionId, SessionStart,
     SessionState,
@@ -106,6 +107,7 @@ struct Inner {
     changes: mpsc::UnboundedSender<Change>,
     /// Bounded by what the core of each session may report.
     passed: mpsc::UnboundedSender<Passed>,
+    recorder: Arc<dyn Recorder>,
     clock: Arc<dyn Clock>,
 }
 
@@ -129,6 +131,7 @@ impl SessionRelay {
     pub async fn open(
         store: Arc<dyn Store>,
         journal: Journal,
+        recorder: Arc<dyn Recorder>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         timers: Timers,
@@ -151,6 +154,7 @@ impl SessionRelay {
             connections: AtomicU64::new(0),
             changes,
             passed,
+            recorder,
             clock: Arc::clone(&clock),
         });
         let observer = Arc::clone(&inner) as SharedObserver;
@@ -303,6 +307,10 @@ impl SessionRelay {
         }
         let mut recovery = self.read_journal(&going_on).await?;
         for session in going_on {
+            if let Err(error) = self.inner.recorder.begin(&session.id).await {
+                // What it has written is in the journal, and stays there; the next start tries again.
+                tracing::error!(session.id = %session.id, error = &error as &dyn std::error::Error, "not recorded on");
+            }
             let recovered = recovery.take(&SessionDigest::of(&session.id));
             let authorized = AuthorizedSession::recall(&session);
             let age = self.inner.clock.now().duration_since(session.started_at);
@@ -374,6 +382,12 @@ impl Relay for SessionRelay {
         {
             let document = start.document_name;
             return Err(RelayError::NeedsOurAgent { document, reason });
+        }
+        let recorded = self.inner.recorder.begin(session.session()).await;
+        if let Err(error) = recorded
+            && !start.document.inputs.fails_open()
+        {
+            return Err(error.into());
         }
         let particulars = particulars(session, start, capabilities, self.timers, Duration::ZERO);
         let core = RelayCore::new(particulars.config.clone(), self.message_ids(), self.now());
@@ -525,7 +539,11 @@ impl Observer for Inner {
         if faults != Faults::default() {
             tracing::warn!(session.id = %id, faults = ?faults, "peers of a session broke rules");
         }
-        self.note(id, ending::stored_end(&outcome, self.clock.now()));
+        let state = ending::stored_end(&outcome, self.clock.now());
+        if let Some(ending) = state.ending() {
+            self.recorder.end(id, ending);
+        }
+        self.note(id, state);
     }
 
     fn passed(&self, session: &AuthorizedSession, report: FlowReport) {

@@ -82,6 +82,8 @@ pub const DRAWBRIDGE_OPERATIONS: &[Operation] = &[
     nodes::enrol::OPERATION,
     nodes::remove::OPERATION,
     sessions::attach::OPERATION,
+    sessions::describe_recording::OPERATION,
+    sessions::get_recording::OPERATION,
     sessions::watch::OPERATION,
 ];
 

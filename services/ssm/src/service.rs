@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::recording::{NoRecordings, Recordings};
 use drawbridge_session::{
     Authority, Caller, Clock, ManagedNode, NodeId, Random, Region, Relay, Session, SessionId,
 };
@@ -22,6 +23,7 @@ pub struct Ssm {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
+    pub(crate) recordings: Arc<dyn Recordings>,
 }
 
 /// How the service answers on this server.
@@ -77,7 +79,14 @@ impl Ssm {
             clock,
             random,
             settings,
+            recordings: Arc::new(NoRecordings),
         }
+    }
+
+    /// Lets the recordings of this server be read.
+    #[must_use]
+    pub fn with_recordings(self, recordings: Arc<dyn Recordings>) -> Self {
+        Self { recordings, ..self }
     }
 
     /// Finds an operation of `AmazonSSM.<Operation>`.

@@ -3,6 +3,8 @@
 pub(crate) mod attach;
 pub(crate) mod connection_status;
 pub(crate) mod describe;
+pub(crate) mod describe_recording;
+pub(crate) mod get_recording;
 pub(crate) mod resume;
 mod run_as;
 pub(crate) mod start;

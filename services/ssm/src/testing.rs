@@ -1,11 +1,14 @@
 //! The house of the tests, with this service in it.
 
+use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_aws_dialects::model;
 use drawbridge_session::iam::{Holder, NewRole, NewUser};
+use drawbridge_session::recording::{Event, Header, Page, ReadError, RecordingState, Recordings};
 use drawbridge_session::{AccountId, Caller, Clock as _, Ending, ManagedNode, SessionId, SessionState};
 use drawbridge_store::{Directories as _, Sessions as _, TokenBinding, Tokens as _};
 use serde_json::{Value, json};
@@ -17,6 +20,7 @@ pub(crate) const EMPTY_ROLE: &str = "Ops";
 
 pub(crate) struct House {
     pub(crate) ssm: Arc<Ssm>,
+    pub(crate) recordings: Arc<FakeRecordings>,
     house: drawbridge_house::House,
 }
 
@@ -31,6 +35,7 @@ impl Deref for House {
 impl House {
     pub(crate) async fn new() -> Self {
         let house = drawbridge_house::House::new().await;
+        let recordings = Arc::new(FakeRecordings::default());
         let ssm = Ssm::new(
             house.store.clone(),
             house.root.clone(),
@@ -43,7 +48,8 @@ impl House {
                 activation_tier: ActivationTier::Advanced,
                 ..Settings::new("public.example")
             },
-        );
+        )
+        .with_recordings(recordings.clone());
         let (now, random) = (house.clock.now(), house.random.as_ref());
         house
             .change(|directory| {
@@ -57,6 +63,7 @@ impl House {
             .await;
         Self {
             ssm: Arc::new(ssm),
+            recordings,
             house,
         }
     }
@@ -177,6 +184,60 @@ impl House {
     pub(crate) async fn redeem(&self, token: &str) -> Option<TokenBinding> {
         let redeemed = self.store.redeem_token(token, self.clock.now());
         Some(redeemed.await.expect("asked")?.binding)
+    }
+}
+
+/// Recordings in memory.
+#[derive(Default)]
+pub(crate) struct FakeRecordings(Mutex<HashMap<SessionId, (Header, Recorded)>>);
+
+/// A recording that is complete.
+#[derive(Clone)]
+pub(crate) struct Recorded {
+    pub(crate) events: Vec<Event>,
+    pub(crate) per_page: usize,
+}
+
+impl FakeRecordings {
+    pub(crate) async fn give(&self, house: &House, id: &SessionId, recorded: Recorded) {
+        let session = house.store.session(id).await.expect("asked").expect("there");
+        let header = Header::of(&session);
+        self.0
+            .lock()
+            .expect("whole")
+            .insert(id.clone(), (header, recorded));
+    }
+
+    fn of(&self, session: &SessionId) -> Option<(Header, Recorded)> {
+        self.0.lock().expect("whole").get(session).cloned()
+    }
+}
+
+#[async_trait]
+impl Recordings for FakeRecordings {
+    async fn describe(&self, session: &SessionId) -> Result<Option<RecordingState>, ReadError> {
+        Ok(self.of(session).map(|(header, _)| RecordingState {
+            header,
+            blocks: 2,
+            bytes: 100,
+            is_complete: true,
+            head: "00".into(),
+            broken: None,
+        }))
+    }
+
+    async fn read(&self, session: &SessionId, from: Option<&str>) -> Result<Option<Page>, ReadError> {
+        let Some((header, Recorded { events, per_page })) = self.of(session) else {
+            return Ok(None);
+        };
+        let first: usize = from.unwrap_or("0").parse().map_err(|_| ReadError::Position)?;
+        let end = events.len().min(first + per_page);
+        Ok(Some(Page {
+            header,
+            events: events[first..end].to_vec(),
+            next: end.to_string(),
+            is_complete: end == events.len(),
+        }))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use drawbridge_aws_client::{
     Auth, Client, Connector, Credentials, Endpoint, Proxies, Service, Tls, WebSocket,
 };
+use drawbridge_recorder::FolderConfig;
 use drawbridge_relay::SessionRelay;
 use drawbridge_service_ssm::ActivationTier;
 use drawbridge_session::policy::{self, Context, Decision, PolicySet, Question};
@@ -250,6 +251,7 @@ pub(super) fn config(home: &std::path::Path) -> ServerConfig {
         renew_administrator_key: false,
         end_disallowed_sessions: true,
         activation_tier: ActivationTier::Advanced,
+        recordings: FolderConfig::default(),
     }
 }
 

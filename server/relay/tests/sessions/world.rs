@@ -9,6 +9,7 @@ use drawbridge_relay::journal::{FaultyFolder, Journal, JournalConfig, JournalKey
 use drawbridge_relay::socket::MemorySocket;
 use drawbridge_relay::{AcceptedClient, ClientRole, SessionRelay};
 use drawbridge_session::policy::{Context, Decision, PolicySet, Question, administrator, decide};
+use drawbridge_session::recording::Unrecorded;
 use drawbridge_session::{
     AccountId, AuditEvent, AuthorizedSession, Clock, EntityName, Need, NodeId, Principal, Region, Relay,
     RelayError, Resource, Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
@@ -298,7 +299,7 @@ async fn open(store: &Sqlite, folder: &FaultyFolder, timers: Timers) -> (Session
     )
     .expect("journal");
     let store: Arc<dyn Store> = Arc::new(store.clone());
-    let relay = SessionRelay::open(store, journal, clock, random, timers)
+    let relay = SessionRelay::open(store, journal, Arc::new(Unrecorded), clock, random, timers)
         .await
         .expect("relay");
     (relay, writer)

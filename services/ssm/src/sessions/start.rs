@@ -92,6 +92,7 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         fail(&ssm, &id, &error.to_string()).await?;
         return Err(match error {
             RelayError::NodeNotConnected(_) => not_connected(&input.target),
+            RelayError::NotRecorded(error) => AwsError::new("BadRequest", format!("{error}.")),
             RelayError::NeedsOurAgent { document, reason } => needs_our_agent(&document, reason),
             RelayError::UnknownSession(_) | RelayError::Unavailable(_) => internal(error),
         });

@@ -1,0 +1,26 @@
+//! Recordings, made by the server from the journal.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `format` | the file of a recording: sealed, chained blocks, and saying which is not as it was written |
+//! | `folder` | the files: their names, their room, and which are old enough to go |
+//! | `compose` | what a record of the journal says, as events |
+//! | `following` | one session: from the journal into its file, again from where it stopped after a crash |
+//! | `recorder` | all of them, once a second |
+//! | `reading` | pages for those who play a recording |
+//! | `publish`, `shelf` | the readable copies of ended recordings |
+//!
+//! The journal is the truth: a frame is acknowledged when it is there, and the journal keeps it until the recording that has
+//! it is complete and on the disk. So this crate may be killed at any moment, and nothing that was acknowledged is missing.
+//! It refuses to know who may read a recording; the operations decide that.
+
+mod compose;
+mod folder;
+mod following;
+mod format;
+mod reading;
+mod recorder;
+
+pub use folder::{Folder, FolderConfig};
+pub use format::{Flaw, RecordingKeys, Verified};
+pub use recorder::{JournalRecorder, OpenError, RecorderTask};
