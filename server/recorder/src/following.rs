@@ -161,3 +161,6 @@ impl Following {
         u64::try_from(since).unwrap_or(0).max(at_least)
     }
 }
+
+#[cfg(test)]
+mod tests;
