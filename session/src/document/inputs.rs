@@ -73,9 +73,6 @@ pub struct OwnInputs {
     /// What allows a connection of a tunnel, each rule for itself; without entries, nothing does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_destinations: Option<Vec<DestinationRule>>,
-    /// Whether the session goes on where its output cannot be kept.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub fail_open: bool,
 }
 
 /// The most destinations of a document, and the most rules.
@@ -149,7 +146,6 @@ impl OwnInputs {
                 MAX_DESTINATIONS,
                 DestinationRule::parse,
             )?,
-            fail_open: own.flag("failOpen")?,
         };
         own.finish()?;
         Ok(Some(inputs))

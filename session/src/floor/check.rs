@@ -116,10 +116,9 @@ fn missing(requirement: Requirement, document: &SessionDocument, moment: Moment)
             moment,
         ),
         Requirement::EncryptedLogs => unencrypted(inputs),
-        Requirement::Recording => {
-            let fails_open = inputs.drawbridge.as_ref().is_some_and(|own| own.fail_open);
-            fails_open.then(|| "`drawbridge.failOpen` is true".to_owned())
-        }
+        Requirement::Recording => inputs
+            .fails_open()
+            .then(|| "`drawbridge.failOpen` is true".to_owned()),
     }
 }
 
