@@ -7,13 +7,22 @@ use async_trait::async_trait;
 use crate::caller::Caller;
 use crate::grounds::Grounds;
 use crate::need::Need;
-use crate::policy::{Context, Decision, Explanation, Verdict};
+use crate::policy::{Context, Decision, Explanation, ResourcePolicy, Verdict};
 
 /// Decides on requests by the policies in force.
 #[async_trait]
 pub trait Authority: Send + Sync {
     /// Decides whether the caller may have all of the needs, each of which names its action.
     async fn decide(&self, caller: &Caller, needs: &[Need]) -> Result<Decision, AuthorityError>;
+
+    /// Says whether the caller could still have a need if the resource had this policy, as far as the policies of the
+    /// caller do not stand in the way: whether the policy names the caller, or leaves it to the caller's account.
+    async fn would_admit(
+        &self,
+        caller: &Caller,
+        need: &Need,
+        policy: ResourcePolicy,
+    ) -> Result<bool, AuthorityError>;
 
     /// Says why a request that was allowed would not be any more; `None` where it still is.
     ///

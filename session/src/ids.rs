@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
 
 mod session_id;
 mod unique_id;
@@ -137,6 +138,16 @@ id!(
 );
 
 id!(
+    /// Names a key: a lower-case UUID of 36 characters.
+    KeyId, "a key id", "a lower-case UUID with hyphens",
+    |text| text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => is_lower_hex(byte),
+        })
+);
+
+id!(
     /// Names an access key: `AKIA` or `ASIA` and 12 to 124 upper-case letters and digits.
     AccessKeyId, "an access key id", "`AKIA` or `ASIA` and 12 to 124 upper-case letters or digits",
     |text| (16..=128).contains(&text.len())
@@ -185,6 +196,24 @@ impl ActivationId {
     /// Draws the id of a new activation.
     pub fn generate(random: &dyn Random) -> Self {
         Self(random.uuid().to_string().into())
+    }
+}
+
+impl KeyId {
+    /// Draws the id of a new key.
+    pub fn generate(random: &dyn Random) -> Self {
+        Self::from(random.uuid())
+    }
+
+    /// Returns the 16 bytes that the text stands for.
+    pub fn uuid(&self) -> Uuid {
+        Uuid::parse_str(&self.0).expect("a key id has the shape of a UUID")
+    }
+}
+
+impl From<Uuid> for KeyId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid.to_string().into())
     }
 }
 

@@ -38,7 +38,8 @@ pub use document::{SessionDocument, SessionStart};
 pub use floor::{BelowFloor, Floor, FloorScope};
 pub use grounds::Grounds;
 pub use ids::{
-    AccessKeyId, AccountId, ActivationId, NodeId, OrganizationId, ParseError, Region, SessionId, UniqueId,
+    AccessKeyId, AccountId, ActivationId, KeyId, NodeId, OrganizationId, ParseError, Region, SessionId,
+    UniqueId,
 };
 pub use keys::{DataKey, EncryptionContext, KeyError, KeyUse, KeyUser, Keys};
 pub use need::{Need, Needs};

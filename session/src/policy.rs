@@ -111,10 +111,11 @@ pub fn decide(principal: &Principal, questions: Vec<Question<'_>>) -> Decision {
         let verdict = evaluate(&request, &policies);
         let named = need.resource().named();
         if let Some(denied) = Denied::by(&verdict, &principal.arn(), need.action(), named) {
-            return Decision::Deny(if request.crosses_accounts() {
-                denied.without_reason()
-            } else {
-                denied
+            let told = verdict.statement().and_then(builtin::reason);
+            return Decision::Deny(match told {
+                Some(reason) => denied.told(reason),
+                None if request.crosses_accounts() => denied.without_reason(),
+                None => denied,
             });
         }
         if statement.is_none() {
@@ -137,6 +138,11 @@ impl Allowed {
             needs: Vec::new(),
             statement: None,
         }
+    }
+
+    /// Returns what was needed, each resource at the ARN that it had when it was decided on.
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
     }
 
     /// Returns the statement that allowed the first need; `None` for the root of an account, which needs none, and

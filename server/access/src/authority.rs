@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use drawbridge_session::policy::{self, PolicySet, Question};
+use drawbridge_session::policy::{self, PolicySet, Question, ResourcePolicy};
 use drawbridge_session::{Authority, AuthorityError, Caller, Decision, Grounds, Need};
 use drawbridge_store::{Store, StoreError};
 
@@ -61,6 +61,27 @@ impl Authority for Access {
             policies: asked.policies.clone(),
         });
         Ok(policy::decide(&caller.principal, questions.collect()))
+    }
+
+    async fn would_admit(
+        &self,
+        caller: &Caller,
+        need: &Need,
+        proposed: ResourcePolicy,
+    ) -> Result<bool, AuthorityError> {
+        let gathered = self.gather(caller, need.clone()).await;
+        let asked = gathered.map_err(AuthorityError::new)?;
+        let question = Question {
+            need: &asked.need,
+            context: asked.context,
+            policies: PolicySet {
+                identity: vec![policy::administrator()],
+                resource: Some(proposed),
+                ..PolicySet::default()
+            },
+        };
+        let decision = policy::decide(&caller.principal, vec![question]);
+        Ok(matches!(decision, Decision::Allow(_)))
     }
 
     async fn objection(&self, grounds: &Grounds) -> Result<Option<String>, AuthorityError> {

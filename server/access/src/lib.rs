@@ -7,6 +7,8 @@
 //! | `explainer` | how decisions would come out, and why |
 //! | `context` | the condition keys that every request has |
 //! | `subject` | the object that a need is about: its ARN, tags and own policy |
+//! | `key` | keys: their policies and what is known of them |
+//! | `grant` | grants of keys, as policies |
 //! | `revocation` | ends the live sessions that a change of policies no longer allows, and closes such channels |
 //! | `channels` | the channels that are open by a decision of their own |
 //! | `objection` | whether what was allowed once still is |
@@ -15,6 +17,8 @@ mod authority;
 mod channels;
 mod context;
 mod explainer;
+mod grant;
+mod key;
 mod objection;
 mod policies;
 mod revocation;

@@ -7,6 +7,8 @@ use drawbridge_session::policy::{self, Context, NamedPolicy, ResourcePolicy, Sub
 use drawbridge_session::{AccountId, Caller, Need, NodeId, Region, SessionId, Tag};
 use drawbridge_store::{DocumentAt, ParameterAt, Store, StoreError, TagsOf};
 
+use crate::key;
+
 /// A need about an object that was looked up.
 pub(crate) struct Found {
     /// The need, its resource at the ARN that it really has.
@@ -25,12 +27,13 @@ pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Resu
         resource_policy: None,
     };
     add_owner(&mut found, store, caller);
+    if found.need.action().starts_with("kms:") {
+        let account = caller.principal.account();
+        found.context.add("kms:CallerAccount", account.to_string());
+    }
     match found.need.resource().subject().clone() {
-        Subject::Nothing
-        | Subject::NodeMessages(_)
-        | Subject::Key(_)
-        | Subject::Bucket(_)
-        | Subject::LogGroup(_) => {}
+        Subject::Nothing | Subject::NodeMessages(_) | Subject::Bucket(_) | Subject::LogGroup(_) => {}
+        Subject::Key(arn) => key::add(&mut found, store, caller, &arn).await?,
         Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,
         Subject::Session(id) => add_session(&mut found, store, caller, &id).await?,
         Subject::Document(name) => add_document(&mut found, store, caller, &name).await?,
@@ -257,7 +260,7 @@ fn add_trust(found: &mut Found, store: &dyn Store, name: &str) {
     );
 }
 
-fn add_tags(context: &mut Context, prefixes: &[&str], tags: &[Tag]) {
+pub(crate) fn add_tags(context: &mut Context, prefixes: &[&str], tags: &[Tag]) {
     for prefix in prefixes {
         for tag in tags {
             context.add(&format!("{prefix}/{}", tag.key), tag.value.as_str());

@@ -12,6 +12,7 @@ pub mod documents;
 mod error;
 pub mod floors;
 pub mod folder;
+pub mod keyring;
 pub mod nodes;
 pub mod parameters;
 pub mod root_key;
@@ -36,6 +37,11 @@ pub use documents::{
 pub use error::StoreError;
 pub use floors::{floor_over, floors_over, remove_floor, set_floor};
 pub use folder::{DataFolder, FolderError};
+pub use keyring::{
+    Alias, ChangeKeyError, CreateAliasError, CreateGrantError, CreateKeyError, Grant, GrantConstraint,
+    GrantOperation, Key, KeyManager, KeyMaterial, KeyPlace, KeyRef, KeyState, Keyring, MaterialCause,
+    MaterialId, Rotation, provided,
+};
 pub use nodes::{NodeAccessKey, Nodes, Registration, RegistrationError};
 pub use parameters::{Parameter, ParameterAt, ParameterKind, Parameters, PutParameterError};
 pub use root_key::{RootKey, RootKeyError, SealError};
@@ -52,6 +58,7 @@ pub trait Store:
     + Directories
     + Documents
     + KeyUses
+    + Keyring
     + Nodes
     + Parameters
     + Sessions
@@ -67,6 +74,7 @@ impl<S> Store for S where
         + Directories
         + Documents
         + KeyUses
+        + Keyring
         + Nodes
         + Parameters
         + Sessions

@@ -24,6 +24,7 @@ mod activations;
 mod audit;
 mod directories;
 mod documents;
+mod keyring;
 mod nodes;
 mod parameters;
 mod sessions;
@@ -62,6 +63,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_joined.sql"),
     include_str!("../migrations/0006_documents.sql"),
     include_str!("../migrations/0007_parameters.sql"),
+    include_str!("../migrations/0008_keys.sql"),
 ];
 
 impl Sqlite {

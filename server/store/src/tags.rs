@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use drawbridge_session::{AccountId, ManagedNode, Region, Tag};
 
-use crate::{DocumentAt, ParameterAt, StoreError};
+use crate::{DocumentAt, Key, ParameterAt, StoreError};
 
 /// The most tags that one resource may have (SSM's documented limit).
 pub const MAX_TAGS: usize = 50;
@@ -55,6 +55,16 @@ impl<'a> TagsOf<'a> {
             id: at.name,
         }
     }
+
+    /// Names the tags of a key.
+    pub fn key(key: &'a Key) -> Self {
+        Self {
+            account: &key.account,
+            region: &key.region,
+            target: TagTarget::Key,
+            id: key.id.as_str(),
+        }
+    }
 }
 
 /// The kinds of resources that have tags here.
@@ -68,6 +78,8 @@ pub enum TagTarget {
     Document,
     /// A parameter.
     Parameter,
+    /// A key.
+    Key,
 }
 
 impl TagTarget {
@@ -78,6 +90,7 @@ impl TagTarget {
             Self::Instance => "Instance",
             Self::Document => "Document",
             Self::Parameter => "Parameter",
+            Self::Key => "Key",
         }
     }
 }

@@ -66,6 +66,9 @@ pub struct AuditEvent {
     request_id: Option<Uuid>,
     #[serde(rename = "eventID")]
     event_id: Uuid,
+    /// The same in the events of several accounts about one call.
+    #[serde(rename = "sharedEventID", default, skip_serializing_if = "Option::is_none")]
+    shared_event_id: Option<Uuid>,
     read_only: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     resources: Vec<Touched>,
@@ -169,6 +172,7 @@ impl Intent {
             service_event_details: None,
             request_id: Some(caller.request_id),
             event_id: event_id(at, random),
+            shared_event_id: None,
             read_only: !operation.is_write(),
             resources: Vec::new(),
             event_type: "AwsApiCall".to_owned(),
@@ -187,6 +191,16 @@ impl Intent {
     #[must_use]
     pub fn in_region(mut self, region: Region) -> Self {
         self.event.aws_region = region;
+        self
+    }
+
+    /// Notes that a service of the server asks in the caller's name.
+    #[must_use]
+    pub fn invoked_by(mut self, service: &str) -> Self {
+        let service = format!("{service}.amazonaws.com");
+        self.event.source_address.clone_from(&service);
+        self.event.user_agent.clone_from(&service);
+        self.event.user_identity.invoked_by = Some(service);
         self
     }
 
@@ -264,6 +278,7 @@ impl AuditEvent {
             service_event_details: Some(details),
             request_id: None,
             event_id: event_id(at, random),
+            shared_event_id: None,
             read_only: false,
             resources: resource::touched(touched, &session.account),
             event_type: "AwsServiceEvent".to_owned(),
@@ -344,6 +359,35 @@ impl AuditEvent {
     /// Returns the code of the error that the call ended with.
     pub fn error_code(&self) -> Option<&str> {
         self.error_code.as_deref()
+    }
+
+    /// Makes the events for the other accounts whose keys the call used: their owners find every use in their own log.
+    ///
+    /// What decided stays with the caller's account.
+    pub fn for_owners(&mut self, random: &dyn Random) -> Vec<Self> {
+        let mut owners: Vec<AccountId> = Vec::new();
+        for touched in &self.resources {
+            let is_other = *touched.account() != self.recipient_account_id;
+            if is_other && touched.kind() == Some(resource::KEY) && !owners.contains(touched.account()) {
+                owners.push(touched.account().clone());
+            }
+        }
+        if owners.is_empty() {
+            return Vec::new();
+        }
+        self.shared_event_id = Some(event_id(self.event_time, random));
+        let copies = owners.into_iter().map(|owner| {
+            let own = |touched: &&Touched| *touched.account() == owner;
+            Self {
+                user_identity: self.user_identity.as_seen_elsewhere(),
+                additional_event_data: None,
+                event_id: event_id(self.event_time, random),
+                resources: self.resources.iter().filter(own).cloned().collect(),
+                recipient_account_id: owner.clone(),
+                ..self.clone()
+            }
+        });
+        copies.collect()
     }
 
     fn decided_by(mut self, statement: Option<&StatementName>) -> Self {

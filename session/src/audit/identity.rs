@@ -25,6 +25,9 @@ pub(super) struct UserIdentity {
     user_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     session_context: Option<SessionContext>,
+    /// The service that calls in the caller's name, such as `s3.amazonaws.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) invoked_by: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +87,7 @@ impl UserIdentity {
             access_key_id: caller.access_key_id.as_ref().map(ToString::to_string),
             user_name: None,
             session_context: grant.map(|grant| SessionContext::of(None, Some(grant))),
+            invoked_by: None,
         };
         match principal {
             Principal::Root { .. } => identity(Kind::Root),
@@ -106,7 +110,22 @@ impl UserIdentity {
                 access_key_id: None,
                 user_name: None,
                 session_context: None,
+                invoked_by: None,
             },
+        }
+    }
+
+    /// Leaves what another account may know of a caller: the account and the unique id, as in CloudTrail.
+    pub(super) fn as_seen_elsewhere(&self) -> Self {
+        Self {
+            kind: Kind::Account,
+            principal_id: self.principal_id.clone(),
+            arn: None,
+            account_id: self.account_id.clone(),
+            access_key_id: None,
+            user_name: None,
+            session_context: None,
+            invoked_by: self.invoked_by.clone(),
         }
     }
 
@@ -131,6 +150,7 @@ impl UserIdentity {
             access_key_id: None,
             user_name: user.map(str::to_owned),
             session_context: None,
+            invoked_by: None,
         }
     }
 

@@ -32,6 +32,11 @@ impl Touched {
         &self.arn
     }
 
+    /// Returns the account that has it.
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
     /// Returns the type, such as `AWS::IAM::Role`, where the resource is of a type that has one.
     pub fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
@@ -56,7 +61,7 @@ pub(super) fn touched<'a>(
     for resource in resources {
         let touched = Touched {
             arn: line::cut(resource.arn(), MAX_ARN),
-            account: account.clone(),
+            account: owner(resource.arn()).unwrap_or_else(|| account.clone()),
             kind: kind(resource.subject()).map(str::to_owned),
         };
         if touched.arn != "*" && all.len() < MAX_RESOURCES && !all.contains(&touched) {
@@ -65,6 +70,13 @@ pub(super) fn touched<'a>(
     }
     all
 }
+
+/// The account that an ARN names; that of a bucket names none.
+fn owner(arn: &str) -> Option<AccountId> {
+    AccountId::parse(arn.split(':').nth(4)?).ok()
+}
+
+pub(super) const KEY: &str = "AWS::KMS::Key";
 
 fn kind(subject: &Subject) -> Option<&'static str> {
     match subject {
@@ -79,7 +91,7 @@ fn kind(subject: &Subject) -> Option<&'static str> {
         Subject::Role(_) => Some("AWS::IAM::Role"),
         Subject::Policy(_) => Some(POLICY),
         Subject::InstanceProfile(_) => Some("AWS::IAM::InstanceProfile"),
-        Subject::Key(_) => Some("AWS::KMS::Key"),
+        Subject::Key(_) => Some(KEY),
         Subject::Bucket(_) => Some("AWS::S3::Bucket"),
         Subject::LogGroup(_) => Some("AWS::Logs::LogGroup"),
     }

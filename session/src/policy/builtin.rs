@@ -10,6 +10,7 @@ use super::context::Context;
 use super::document::{Policy, PolicyKind};
 use super::resource::Resource;
 use super::set::{NamedPolicy, ResourcePolicy};
+use super::verdict::StatementName;
 use crate::principal::Principal;
 
 static ADMINISTRATOR: LazyLock<NamedPolicy> = LazyLock::new(|| {
@@ -45,9 +46,18 @@ pub fn administrator() -> NamedPolicy {
     ADMINISTRATOR.clone()
 }
 
-/// Denies a node what agents do, on any node but itself.
+/// Denies a node what agents do, on any node but itself, and a registered one the keys of other accounts.
 pub fn node_guard() -> NamedPolicy {
     NODE_GUARD.clone()
+}
+
+/// Says in words why a statement of these policies denies, where that is told to whoever asked: it is about them, and
+/// says nothing of what another account has.
+pub(super) fn reason(denied_by: &StatementName) -> Option<&'static str> {
+    let is_cross_account_key = denied_by.policy == NODE_GUARD.name()
+        && denied_by.sid.as_deref() == Some("RegisteredNodesUseKeysOfTheirAccount");
+    is_cross_account_key
+        .then_some("because a hybrid node (mi-) cannot use a key of another account, whatever policies allow")
 }
 
 /// Allows what a node signs with its own key.

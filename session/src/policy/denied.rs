@@ -20,6 +20,7 @@ pub struct Denied {
 enum Reason {
     Explicit(Layer),
     Implicit(Layer),
+    Told(&'static str),
     Untold,
 }
 
@@ -49,6 +50,15 @@ impl Denied {
             reason,
             statement: verdict.statement().cloned(),
         })
+    }
+
+    /// Says why in words of ours.
+    #[must_use]
+    pub(super) fn told(self, reason: &'static str) -> Self {
+        Self {
+            reason: Reason::Told(reason),
+            ..self
+        }
     }
 
     /// Leaves out why: another account's policies, and whether it has the resource at all, are not the caller's to know.
@@ -93,6 +103,7 @@ impl fmt::Display for Denied {
         match reason {
             Reason::Explicit(layer) => write!(f, " {}", layer.explicit()),
             Reason::Implicit(layer) => write!(f, " because no {} allows the {action} action", layer.name()),
+            Reason::Told(why) => write!(f, " {why}"),
             Reason::Untold => Ok(()),
         }
     }

@@ -67,7 +67,7 @@ impl<'a> Opinions<'a> {
     fn gather(request: &Request<'_>, policies: &'a PolicySet) -> Self {
         let controls = policies.service_control.iter().map(|level| ask(level, request));
         let resource = policies.resource.as_ref().map(|resource| {
-            let opinion = ask(slice::from_ref(&resource.policy), request);
+            let opinion = ask(&resource.policies, request);
             (opinion, resource.layer(), resource.is_required())
         });
         let mut opinions = Self {

@@ -1,6 +1,5 @@
 //! The policies that a decision is made over.
 
-use std::slice;
 use std::sync::Arc;
 
 use super::document::{Policy, PolicyKind};
@@ -28,10 +27,12 @@ pub struct PolicySet {
     pub service_control: Vec<Vec<NamedPolicy>>,
 }
 
-/// The policy of a resource, and whether it must agree even within its own account.
+/// The policy of a resource with the grants beside it, and whether it must agree even within its own account.
 #[derive(Debug, Clone)]
 pub struct ResourcePolicy {
-    pub(super) policy: NamedPolicy,
+    /// Its policy, then its grants; never empty.
+    pub(super) policies: Vec<NamedPolicy>,
+    layer: Layer,
     required: bool,
 }
 
@@ -42,7 +43,7 @@ impl PolicySet {
         let resource = self.resource.iter();
         controls
             .map(|level| (Layer::ServiceControl, level.as_slice()))
-            .chain(resource.map(|resource| (resource.layer(), slice::from_ref(&resource.policy))))
+            .chain(resource.map(|resource| (resource.layer(), resource.policies.as_slice())))
             .chain([
                 (Layer::Identity, self.identity.as_slice()),
                 (Layer::Boundary, self.boundary.as_slice()),
@@ -86,18 +87,20 @@ impl NamedPolicy {
 impl ResourcePolicy {
     /// Takes a policy that allows on its own, such as a bucket's; identity policies may allow without it.
     pub fn sufficient(policy: NamedPolicy) -> Self {
-        Self {
-            policy,
-            required: false,
-        }
+        Self::of(policy, false)
     }
 
     /// Takes a policy without which nobody is allowed, such as a key's or a role's trust.
     pub fn required(policy: NamedPolicy) -> Self {
-        Self {
-            policy,
-            required: true,
-        }
+        Self::of(policy, true)
+    }
+
+    /// Stands for the policy of a key that cannot be read: it names nobody.
+    pub fn unreadable() -> Self {
+        Self::required(NamedPolicy::new(
+            "unreadable policy",
+            Policy::empty(PolicyKind::Resource),
+        ))
     }
 
     /// Stands for the trust policy of a role that is not there: it names nobody.
@@ -108,14 +111,30 @@ impl ResourcePolicy {
         ))
     }
 
+    /// Adds a grant, which allows as a statement of the policy does.
+    #[must_use]
+    pub fn with_grant(mut self, grant: NamedPolicy) -> Self {
+        self.policies.push(grant);
+        self
+    }
+
+    fn of(policy: NamedPolicy, required: bool) -> Self {
+        let layer = match policy.policy.kind() {
+            PolicyKind::Trust => Layer::Trust,
+            PolicyKind::Identity | PolicyKind::Resource => Layer::Resource,
+        };
+        Self {
+            policies: vec![policy],
+            layer,
+            required,
+        }
+    }
+
     pub(super) fn is_required(&self) -> bool {
         self.required
     }
 
     pub(super) fn layer(&self) -> Layer {
-        match self.policy.policy.kind() {
-            PolicyKind::Trust => Layer::Trust,
-            PolicyKind::Identity | PolicyKind::Resource => Layer::Resource,
-        }
+        self.layer
     }
 }
