@@ -199,6 +199,13 @@ impl Server {
             ..Settings::new(config.public_host.clone().unwrap_or_else(|| address.to_string()))
         };
         let access = Access::new(Arc::clone(&store));
+        let kms = Arc::new(Kms::new(
+            Arc::clone(&store),
+            Arc::clone(&root),
+            Arc::new(access.clone()),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        ));
         let ssm = Ssm::new(
             Arc::clone(&store),
             Arc::clone(&root),
@@ -232,7 +239,7 @@ impl Server {
             ec2: Arc::new(Ec2::new(Arc::clone(&store))),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),
-            kms: Arc::new(Kms::new(Arc::clone(&store))),
+            kms,
             logs: Arc::new(Logs::new(Arc::clone(&store))),
             operator: Arc::new(with(parts(), |store, root, clock, random| {
                 Operator::new(store, root, clock, random, Arc::new(access.clone()))

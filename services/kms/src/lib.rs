@@ -1,37 +1,62 @@
 //! The `kms` service: keys that never leave the server.
+//!
+//! A key is a policy, a state and a row of materials, of which the newest encrypts and each decrypts what it encrypted.
+//! Operations name the key that a decision is to be about before anything is opened: the one of the request, or the one
+//! that the ciphertext names.
 
-use std::fmt;
-use std::sync::Arc;
+mod aliases;
+mod blob;
+mod context;
+mod data;
+mod error;
+mod grants;
+mod in_name;
+mod input;
+mod keys;
+mod material;
+mod needs;
+mod page;
+mod policies;
+mod provided;
+mod service;
+mod tags;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_store::Store;
+
+pub use service::Kms;
 
 /// An operation of this service.
 pub type Operation = drawbridge_session::Operation<Kms, AwsError>;
 
 /// The operations, by their names on the wire.
-pub const OPERATIONS: &[Operation] = &[];
-
-/// The `kms` service of one server.
-pub struct Kms {
-    #[expect(dead_code, reason = "no operation is there yet")]
-    store: Arc<dyn Store>,
-}
-
-impl Kms {
-    /// Brings the parts together.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
-    }
-
-    /// Finds an operation.
-    pub fn operation(name: &str) -> Option<&'static Operation> {
-        OPERATIONS.iter().find(|operation| operation.name == name)
-    }
-}
-
-impl fmt::Debug for Kms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kms").finish_non_exhaustive()
-    }
-}
+pub const OPERATIONS: &[Operation] = &[
+    aliases::change::CREATE,
+    aliases::change::UPDATE,
+    aliases::delete::OPERATION,
+    aliases::list::OPERATION,
+    data::decrypt::OPERATION,
+    data::encrypt::OPERATION,
+    data::generate_data_key::OPERATION,
+    data::generate_data_key::WITHOUT_PLAINTEXT,
+    data::generate_random::OPERATION,
+    data::re_encrypt::OPERATION,
+    keys::create::OPERATION,
+    keys::deletion::CANCEL,
+    keys::deletion::SCHEDULE,
+    keys::describe::OPERATION,
+    keys::list::OPERATION,
+    keys::switch::DISABLE,
+    keys::switch::ENABLE,
+    keys::update_description::OPERATION,
+    policies::get::GET,
+    policies::get::LIST,
+    policies::put::OPERATION,
+    tags::LIST,
+    tags::TAG,
+    tags::UNTAG,
+];

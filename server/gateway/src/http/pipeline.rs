@@ -105,7 +105,7 @@ impl<S: Send + Sync> Run<S> {
             Ok(call) => call,
             Err(turned_away) => return self.refuse(intent, turned_away).await,
         };
-        let intent = intent.touching(call.needs().iter().map(Need::resource));
+        let intent = intent.touching(call.allowed().needs().iter().map(Need::resource));
         let intended = self.gateway.store.intend(&intent).await;
         intended.map_err(|error| self.cannot_store(&error))?;
         self.answer(call, intent).await
@@ -114,7 +114,7 @@ impl<S: Send + Sync> Run<S> {
     async fn read(&self, asked: Asked, intent: Intent) -> Result<Value, AwsError> {
         match self.authorized(asked).await {
             Ok(call) => {
-                let intent = intent.touching(call.needs().iter().map(Need::resource));
+                let intent = intent.touching(call.allowed().needs().iter().map(Need::resource));
                 self.answer(call, intent).await
             }
             Err(turned_away) => self.refuse(intent, turned_away).await,
@@ -164,12 +164,15 @@ impl<S: Send + Sync> Run<S> {
     async fn answer(&self, call: Call, intent: Intent) -> Result<Value, AwsError> {
         let allowed_by = call.allowed().statement().cloned();
         let answered = self.handled(call).await;
-        let event = match &answered {
+        let mut event = match &answered {
             Ok(output) => intent.answered(output, allowed_by.as_ref()),
             Err(error) => intent.failed(error.code(), error.message(), allowed_by.as_ref()),
         };
-        let recorded = self.gateway.store.record(event).await;
-        recorded.map_err(|error| self.cannot_store(&error))?;
+        let others = event.for_owners(self.gateway.random.as_ref());
+        for event in std::iter::once(event).chain(others) {
+            let recorded = self.gateway.store.record(event).await;
+            recorded.map_err(|error| self.cannot_store(&error))?;
+        }
         answered
     }
 

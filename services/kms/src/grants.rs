@@ -1,0 +1,3 @@
+//! The operations on grants.
+
+pub(crate) mod token;

@@ -1,0 +1,499 @@
+//! Who may use keys, over several operations.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use drawbridge_aws_dialects::model;
+use drawbridge_session::{EncryptionContext, KeyError, KeyUse, Keys as _};
+use serde_json::json;
+
+use crate::OPERATIONS;
+use crate::testing::{House, OTHER, other, text, user};
+
+const PLAIN: &str = "cGxhaW4=";
+
+#[test]
+fn every_handler_has_a_model() {
+    let handled: BTreeSet<_> = OPERATIONS.iter().map(|it| it.name.to_owned()).collect();
+    let modelled: BTreeSet<_> = drawbridge_house::modelled(model::kms()).into_iter().collect();
+    assert!(handled.is_subset(&modelled));
+    assert!(
+        OPERATIONS
+            .iter()
+            .all(|it| it.action == format!("kms:{}", it.name))
+    );
+}
+
+#[tokio::test]
+async fn what_is_encrypted_is_decrypted_in_its_context_by_its_key_only() {
+    let house = House::new().await;
+    let key = house.key().await;
+    let another = house.key().await;
+    let context = json!({"purpose": "test"});
+    let encrypt = json!({"KeyId": key, "Plaintext": PLAIN, "EncryptionContext": context});
+    let sealed = house.ask("Encrypt", encrypt).await.expect("encrypted");
+    assert_eq!(sealed["KeyId"], json!(key));
+    let blob = &sealed["CiphertextBlob"];
+
+    for input in [
+        json!({"CiphertextBlob": blob, "EncryptionContext": context}),
+        json!({"CiphertextBlob": blob, "EncryptionContext": context, "KeyId": key}),
+    ] {
+        let opened = house.ask("Decrypt", input).await.expect("decrypted");
+        assert_eq!(opened["Plaintext"], PLAIN);
+        assert_eq!(opened["KeyId"], json!(key));
+    }
+    let twice = json!({"purpose": "test", "Purpose": "x"});
+    let damaged = {
+        let mut bytes = BASE64_STANDARD.decode(text(blob)).expect("base64");
+        *bytes.last_mut().expect("not empty") ^= 1;
+        BASE64_STANDARD.encode(bytes)
+    };
+    house
+        .refuses(
+            "Decrypt",
+            &[
+                (json!({"CiphertextBlob": blob}), "InvalidCiphertextException"),
+                (
+                    json!({"CiphertextBlob": damaged, "EncryptionContext": context}),
+                    "InvalidCiphertextException",
+                ),
+                (
+                    json!({"CiphertextBlob": PLAIN, "EncryptionContext": context}),
+                    "InvalidCiphertextException",
+                ),
+                (
+                    json!({"CiphertextBlob": blob, "EncryptionContext": context, "KeyId": another}),
+                    "IncorrectKeyException",
+                ),
+                (
+                    json!({"CiphertextBlob": blob, "EncryptionContext": twice}),
+                    "ValidationException",
+                ),
+                (
+                    json!({"CiphertextBlob": blob, "EncryptionContext": context, "DryRun": true}),
+                    "DryRunOperationException",
+                ),
+            ],
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_data_key_comes_in_the_clear_and_wrapped() {
+    let house = House::new().await;
+    let key = house.key().await;
+    let context = json!({"aws:ssm:SessionId": "alice-1", "aws:ssm:TargetId": "i-0123456789abcdef0"});
+    let input = json!({"KeyId": key, "NumberOfBytes": 64, "EncryptionContext": context});
+    let drawn = house.ask("GenerateDataKey", input).await.expect("drawn");
+    let input = json!({"CiphertextBlob": drawn["CiphertextBlob"], "EncryptionContext": context});
+    let opened = house.ask("Decrypt", input).await.expect("decrypted");
+    assert_eq!(opened["Plaintext"], drawn["Plaintext"]);
+    let bytes = BASE64_STANDARD.decode(text(&drawn["Plaintext"])).expect("base64");
+    assert_eq!(bytes.len(), 64);
+    let input = json!({"KeyId": key, "KeySpec": "AES_128"});
+    let wrapped = house.ask("GenerateDataKeyWithoutPlaintext", input).await;
+    assert!(wrapped.expect("drawn").get("Plaintext").is_none());
+    for input in [
+        json!({"KeyId": key}),
+        json!({"KeyId": key, "KeySpec": "AES_256", "NumberOfBytes": 1}),
+    ] {
+        house
+            .refuses("GenerateDataKey", &[(input, "ValidationException")])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_used_in_its_states_only() {
+    let house = House::new().await;
+    let key = house.key().await;
+    let of_key = json!({"KeyId": key});
+    let encrypt = json!({"KeyId": key, "Plaintext": PLAIN});
+    house.ask("DisableKey", of_key.clone()).await.expect("disabled");
+    house
+        .refuses("Encrypt", &[(encrypt.clone(), "DisabledException")])
+        .await;
+    house.ask("EnableKey", of_key.clone()).await.expect("enabled");
+    house.ask("Encrypt", encrypt.clone()).await.expect("encrypted");
+
+    for (days, code) in [(6, "ValidationException"), (31, "ValidationException")] {
+        let input = json!({"KeyId": key, "PendingWindowInDays": days});
+        house.refuses("ScheduleKeyDeletion", &[(input, code)]).await;
+    }
+    let planned = house
+        .ask("ScheduleKeyDeletion", of_key.clone())
+        .await
+        .expect("planned");
+    assert_eq!(planned["KeyState"], "PendingDeletion");
+    assert_eq!(planned["PendingWindowInDays"], 30);
+    let described = house.ask("DescribeKey", of_key.clone()).await.expect("described");
+    assert_eq!(described["KeyMetadata"]["DeletionDate"], planned["DeletionDate"]);
+    house
+        .refuses("Encrypt", &[(encrypt.clone(), "KMSInvalidStateException")])
+        .await;
+    for operation in ["EnableKey", "DisableKey", "ScheduleKeyDeletion"] {
+        house
+            .refuses(operation, &[(of_key.clone(), "KMSInvalidStateException")])
+            .await;
+    }
+    house
+        .ask("CancelKeyDeletion", of_key.clone())
+        .await
+        .expect("canceled");
+    house.refuses("Encrypt", &[(encrypt, "DisabledException")]).await;
+    house
+        .refuses("CancelKeyDeletion", &[(of_key, "KMSInvalidStateException")])
+        .await;
+}
+
+#[tokio::test]
+async fn an_alias_names_a_key_where_keys_are_used() {
+    let house = House::new().await;
+    let (one, two) = (house.key().await, house.key().await);
+    let point = |key: &str| json!({"AliasName": "alias/app", "TargetKeyId": key});
+    house.ask("CreateAlias", point(&one)).await.expect("created");
+    house
+        .refuses(
+            "CreateAlias",
+            &[
+                (point(&one), "AlreadyExistsException"),
+                (
+                    json!({"AliasName": "app", "TargetKeyId": one}),
+                    "InvalidAliasNameException",
+                ),
+                (
+                    json!({"AliasName": "alias/aws/x", "TargetKeyId": one}),
+                    "InvalidAliasNameException",
+                ),
+                (
+                    json!({"AliasName": "alias/x", "TargetKeyId": "alias/app"}),
+                    "NotFoundException",
+                ),
+            ],
+        )
+        .await;
+    let by_alias = json!({"KeyId": "alias/app", "Plaintext": PLAIN});
+    let sealed = house.ask("Encrypt", by_alias.clone()).await.expect("encrypted");
+    assert_eq!(sealed["KeyId"], json!(one));
+    house.ask("UpdateAlias", point(&two)).await.expect("changed");
+    let sealed = house.ask("Encrypt", by_alias.clone()).await.expect("encrypted");
+    assert_eq!(sealed["KeyId"], json!(two));
+    // Aliases name keys for use, not for changes.
+    house
+        .refuses(
+            "DisableKey",
+            &[(json!({"KeyId": "alias/app"}), "NotFoundException")],
+        )
+        .await;
+    let listed = house
+        .ask("ListAliases", json!({"KeyId": two}))
+        .await
+        .expect("listed");
+    assert_eq!(listed["Aliases"][0]["AliasName"], "alias/app");
+    let delete = json!({"AliasName": "alias/app"});
+    house.ask("DeleteAlias", delete.clone()).await.expect("deleted");
+    house
+        .refuses("DeleteAlias", &[(delete, "NotFoundException")])
+        .await;
+    house.refuses("Encrypt", &[(by_alias, "NotFoundException")]).await;
+}
+
+#[tokio::test]
+async fn the_key_policy_decides_and_may_leave_it_to_the_account() {
+    let house = House::new().await;
+    let allowed = json!({"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"});
+    let alice = house.give_user(&house.account, "alice", allowed).await;
+    let bob = house.give_user(&house.account, "bob", json!(null)).await;
+    let encrypt = |key: &str| json!({"KeyId": key, "Plaintext": PLAIN});
+
+    // The policy that a key gets by itself passes the question on.
+    let open = house.key().await;
+    house
+        .ask_as(alice.clone(), "Encrypt", encrypt(&open))
+        .await
+        .expect("allowed");
+    house
+        .refuses_as(&bob, "Encrypt", &[(encrypt(&open), "AccessDeniedException")])
+        .await;
+    // One that names bob needs nothing of the account's, and leaves alice out.
+    let bobs = house
+        .key_for(json!({
+            "Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*",
+            "Principal": {"AWS": "arn:aws:iam::123456789012:user/bob"},
+        }))
+        .await;
+    house
+        .ask_as(bob.clone(), "Encrypt", encrypt(&bobs))
+        .await
+        .expect("allowed");
+    for caller in [&alice, &house.root_user()] {
+        house
+            .refuses_as(caller, "Encrypt", &[(encrypt(&bobs), "AccessDeniedException")])
+            .await;
+    }
+    // Who names no key is decided on by the one in the ciphertext.
+    let sealed = house
+        .ask_as(bob.clone(), "Encrypt", encrypt(&bobs))
+        .await
+        .expect("allowed");
+    let decrypt = json!({"CiphertextBlob": sealed["CiphertextBlob"]});
+    house
+        .refuses_as(&bob, "Decrypt", &[(decrypt, "AccessDeniedException")])
+        .await;
+}
+
+#[tokio::test]
+async fn another_account_needs_both_sides_and_learns_nothing_otherwise() {
+    let house = House::new().await;
+    let shared = house
+        .key_for(json!({
+            "Effect": "Allow", "Resource": "*", "Action": ["kms:GenerateDataKey", "kms:Decrypt", "kms:DisableKey"],
+            "Principal": {"AWS": format!("arn:aws:iam::{OTHER}:root")},
+        }))
+        .await;
+    let closed = house.key().await;
+    let draw = |key: &str| json!({"KeyId": key, "KeySpec": "AES_256"});
+    let admin = house.other_admin();
+    let drawn = house
+        .ask_as(admin.clone(), "GenerateDataKey", draw(&shared))
+        .await
+        .expect("allowed");
+    let opened = json!({"CiphertextBlob": drawn["CiphertextBlob"]});
+    house
+        .ask_as(admin.clone(), "Decrypt", opened)
+        .await
+        .expect("allowed");
+
+    let nobody = house.give_user(&other(), "nobody", json!(null)).await;
+    house
+        .refuses_as(
+            &nobody,
+            "GenerateDataKey",
+            &[(draw(&shared), "AccessDeniedException")],
+        )
+        .await;
+    // A key that is there and one that is not are refused in the same words.
+    let absent = closed.replace(&closed[closed.len() - 4..], "0000");
+    let refusal = |key: String| {
+        let (house, admin) = (&house, admin.clone());
+        async move {
+            let refused = house.ask_as(admin, "GenerateDataKey", draw(&key)).await;
+            refused.expect_err("denied").message().replace(&key, "KEY")
+        }
+    };
+    assert_eq!(refusal(closed).await, refusal(absent).await);
+    // Changing a key is for its own account, whatever its policy says.
+    house
+        .refuses_as(
+            &admin,
+            "DisableKey",
+            &[(json!({"KeyId": shared}), "NotFoundException")],
+        )
+        .await;
+}
+
+/// The policy of the published pattern: no statement for the account's root, an organization instead of accounts.
+fn session_key_policy() -> serde_json::Value {
+    json!({"Version": "2012-10-17", "Statement": [
+        {
+            "Sid": "Allow sessions", "Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Condition": {
+                "StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"},
+                "StringLike": {
+                    "kms:EncryptionContext:aws:ssm:SessionId": "*",
+                    "kms:EncryptionContext:aws:ssm:TargetId": "i-*",
+                },
+            },
+        },
+        {
+            "Sid": "Allow administration", "Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*",
+            "Action": ["kms:Create*", "kms:Describe*", "kms:Put*", "kms:Get*", "kms:List*"],
+            "Condition": {
+                "StringEquals": {"kms:CallerAccount": "123456789012"},
+                "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::123456789012:user/admin"},
+            },
+        },
+    ]})
+}
+
+#[tokio::test]
+async fn a_policy_by_organization_and_context_lets_sessions_in_and_hybrid_nodes_not() {
+    let house = House::new().await;
+    let key = house
+        .key_with(json!({"Policy": session_key_policy().to_string()}))
+        .await;
+    let draw = |target: &str| {
+        let context = json!({"aws:ssm:SessionId": "alice-1", "aws:ssm:TargetId": target});
+        json!({"KeyId": key, "NumberOfBytes": 64, "EncryptionContext": context})
+    };
+    let admin = house.other_admin();
+    house
+        .ask_as(admin.clone(), "GenerateDataKey", draw("i-0123456789abcdef0"))
+        .await
+        .expect("allowed");
+    let denied = "AccessDeniedException";
+    house
+        .refuses_as(
+            &admin,
+            "GenerateDataKey",
+            &[
+                (draw("mi-0123456789abcdef0"), denied),
+                (json!({"KeyId": key, "NumberOfBytes": 64}), denied),
+            ],
+        )
+        .await;
+    // Nobody but the administrator could change it, and the account's root is not among those.
+    house
+        .refuses_as(
+            &house.root_user(),
+            "GetKeyPolicy",
+            &[(json!({"KeyId": key}), denied)],
+        )
+        .await;
+    let refused = house
+        .ask_as(
+            house.root_user(),
+            "CreateKey",
+            json!({"Policy": session_key_policy().to_string()}),
+        )
+        .await;
+    assert_eq!(
+        refused.expect_err("locked out").code(),
+        "MalformedPolicyDocumentException"
+    );
+}
+
+#[tokio::test]
+async fn a_registered_node_uses_no_key_of_another_account() {
+    let house = House::new().await;
+    let input = json!({"Policy": json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*",
+    }}).to_string()});
+    let created = house
+        .ask_as(house.other_admin(), "CreateKey", input)
+        .await
+        .expect("created");
+    let elsewhere = text(&created["KeyMetadata"]["Arn"]);
+    house
+        .change(|directory| {
+            directory.attach_policy(
+                drawbridge_session::iam::Holder::Role(drawbridge_house::NODE_ROLE),
+                "arn:aws:iam::aws:policy/AdministratorAccess",
+            )
+        })
+        .await;
+    let registered = house.node_role(&house.node().await);
+    let enrolled = house.node_role(&house.enrolled_node(&[]).await);
+    let draw = |key: &str| json!({"KeyId": key, "KeySpec": "AES_256"});
+    house
+        .ask_as(enrolled, "GenerateDataKey", draw(&elsewhere))
+        .await
+        .expect("both sides allow");
+    let own = house.key().await;
+    house
+        .ask_as(registered.clone(), "GenerateDataKey", draw(&own))
+        .await
+        .expect("its own account's");
+    let refused = house
+        .ask_as(registered, "GenerateDataKey", draw(&elsewhere))
+        .await;
+    let refused = refused.expect_err("denied");
+    assert_eq!(refused.code(), "AccessDeniedException");
+    assert!(
+        refused
+            .message()
+            .contains("a hybrid node (mi-) cannot use a key of another account"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn the_servers_own_keys_are_there_at_first_use_and_are_used_through_their_service() {
+    let house = House::new().await;
+    let described = house
+        .ask("DescribeKey", json!({"KeyId": "alias/aws/s3"}))
+        .await
+        .expect("made");
+    let metadata = &described["KeyMetadata"];
+    assert_eq!(metadata["KeyManager"], "AWS");
+    let again = house
+        .ask("DescribeKey", json!({"KeyId": "alias/aws/s3"}))
+        .await
+        .expect("there");
+    assert_eq!(again["KeyMetadata"]["Arn"], metadata["Arn"]);
+    house
+        .refuses(
+            "DescribeKey",
+            &[(json!({"KeyId": "alias/aws/none"}), "NotFoundException")],
+        )
+        .await;
+
+    let admin = house.admin();
+    let context = EncryptionContext::from([("aws:s3:arn".to_owned(), "arn:aws:s3:::b/k".to_owned())]);
+    let via = |service| user(&admin, Some(service));
+    let drawn = house
+        .kms
+        .generate_data_key(via("s3"), "alias/aws/s3", 32, &context)
+        .await;
+    let drawn = drawn.expect("through its service");
+    assert_eq!(drawn.key_arn, text(&metadata["Arn"]));
+    let opened = house
+        .kms
+        .decrypt(via("s3"), &drawn.wrapped, &context)
+        .await
+        .expect("opens");
+    assert_eq!(*opened, *drawn.plain);
+    let refused = house.kms.decrypt(via("logs"), &drawn.wrapped, &context).await;
+    assert!(matches!(refused, Err(KeyError::Denied(_))));
+
+    let arn = text(&metadata["Arn"]);
+    for (operation, input) in [
+        ("Encrypt", json!({"KeyId": arn, "Plaintext": PLAIN})),
+        ("DisableKey", json!({"KeyId": arn})),
+        ("ScheduleKeyDeletion", json!({"KeyId": arn})),
+        (
+            "PutKeyPolicy",
+            json!({"KeyId": arn, "Policy": crate::testing::policy(json!([]))}),
+        ),
+        (
+            "CreateAlias",
+            json!({"AliasName": "alias/mine", "TargetKeyId": arn}),
+        ),
+        ("DeleteAlias", json!({"AliasName": "alias/aws/s3"})),
+    ] {
+        house
+            .refuses(operation, &[(input, "AccessDeniedException")])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn others_use_keys_in_the_name_of_callers() {
+    let house = House::new().await;
+    let key = house.key().await;
+    let none = EncryptionContext::new();
+    let (admin, bob) = (
+        house.admin(),
+        house.give_user(&house.account, "bob", json!(null)).await,
+    );
+    let kms = &house.kms;
+    for usage in [KeyUse::Describe, KeyUse::GenerateDataKey, KeyUse::Decrypt] {
+        let checked = kms.check(user(&admin, None), &key, usage, &none).await;
+        assert_eq!(checked.expect("allowed"), key);
+        let refused = kms.check(user(&bob, None), &key, usage, &none).await;
+        assert!(matches!(refused, Err(KeyError::Denied(_))));
+    }
+    house
+        .ask("DisableKey", json!({"KeyId": key}))
+        .await
+        .expect("disabled");
+    let refused = kms.check(user(&admin, None), &key, KeyUse::Decrypt, &none).await;
+    assert!(matches!(refused, Err(KeyError::Disabled(_))));
+    let refused = kms.generate_data_key(user(&admin, None), &key, 64, &none).await;
+    assert!(matches!(refused, Err(KeyError::Disabled(_))));
+    let refused = kms.decrypt(user(&admin, None), b"none of ours", &none).await;
+    assert!(matches!(refused, Err(KeyError::InvalidCiphertext(_))));
+}
