@@ -13,6 +13,8 @@ mod error;
 pub mod floors;
 pub mod folder;
 pub mod keyring;
+pub mod log_events;
+pub mod log_groups;
 pub mod nodes;
 pub mod parameters;
 pub mod root_key;
@@ -42,6 +44,11 @@ pub use keyring::{
     GrantOperation, Key, KeyManager, KeyMaterial, KeyPlace, KeyRef, KeyState, Keyring, MaterialCause,
     MaterialId, Rotation, provided,
 };
+pub use log_events::{LogBatch, LogBatchesOf, LogDirection, LogEvents, NewLogBatch, WantedLogBatches};
+pub use log_groups::{
+    CreateLogGroupError, CreateLogStreamError, ListedLogStreams, LogGroup, LogGroupAt, LogGroupChange,
+    LogGroupClass, LogGroupId, LogGroupKey, LogGroups, LogStream, LogStreamId, LogStreamOrder, NewLogGroup,
+};
 pub use nodes::{NodeAccessKey, Nodes, Registration, RegistrationError};
 pub use parameters::{Parameter, ParameterAt, ParameterKind, Parameters, PutParameterError};
 pub use root_key::{RootKey, RootKeyError, SealError};
@@ -59,6 +66,8 @@ pub trait Store:
     + Documents
     + KeyUses
     + Keyring
+    + LogEvents
+    + LogGroups
     + Nodes
     + Parameters
     + Sessions
@@ -75,6 +84,8 @@ impl<S> Store for S where
         + Documents
         + KeyUses
         + Keyring
+        + LogEvents
+        + LogGroups
         + Nodes
         + Parameters
         + Sessions

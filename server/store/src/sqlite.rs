@@ -25,6 +25,8 @@ mod audit;
 mod directories;
 mod documents;
 mod keyring;
+mod log_events;
+mod log_groups;
 mod nodes;
 mod parameters;
 mod sessions;
@@ -64,6 +66,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_documents.sql"),
     include_str!("../migrations/0007_parameters.sql"),
     include_str!("../migrations/0008_keys.sql"),
+    include_str!("../migrations/0010_logs.sql"),
 ];
 
 impl Sqlite {

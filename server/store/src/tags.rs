@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use drawbridge_session::{AccountId, ManagedNode, Region, Tag};
 
-use crate::{DocumentAt, Key, ParameterAt, StoreError};
+use crate::{DocumentAt, Key, LogGroupAt, ParameterAt, StoreError};
 
 /// The most tags that one resource may have (SSM's documented limit).
 pub const MAX_TAGS: usize = 50;
@@ -65,6 +65,16 @@ impl<'a> TagsOf<'a> {
             id: key.id.as_str(),
         }
     }
+
+    /// Names the tags of a log group.
+    pub fn log_group(at: LogGroupAt<'a>) -> Self {
+        Self {
+            account: at.account,
+            region: at.region,
+            target: TagTarget::LogGroup,
+            id: at.name,
+        }
+    }
 }
 
 /// The kinds of resources that have tags here.
@@ -80,6 +90,8 @@ pub enum TagTarget {
     Parameter,
     /// A key.
     Key,
+    /// A log group.
+    LogGroup,
 }
 
 impl TagTarget {
@@ -91,6 +103,7 @@ impl TagTarget {
             Self::Document => "Document",
             Self::Parameter => "Parameter",
             Self::Key => "Key",
+            Self::LogGroup => "LogGroup",
         }
     }
 }
