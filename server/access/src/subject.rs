@@ -5,7 +5,7 @@ use std::sync::Arc;
 use drawbridge_session::iam::Directory;
 use drawbridge_session::policy::{self, Context, NamedPolicy, ResourcePolicy, Subject};
 use drawbridge_session::{AccountId, Caller, Need, NodeId, Region, SessionId, Tag};
-use drawbridge_store::{DocumentAt, ParameterAt, Store, StoreError, TagsOf};
+use drawbridge_store::{DocumentAt, LogGroupAt, ParameterAt, Store, StoreError, TagsOf};
 
 use crate::key;
 
@@ -32,8 +32,9 @@ pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Resu
         found.context.add("kms:CallerAccount", account.to_string());
     }
     match found.need.resource().subject().clone() {
-        Subject::Nothing | Subject::NodeMessages(_) | Subject::Bucket(_) | Subject::LogGroup(_) => {}
+        Subject::Nothing | Subject::NodeMessages(_) | Subject::Bucket(_) => {}
         Subject::Key(arn) => key::add(&mut found, store, caller, &arn).await?,
+        Subject::LogGroup(name) => add_log_group(&mut found, store, caller, &name).await?,
         Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,
         Subject::Session(id) => add_session(&mut found, store, caller, &id).await?,
         Subject::Document(name) => add_document(&mut found, store, caller, &name).await?,
@@ -145,6 +146,27 @@ async fn add_parameter(
     });
     let tags = store.tags(of).await?;
     add_tags(&mut found.context, &["ssm:resourceTag", "aws:ResourceTag"], &tags);
+    Ok(())
+}
+
+async fn add_log_group(
+    found: &mut Found,
+    store: &dyn Store,
+    caller: &Caller,
+    name: &str,
+) -> Result<(), StoreError> {
+    let arn = found.need.resource().arn();
+    let own = |account: &AccountId| account == caller.principal.account();
+    let Some((account, region)) = account_of(arn).filter(own).zip(region_of(arn)) else {
+        return Ok(());
+    };
+    let of = TagsOf::log_group(LogGroupAt {
+        account: &account,
+        region: &region,
+        name,
+    });
+    let tags = store.tags(of).await?;
+    add_tags(&mut found.context, &["aws:ResourceTag"], &tags);
     Ok(())
 }
 

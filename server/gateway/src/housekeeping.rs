@@ -1,5 +1,5 @@
-//! What is done now and then: old journal segments, recordings and audit events go, a checkpoint of the audit log is shown, and the
-//! uses of access keys are stored.
+//! What is done now and then: old journal segments, recordings, audit events and log events go, a checkpoint of the audit
+//! log is shown, and the uses of access keys are stored.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ pub(crate) fn start(
                     report("sweep the journal", sweep_journal(&journal, store.as_ref(), clock.as_ref()).await);
                     report("sweep the recordings", sweep_recordings(&recorder).await);
                     report("sweep the audit log", sweep_events(store.as_ref(), clock.as_ref()).await);
+                    report("sweep log events", sweep_log_events(store.as_ref(), clock.as_ref()).await);
                     report("show a checkpoint", show_checkpoint(store.as_ref()).await);
                 }
                 _ = key_uses.tick() => report("store the uses of access keys", store.store_key_uses().await),
@@ -100,6 +101,15 @@ async fn sweep_events(store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreE
     let events = store.sweep_events(before).await?;
     if events > 0 {
         tracing::info!(events, "removed old audit events");
+    }
+    Ok(())
+}
+
+/// Events of log streams go when their group's retention says so.
+async fn sweep_log_events(store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
+    let batches = store.sweep_log_events(clock.now()).await?;
+    if batches > 0 {
+        tracing::info!(batches, "removed expired log events");
     }
     Ok(())
 }

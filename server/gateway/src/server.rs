@@ -239,8 +239,10 @@ impl Server {
             ec2: Arc::new(Ec2::new(Arc::clone(&store))),
             ec2messages: Arc::new(Ec2Messages::default()),
             iam: Arc::new(with(parts(), Iam::new)),
-            kms,
-            logs: Arc::new(Logs::new(Arc::clone(&store))),
+            kms: Arc::clone(&kms),
+            logs: Arc::new(with(parts(), |store, root, clock, random| {
+                Logs::new(store, root, kms, clock, random)
+            })),
             operator: Arc::new(with(parts(), |store, root, clock, random| {
                 Operator::new(store, root, clock, random, Arc::new(access.clone()))
             })),

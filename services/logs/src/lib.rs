@@ -1,37 +1,64 @@
 //! The `logs` service: log groups, streams and events.
+//!
+//! Events lie in the store as they came, one sealed batch for each `PutLogEvents`. What can be asked about them without
+//! a key is the time of a batch and its size.
 
-use std::fmt;
-use std::sync::Arc;
+mod error;
+mod events;
+mod groups;
+mod input;
+mod name;
+mod page;
+mod sealing;
+mod service;
+mod streams;
+mod tags;
+#[cfg(test)]
+mod testing;
+
+pub use service::Logs;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_store::Store;
 
 /// An operation of this service.
 pub type Operation = drawbridge_session::Operation<Logs, AwsError>;
 
-/// The operations, by their names on the wire.
-pub const OPERATIONS: &[Operation] = &[];
+/// The operations of `Logs_20140328.<Operation>`.
+pub const OPERATIONS: &[Operation] = &[
+    groups::key::ASSOCIATE,
+    groups::create::OPERATION,
+    streams::create::OPERATION,
+    groups::delete::OPERATION,
+    streams::delete::OPERATION,
+    groups::retention::DELETE,
+    groups::describe::OPERATION,
+    streams::describe::OPERATION,
+    groups::key::DISASSOCIATE,
+    events::filter::OPERATION,
+    events::get::OPERATION,
+    tags::LIST,
+    tags::LIST_OF_GROUP,
+    events::put::OPERATION,
+    groups::retention::PUT,
+    tags::TAG_GROUP,
+    tags::TAG,
+    tags::UNTAG_GROUP,
+    tags::UNTAG,
+];
 
-/// The `logs` service of one server.
-pub struct Logs {
-    #[expect(dead_code, reason = "no operation is there yet")]
-    store: Arc<dyn Store>,
-}
+#[cfg(test)]
+mod tests {
+    use drawbridge_aws_dialects::model;
+    use drawbridge_house::modelled;
 
-impl Logs {
-    /// Brings the parts together.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
-    }
+    use super::*;
 
-    /// Finds an operation.
-    pub fn operation(name: &str) -> Option<&'static Operation> {
-        OPERATIONS.iter().find(|operation| operation.name == name)
-    }
-}
-
-impl fmt::Debug for Logs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Logs").finish_non_exhaustive()
+    #[test]
+    fn every_modelled_operation_has_a_handler_and_every_handler_a_model() {
+        let handled: Vec<_> = OPERATIONS.iter().map(|it| it.name.to_owned()).collect();
+        assert_eq!(handled, modelled(model::logs()));
+        for operation in OPERATIONS {
+            assert_eq!(operation.action, format!("logs:{}", operation.name));
+        }
     }
 }

@@ -93,6 +93,14 @@ async fn every_operation_is_open_to_those_of_the_table_only() {
     )
     .await;
     rows(
+        "logs",
+        drawbridge_service_logs::OPERATIONS,
+        &house,
+        &callers,
+        &mut table,
+    )
+    .await;
+    rows(
         "organizations",
         drawbridge_service_organizations::OPERATIONS,
         &house,
@@ -217,6 +225,7 @@ fn input(node: &str) -> Value {
         "RoleArn": "arn:aws:iam::123456789012:role/web", "RoleSessionName": "someone",
         "Principal": "user/alice", "Action": "ssm:StartSession", "Resource": node,
         "AccountId": "123456789012",
+        "logGroupName": "sessions", "logStreamName": "admin-00000000000000000",
         "Name": "SSM-sudo", "Names": ["port"],
     })
 }

@@ -1,0 +1,173 @@
+//! The data keys of groups: wrapped by the root key, or by a key of KMS in the name of whoever asks.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::keys::{EncryptionContext, KeyError, KeyUser};
+use drawbridge_session::{Caller, Random, RandomArray as _};
+use drawbridge_store::{LogGroup, LogGroupAt, LogGroupKey, SealError};
+use zeroize::Zeroizing;
+
+use crate::Logs;
+use crate::error::{internal, invalid_parameter};
+use crate::name::group_arn;
+
+const KEY_LENGTH: usize = 32;
+
+/// What the root key wraps data keys for.
+const PURPOSE: &str = "data key of a log group";
+
+/// Seals and opens the events of one group.
+pub(crate) struct DataKey(LessSafeKey);
+
+impl DataKey {
+    fn new(bytes: &[u8]) -> Result<Self, SealError> {
+        let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_wrong_length| SealError)?;
+        Ok(Self(LessSafeKey::new(key)))
+    }
+
+    /// Seals `plain`: `nonce (12) ‖ AES-256-GCM ciphertext ‖ tag (16)`. Whoever opens it must name the same context.
+    pub(crate) fn seal(&self, context: &[u8], mut plain: Vec<u8>, random: &dyn Random) -> Vec<u8> {
+        let nonce = random.array::<NONCE_LEN>();
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(context),
+                &mut plain,
+            )
+            .expect("a text that fits in memory fits in AES-GCM");
+        let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + tag.as_ref().len());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&plain);
+        sealed.extend_from_slice(tag.as_ref());
+        sealed
+    }
+
+    /// Opens what [`DataKey::seal`] made.
+    pub(crate) fn open(&self, context: &[u8], sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
+        let mut buffer = sealed;
+        let nonce = *buffer.first_chunk::<NONCE_LEN>().ok_or(SealError)?;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let plain = self
+            .0
+            .open_within(nonce, Aad::from(context), &mut buffer, NONCE_LEN..)
+            .map_err(|_| SealError)?
+            .len();
+        buffer.truncate(plain);
+        Ok(buffer)
+    }
+}
+
+impl Logs {
+    /// Draws a data key for a group and has it wrapped.
+    pub(crate) async fn draw_key(
+        &self,
+        caller: &Caller,
+        at: LogGroupAt<'_>,
+        kms_key: Option<&str>,
+    ) -> Result<LogGroupKey, AwsError> {
+        let arn = group_arn(at);
+        let Some(kms_key) = kms_key else {
+            let plain = Zeroizing::new(self.random.array::<KEY_LENGTH>());
+            return Ok(LogGroupKey {
+                number: 1,
+                kms_key: None,
+                wrapped: self
+                    .root
+                    .seal(PURPOSE, arn.as_bytes(), &*plain, self.random.as_ref()),
+            });
+        };
+        // As on AWS: no ids and no aliases.
+        if !(kms_key.starts_with("arn:") && kms_key.contains(":key/")) {
+            return Err(invalid_parameter(format!(
+                "The specified KMS Key Id could not be found or is no key's ARN: {kms_key}"
+            )));
+        }
+        let drawn = self
+            .keys
+            .generate_data_key(in_name_of(caller), kms_key, KEY_LENGTH, &context(&arn))
+            .await
+            .map_err(|error| unusable_for(kms_key, &arn, error))?;
+        Ok(LogGroupKey {
+            number: 1,
+            kms_key: Some(drawn.key_arn),
+            wrapped: drawn.wrapped,
+        })
+    }
+
+    /// Unwraps a data key of a group.
+    pub(crate) async fn open_key(
+        &self,
+        caller: &Caller,
+        group: &LogGroup,
+        key: &LogGroupKey,
+    ) -> Result<DataKey, AwsError> {
+        let arn = group_arn(group.at());
+        let plain = if key.kms_key.is_none() {
+            let opened = self.root.open(PURPOSE, arn.as_bytes(), &key.wrapped);
+            opened.map_err(internal)?
+        } else {
+            self.keys
+                .decrypt(in_name_of(caller), &key.wrapped, &context(&arn))
+                .await
+                .map_err(unusable)?
+        };
+        DataKey::new(&plain).map_err(internal)
+    }
+}
+
+fn in_name_of(caller: &Caller) -> KeyUser<'_> {
+    KeyUser {
+        caller,
+        via: Some("logs"),
+    }
+}
+
+fn context(arn: &str) -> EncryptionContext {
+    EncryptionContext::from([("aws:logs:arn".to_owned(), arn.to_owned())])
+}
+
+/// Says why a key is not taken for a group.
+fn unusable_for(key: &str, arn: &str, error: KeyError) -> AwsError {
+    match error {
+        KeyError::Internal(_) => internal(error),
+        reason => invalid_parameter(format!(
+            "The specified KMS key does not exist or is not allowed to be used with LogGroup '{arn}': {key}: {reason}"
+        )),
+    }
+}
+
+/// Says why the events of a group cannot be read or written.
+fn unusable(error: KeyError) -> AwsError {
+    match error {
+        KeyError::Internal(_) => internal(error),
+        KeyError::Denied(reason) => AwsError::new("AccessDeniedException", reason),
+        reason => invalid_parameter(format!("The KMS key of the log group cannot be used: {reason}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::SeededRandom;
+
+    use super::*;
+
+    #[test]
+    fn opens_what_it_sealed_and_nothing_else() {
+        let random = SeededRandom::new(1);
+        let key = DataKey::new(&[7; KEY_LENGTH]).expect("a key");
+        let sealed = key.seal(b"context", b"plain".to_vec(), &random);
+        assert_eq!(key.open(b"context", sealed.clone()), Ok(b"plain".to_vec()));
+        assert!(key.open(b"another", sealed.clone()).is_err());
+        for at in 0..sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[at] ^= 1;
+            assert!(key.open(b"context", damaged).is_err(), "byte {at}");
+            assert!(
+                key.open(b"context", sealed[..at].to_vec()).is_err(),
+                "cut at {at}"
+            );
+        }
+        assert!(DataKey::new(&[7; 5]).is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! What the operations share: the store, keys, time and chance.
+
+use std::fmt;
+use std::sync::Arc;
+
+use drawbridge_session::keys::Keys;
+use drawbridge_session::{Clock, Random};
+use drawbridge_store::{RootKey, Store};
+
+use crate::{OPERATIONS, Operation};
+
+/// The `logs` service of one server.
+pub struct Logs {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) root: Arc<RootKey>,
+    pub(crate) keys: Arc<dyn Keys>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+}
+
+impl Logs {
+    /// Brings the parts together.
+    pub fn new(
+        store: Arc<dyn Store>,
+        root: Arc<RootKey>,
+        keys: Arc<dyn Keys>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self {
+            store,
+            root,
+            keys,
+            clock,
+            random,
+        }
+    }
+
+    /// Finds an operation.
+    pub fn operation(name: &str) -> Option<&'static Operation> {
+        OPERATIONS.iter().find(|operation| operation.name == name)
+    }
+}
+
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logs").finish_non_exhaustive()
+    }
+}
