@@ -128,3 +128,151 @@ fn shown(page: Page) -> Result<Output, AwsError> {
             .collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::House;
+
+    fn found(answer: &Value) -> Vec<(&str, &str)> {
+        let events = answer["events"].as_array().expect("a list");
+        let text = |event: &'_ Value, member: &str| event[member].as_str().map(str::len);
+        assert!(
+            events
+                .iter()
+                .all(|event| text(event, "eventId") == Some(56) && event["ingestionTime"].is_i64())
+        );
+        events
+            .iter()
+            .filter_map(|event| Some((event["logStreamName"].as_str()?, event["message"].as_str()?)))
+            .collect()
+    }
+
+    async fn house() -> House {
+        let house = House::with_stream("group", "a1").await;
+        for stream in ["a2", "b"] {
+            house.give_stream("group", stream).await;
+        }
+        house.put("group", "b", &[(-5, "ERROR b"), (-2, "fine b")]).await;
+        house
+            .put("group", "a1", &[(-4, "fine a1"), (-1, "ERROR a1")])
+            .await;
+        house.put("group", "a2", &[(-3, "ERROR a2")]).await;
+        house
+    }
+
+    #[tokio::test]
+    async fn streams_are_interleaved_and_chosen_by_name_prefix_time_and_pattern() {
+        let house = house().await;
+        let now = house.now();
+        for (more, expected) in [
+            (
+                json!({}),
+                vec!["ERROR b", "fine a1", "ERROR a2", "fine b", "ERROR a1"],
+            ),
+            (
+                json!({"filterPattern": "ERROR"}),
+                vec!["ERROR b", "ERROR a2", "ERROR a1"],
+            ),
+            (
+                json!({"logStreamNamePrefix": "a"}),
+                vec!["fine a1", "ERROR a2", "ERROR a1"],
+            ),
+            (
+                json!({"logStreamNames": ["b", "a2", "none"]}),
+                vec!["ERROR b", "ERROR a2", "fine b"],
+            ),
+            // Here the end is included, as on AWS.
+            (
+                json!({"startTime": now - 4, "endTime": now - 2}),
+                vec!["fine a1", "ERROR a2", "fine b"],
+            ),
+            (
+                json!({"filterPattern": "-ERROR", "logStreamNamePrefix": "b"}),
+                vec!["fine b"],
+            ),
+        ] {
+            for limit in [1, 2, 10_000] {
+                let mut input = more.clone();
+                input["logGroupName"] = "group".into();
+                input["limit"] = limit.into();
+                let mut messages = Vec::new();
+                loop {
+                    let answer = house.done("FilterLogEvents", input.clone()).await;
+                    for (stream, message) in found(&answer) {
+                        assert!(message.ends_with(stream), "{message} of {stream}");
+                        messages.push(message.to_owned());
+                    }
+                    match answer["nextToken"].as_str() {
+                        Some(token) => input["nextToken"] = token.into(),
+                        None => break,
+                    }
+                }
+                assert_eq!(messages, expected, "{more} by {limit}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_search_that_finds_little_is_answered_as_far_as_it_came() {
+        let house = House::with_stream("group", "stream").await;
+        let long = "x".repeat(262_144 - 26);
+        for at in 0..36 {
+            let four: Vec<_> = (0..4).map(|nth| (at * 10 + nth, long.as_str())).collect();
+            house.put("group", "stream", &four).await;
+        }
+        house.put("group", "stream", &[(1000, "needle")]).await;
+        let mut input = json!({"logGroupName": "group", "filterPattern": "needle"});
+        let first = house.done("FilterLogEvents", input.clone()).await;
+        assert!(found(&first).is_empty());
+        input["nextToken"] = first["nextToken"].clone();
+        let second = house.done("FilterLogEvents", input).await;
+        assert_eq!(found(&second), [("stream", "needle")]);
+        assert_eq!(second.get("nextToken"), None);
+    }
+
+    #[tokio::test]
+    async fn refuses_what_is_wrong() {
+        let house = house().await;
+        let on = |more: Value| {
+            let mut input = json!({"logGroupName": "group"});
+            for (key, value) in more.as_object().into_iter().flatten() {
+                input[key] = value.clone();
+            }
+            input
+        };
+        let another = page::token("Another", &"0".repeat(56)).expect("written");
+        let no_position = page::token(NAME, &"x").expect("written");
+        house
+            .refuses(
+                NAME,
+                &[
+                    (json!({}), "InvalidParameterException"),
+                    (
+                        on(json!({"filterPattern": "[a, b]"})),
+                        "InvalidParameterException",
+                    ),
+                    (
+                        on(json!({"filterPattern": "x".repeat(1025)})),
+                        "ValidationException",
+                    ),
+                    (
+                        on(json!({"logStreamNames": ["b"], "logStreamNamePrefix": "b"})),
+                        "InvalidParameterException",
+                    ),
+                    (on(json!({"logStreamNames": []})), "ValidationException"),
+                    (on(json!({"limit": 0})), "ValidationException"),
+                    (on(json!({"nextToken": "x"})), "InvalidParameterException"),
+                    (on(json!({ "nextToken": another })), "InvalidParameterException"),
+                    (
+                        on(json!({ "nextToken": no_position })),
+                        "InvalidParameterException",
+                    ),
+                    (json!({"logGroupName": "other"}), "ResourceNotFoundException"),
+                ],
+            )
+            .await;
+    }
+}
