@@ -92,4 +92,14 @@ pub enum SignedWith {
     NodeKey,
     /// Nothing.
     Nothing,
+    /// An access key's secret or nothing, of operations that a resource's policy may open to everyone.
+    AccessKeyOrNothing,
+}
+
+impl SignedWith {
+    /// Says whether an operation that takes this kind takes a request that was signed in the given one.
+    pub fn covers(self, given: Self) -> bool {
+        self == given
+            || (self == Self::AccessKeyOrNothing && matches!(given, Self::AccessKey | Self::Nothing))
+    }
 }

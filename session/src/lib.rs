@@ -44,7 +44,7 @@ pub use ids::{
 pub use keys::{DataKey, EncryptionContext, KeyError, KeyUse, KeyUser, Keys};
 pub use need::{Need, Needs};
 pub use node::{AgentReport, ManagedNode, PingStatus};
-pub use operation::{Audit, Call, Effect, Operation, Refusal};
+pub use operation::{Answer, Audit, Call, Declaration, Effect, Operation, Refusal};
 pub use policy::{Allowed, AuthorizedSession, Decision, Denied, Resource};
 pub use principal::{EntityName, Principal};
 pub use random::{Random, RandomArray, SeededRandom, SystemRandom};

@@ -13,12 +13,14 @@ use crate::need::{Need, Needs};
 use crate::policy::{Allowed, Decision, Denied};
 
 /// The answer to come of a handler.
-pub type Answer<E> = Pin<Box<dyn Future<Output = Result<Value, E>> + Send>>;
+pub type Answer<E, O = Value> = Pin<Box<dyn Future<Output = Result<O, E>> + Send>>;
 
 /// One operation of a service `S`, failing with `E`.
 ///
-/// The only way to the handler is [`Operation::authorize`], because a [`Call`] cannot be built without its decision.
-pub struct Operation<S, E> {
+/// The only way to the handler is [`Declaration::authorize`], because a [`Call`] cannot be built without its decision.
+/// Where JSON has no room for what an operation takes or gives, such as a stream, `I` carries it beside the call and `O`
+/// is the answer.
+pub struct Operation<S, E, I = Call, O = Value> {
     /// The name on the wire, such as `StartSession`.
     pub name: &'static str,
     /// The action that policies name, such as `ssm:StartSession`.
@@ -30,7 +32,22 @@ pub struct Operation<S, E> {
     /// What the audit log keeps of it.
     pub audit: Audit,
     /// What it does.
-    pub handler: fn(Arc<S>, Call) -> Answer<E>,
+    pub handler: fn(Arc<S>, I) -> Answer<E, O>,
+}
+
+/// An operation without its handler: what the decision and the audit log know of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Declaration {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// The action that policies name.
+    pub action: &'static str,
+    /// The signature it takes.
+    pub signed_with: SignedWith,
+    /// What must be allowed for a request.
+    pub needs: fn(&Caller, &Value) -> Needs,
+    /// What the audit log keeps of it.
+    pub audit: Audit,
 }
 
 /// What the audit log keeps of an operation.
@@ -96,7 +113,30 @@ pub enum Refusal {
     Undecided(#[from] AuthorityError),
 }
 
-impl<S, E> Operation<S, E> {
+impl<S, E, I, O> Operation<S, E, I, O> {
+    /// Returns the operation without its handler.
+    pub const fn declaration(&self) -> Declaration {
+        Declaration {
+            name: self.name,
+            action: self.action,
+            signed_with: self.signed_with,
+            needs: self.needs,
+            audit: self.audit,
+        }
+    }
+
+    /// Asks whether the caller may, and makes the call if so.
+    pub async fn authorize(
+        &self,
+        caller: Caller,
+        input: Value,
+        authority: &dyn Authority,
+    ) -> Result<Call, Refusal> {
+        self.declaration().authorize(caller, input, authority).await
+    }
+}
+
+impl Declaration {
     /// Asks whether the caller may, and makes the call if so.
     pub async fn authorize(
         &self,
@@ -114,7 +154,7 @@ impl<S, E> Operation<S, E> {
                 .map(|need| need.or_action(self.action))
                 .collect(),
         };
-        if caller.signed_with != self.signed_with {
+        if !self.signed_with.covers(caller.signed_with) {
             let resource = needs.first().map(Need::resource);
             return Err(Denied::implicit(&caller.principal, self.action, resource).into());
         }
@@ -135,7 +175,7 @@ impl<S, E> Operation<S, E> {
     }
 }
 
-impl<S, E> fmt::Debug for Operation<S, E> {
+impl<S, E, I, O> fmt::Debug for Operation<S, E, I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operation")
             .field("name", &self.name)

@@ -6,6 +6,8 @@
 pub mod access_keys;
 pub mod activations;
 pub mod audit;
+pub mod blobs;
+pub mod buckets;
 pub mod credentials;
 pub mod directories;
 pub mod documents;
@@ -16,6 +18,7 @@ pub mod keyring;
 pub mod log_events;
 pub mod log_groups;
 pub mod nodes;
+pub mod objects;
 pub mod parameters;
 pub mod root_key;
 pub mod sessions;
@@ -23,6 +26,7 @@ pub mod settings;
 mod sqlite;
 pub mod tags;
 pub mod tokens;
+pub mod uploads;
 
 pub use access_keys::{KeyUse, KeyUses};
 pub use activations::Activations;
@@ -30,6 +34,7 @@ pub use audit::{
     AuditLog, Broken, Checkpoint, CheckpointError, EventAttribute, EventPage, EventPosition, StoredEvent,
     Verified, VerifyError,
 };
+pub use buckets::{Bucket, Buckets, CreateBucketError, DefaultRetention, RemoveBucketError, Versioning};
 pub use credentials::{Credential, CredentialError, Holder, TemporaryCredentials};
 pub use directories::{ChangeError, Directories, DirectoryEdit, change_directory};
 pub use documents::{
@@ -50,6 +55,10 @@ pub use log_groups::{
     LogGroupClass, LogGroupId, LogGroupKey, LogGroups, LogStream, LogStreamId, LogStreamOrder, NewLogGroup,
 };
 pub use nodes::{NodeAccessKey, Nodes, Registration, RegistrationError};
+pub use objects::{
+    Condition, Content, Deleted, KeyRange, Checksum, LockError, ObjectAt, ObjectVersion, Objects, Piece, Place, PutObjectError, Retention,
+    RetentionMode, Sealing,
+};
 pub use parameters::{Parameter, ParameterAt, ParameterKind, Parameters, PutParameterError};
 pub use root_key::{RootKey, RootKeyError, SealError};
 pub use sessions::{CreateSessionError, SessionLimits, SessionPage, Sessions, StateChangeError};
@@ -57,11 +66,13 @@ pub use settings::Settings;
 pub use sqlite::{Sqlite, verify_audit_log};
 pub use tags::{TagError, TagTarget, Tags, TagsOf};
 pub use tokens::{ChannelEnd, Redeemed, Token, TokenBinding, TokenGrant, TokenHash, Tokens};
+pub use uploads::{Part, Upload, UploadedObject, Uploads};
 
 /// Everything that the server remembers.
 pub trait Store:
     Activations
     + AuditLog
+    + Buckets
     + Directories
     + Documents
     + KeyUses
@@ -69,17 +80,20 @@ pub trait Store:
     + LogEvents
     + LogGroups
     + Nodes
+    + Objects
     + Parameters
     + Sessions
     + Settings
     + Tags
     + Tokens
+    + Uploads
 {
 }
 
 impl<S> Store for S where
     S: Activations
         + AuditLog
+        + Buckets
         + Directories
         + Documents
         + KeyUses
@@ -87,10 +101,12 @@ impl<S> Store for S where
         + LogEvents
         + LogGroups
         + Nodes
+        + Objects
         + Parameters
         + Sessions
         + Settings
         + Tags
         + Tokens
+    + Uploads
 {
 }

@@ -22,12 +22,14 @@ use crate::{RootKey, StoreError};
 mod access_keys;
 mod activations;
 mod audit;
+mod buckets;
 mod directories;
 mod documents;
 mod keyring;
 mod log_events;
 mod log_groups;
 mod nodes;
+mod objects;
 mod parameters;
 mod sessions;
 mod settings;
@@ -35,6 +37,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod uploads;
 mod writer;
 
 pub use audit::verify_audit_log;
@@ -66,6 +69,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_documents.sql"),
     include_str!("../migrations/0007_parameters.sql"),
     include_str!("../migrations/0008_keys.sql"),
+    include_str!("../migrations/0009_objects.sql"),
     include_str!("../migrations/0010_logs.sql"),
 ];
 

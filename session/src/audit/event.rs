@@ -11,7 +11,7 @@ use super::resource::Touched;
 use super::{line, resource};
 use crate::caller::Caller;
 use crate::ids::{AccountId, Region};
-use crate::operation::{Effect, Operation};
+use crate::operation::{Declaration, Effect, Operation};
 use crate::policy::{Resource, StatementName};
 use crate::principal::Principal;
 use crate::random::{Random, RandomArray as _};
@@ -98,7 +98,14 @@ const EVENT_VERSION: &str = "1.08";
 /// The most bytes of a user agent, an error code and an error message, as CloudTrail cuts them.
 const MAX_TEXT: usize = 1024;
 
-impl<S, E> Operation<S, E> {
+impl<S, E, I, O> Operation<S, E, I, O> {
+    /// Returns what the audit log keeps of the operation; `None` for heartbeats and polls.
+    pub fn audited(&self) -> Option<Audited> {
+        self.declaration().audited()
+    }
+}
+
+impl Declaration {
     /// Returns what the audit log keeps of the operation; `None` for heartbeats and polls.
     pub fn audited(&self) -> Option<Audited> {
         Some(Audited {

@@ -16,7 +16,7 @@ use drawbridge_aws_dialects::json11;
 use drawbridge_aws_dialects::model::Service;
 use drawbridge_session::iam::{Directory, IamError, NewRole, NewUser};
 use drawbridge_session::{
-    Account, AccountId, Caller, Clock as _, FakeRelay, FixedClock, Operation, OrganizationId, Refusal,
+    Account, AccountId, Caller, Clock as _, Declaration, FakeRelay, FixedClock, Operation, OrganizationId, Refusal,
     Region, SeededRandom, iam,
 };
 use drawbridge_store::{Directories as _, RootKey, Sqlite, change_directory};
@@ -174,8 +174,18 @@ impl House {
     }
 
     /// Says whether the caller gets past the decision.
-    pub async fn allows<S>(&self, operation: &Operation<S, AwsError>, caller: Caller, input: Value) -> bool {
-        match operation.authorize(caller, input, &self.access).await {
+    pub async fn allows<S, I, O>(
+        &self,
+        operation: &Operation<S, AwsError, I, O>,
+        caller: Caller,
+        input: Value,
+    ) -> bool {
+        self.declares(operation.declaration(), caller, input).await
+    }
+
+    /// Says whether the caller gets past the decision on what is declared.
+    pub async fn declares(&self, declared: Declaration, caller: Caller, input: Value) -> bool {
+        match declared.authorize(caller, input, &self.access).await {
             Ok(_) => true,
             Err(Refusal::Denied(_)) => false,
             Err(Refusal::Undecided(error)) => panic!("undecided: {error}"),
