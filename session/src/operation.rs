@@ -209,6 +209,11 @@ impl Call {
         &self.allowed
     }
 
+    /// Returns what was asked, as the decision saw it.
+    pub fn input(&self) -> &Value {
+        &self.input
+    }
+
     /// Takes the call apart into who calls, the decision and the input.
     pub fn into_parts(self) -> (Caller, Allowed, Value) {
         (self.caller, self.allowed, self.input)

@@ -16,6 +16,8 @@ pub enum Family {
     Ec2,
     /// The message gateway's REST paths (`ssmmessages`): JSON in, XML out.
     Rest,
+    /// REST with XML in and out (`s3`), and codes of its own.
+    S3,
 }
 
 impl Family {
@@ -23,7 +25,9 @@ impl Family {
     pub fn access_denied(self, reason: &str) -> AwsError {
         match self {
             Self::Json => AwsError::new("AccessDeniedException", reason),
-            Self::Query => AwsError::new("AccessDenied", reason).with_status(StatusCode::FORBIDDEN),
+            Self::Query | Self::S3 => {
+                AwsError::new("AccessDenied", reason).with_status(StatusCode::FORBIDDEN)
+            }
             Self::Ec2 => AwsError::new(
                 "UnauthorizedOperation",
                 format!("You are not authorized to perform this operation. {reason}"),
@@ -37,6 +41,11 @@ impl Family {
     pub fn unknown_operation(self, name: &str, version: &str) -> AwsError {
         match self {
             Self::Json | Self::Rest => AwsError::unknown_operation(),
+            Self::S3 => AwsError::new(
+                "NotImplemented",
+                "A header or query you provided requested a function that is not implemented.",
+            )
+            .with_status(StatusCode::NOT_IMPLEMENTED),
             Self::Query => AwsError::new(
                 "InvalidAction",
                 format!("Could not find operation {name} for version {version}"),
@@ -53,7 +62,7 @@ impl Family {
         AwsError::internal(match self {
             Self::Json => "InternalServerError",
             Self::Query => "InternalFailure",
-            Self::Ec2 => "InternalError",
+            Self::Ec2 | Self::S3 => "InternalError",
             Self::Rest => "InternalServerException",
         })
     }
@@ -161,6 +170,12 @@ mod tests {
                 (403, "AccessDeniedException"),
                 (400, "UnknownOperationException"),
                 (500, "InternalServerException"),
+            ),
+            (
+                Family::S3,
+                (403, "AccessDenied"),
+                (501, "NotImplemented"),
+                (500, "InternalError"),
             ),
         ] {
             let error = family.access_denied("User: x is not authorized");

@@ -78,6 +78,10 @@ pub enum Payload {
     Unsigned,
     /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: an `aws-chunked` body with a checksum trailer, not covered.
     StreamingUnsignedTrailer,
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`: an `aws-chunked` body whose chunks are each signed.
+    StreamingSigned,
+    /// The same with a signed checksum trailer.
+    StreamingSignedTrailer,
 }
 
 /// How a request was signed.

@@ -1,32 +1,77 @@
 //! The `s3` service: buckets and objects.
+//!
+//! ```text
+//! HTTP ──s3s──▶ Front ──summary──▶ Gate (decision, audit) ──Asked──▶ handler ──▶ store (rows), blobs (bytes)
+//! ```
+//!
+//! The crate `s3s` reads and writes the dialect. [`Front`] is all that it can reach, and knows operations only by their
+//! declarations: what is not in [`DECLARATIONS`] cannot be called.
+
+mod asked;
+mod buckets;
+mod checksum;
+mod error;
+mod facts;
+mod front;
+mod objects;
+mod receive;
+mod stored;
+
+mod wire;
+
+
+
 
 use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_store::Store;
+use drawbridge_session::keys::Keys;
+use drawbridge_session::{Clock, Random};
+use drawbridge_store::blobs::Blobs;
+use drawbridge_store::{RootKey, Store};
+use s3s::S3Response;
+
+pub use asked::{Asked, Took};
+pub use facts::RequestFacts;
+pub use front::{DECLARATIONS, Front, Gate};
 
 /// An operation of this service.
-pub type Operation = drawbridge_session::Operation<S3, AwsError>;
+pub type Operation<I, O> = drawbridge_session::Operation<S3, AwsError, Asked<I>, S3Response<O>>;
 
-/// The operations, by their names on the wire.
-pub const OPERATIONS: &[Operation] = &[];
+/// The answer of an operation.
+type Answered<O> = Result<S3Response<O>, AwsError>;
 
 /// The `s3` service of one server.
 pub struct S3 {
-    #[expect(dead_code, reason = "no operation is there yet")]
     store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
+    root: Arc<RootKey>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    /// What wraps data keys that are not the root key's to seal.
+    #[expect(dead_code, reason = "no object is sealed under keys of the service of keys yet")]
+    keys: Option<Arc<dyn Keys>>,
 }
 
 impl S3 {
     /// Brings the parts together.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
-    }
-
-    /// Finds an operation.
-    pub fn operation(name: &str) -> Option<&'static Operation> {
-        OPERATIONS.iter().find(|operation| operation.name == name)
+    pub fn new(
+        store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
+        root: Arc<RootKey>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        keys: Option<Arc<dyn Keys>>,
+    ) -> Self {
+        Self {
+            store,
+            blobs,
+            root,
+            clock,
+            random,
+            keys,
+        }
     }
 }
 

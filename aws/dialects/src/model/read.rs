@@ -181,7 +181,7 @@ fn members(
                     (None, Some(name)) => capitalized(name),
                     (None, None) => name.clone(),
                 },
-                Family::Query | Family::Json | Family::Rest => xml_name.clone(),
+                Family::Query | Family::Json | Family::Rest | Family::S3 => xml_name.clone(),
             };
             Ok(Member {
                 name: name.clone(),

@@ -156,7 +156,7 @@ fn time(family: Family, seconds: &Number) -> Option<String> {
     let at = jiff::Timestamp::from_duration(since).ok()?;
     let form = match family {
         Family::Ec2 => "%Y-%m-%dT%H:%M:%S.000Z",
-        Family::Json | Family::Query | Family::Rest => "%Y-%m-%dT%H:%M:%SZ",
+        Family::Json | Family::Query | Family::Rest | Family::S3 => "%Y-%m-%dT%H:%M:%SZ",
     };
     Some(at.strftime(form).to_string())
 }

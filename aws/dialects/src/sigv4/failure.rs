@@ -3,6 +3,7 @@
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
+use super::verify::S3_SKEW_SECONDS;
 use crate::error::{AwsError, Family};
 
 /// Why a request's signature was refused.
@@ -96,6 +97,48 @@ impl SignatureError {
             Family::Query => AwsError::new(code.query, self.message(family)).with_status(code.status),
             Family::Ec2 => self.ec2_error(),
             Family::Rest => AwsError::new(code.json, self.message(family)).with_status(code.status),
+            Family::S3 => self.s3_error(),
+        }
+    }
+
+    fn s3_error(&self) -> AwsError {
+        let message = self.message(Family::S3);
+        let denied = |code, message: String| AwsError::new(code, message).with_status(StatusCode::FORBIDDEN);
+        match self {
+            Self::Missing => denied("AccessDenied", "Access Denied".to_owned()),
+            Self::Incomplete(_) | Self::Ambiguous(_) | Self::ScopeDate { .. } | Self::WrongService { .. } => {
+                AwsError::new("AuthorizationHeaderMalformed", message)
+            }
+            Self::WrongRegion => AwsError::new("AuthorizationHeaderMalformed", message),
+            Self::HeaderNotSigned(name) => denied(
+                "AccessDenied",
+                format!("There were headers present in the request which were not signed: {name}"),
+            ),
+            // Only a link says for itself how long it is good.
+            Self::Expired { lifetime, .. } if lifetime.as_secs() != S3_SKEW_SECONDS => {
+                denied("AccessDenied", "Request has expired".to_owned())
+            }
+            Self::Expired { .. } | Self::NotYetCurrent { .. } => denied(
+                "RequestTimeTooSkewed",
+                "The difference between the request time and the current time is too large.".to_owned(),
+            ),
+            Self::MalformedTarget => AwsError::new("InvalidURI", "Couldn't parse the specified URI."),
+            Self::PayloadMismatch => AwsError::new(
+                "XAmzContentSHA256Mismatch",
+                "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            ),
+            Self::Mismatch => denied("SignatureDoesNotMatch", message),
+            Self::UnknownAccessKey => denied(
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.".to_owned(),
+            ),
+            Self::InvalidSessionToken => AwsError::new(
+                "InvalidToken",
+                "The provided token is malformed or otherwise invalid.",
+            ),
+            Self::ExpiredSessionToken => {
+                AwsError::new("ExpiredToken", "The provided token has expired.")
+            }
         }
     }
 

@@ -165,6 +165,9 @@ fn payload(
     let payload = match line {
         "UNSIGNED-PAYLOAD" => Payload::Unsigned,
         "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Payload::StreamingUnsignedTrailer,
+        // Nobody but S3 takes a body in pieces.
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" if service == "s3" => Payload::StreamingSigned,
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" if service == "s3" => Payload::StreamingSignedTrailer,
         hash if hash.len() == digest::SHA256_OUTPUT_LEN * 2
             && hash.bytes().all(|b| b.is_ascii_hexdigit()) =>
         {

@@ -89,6 +89,8 @@ pub fn sign(
         Payload::Signed => hex::encode(payload_sha256),
         Payload::Unsigned => "UNSIGNED-PAYLOAD".to_owned(),
         Payload::StreamingUnsignedTrailer => "STREAMING-UNSIGNED-PAYLOAD-TRAILER".to_owned(),
+        Payload::StreamingSigned => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned(),
+        Payload::StreamingSignedTrailer => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER".to_owned(),
     };
     // Other services hash the body themselves; S3 insists on being told.
     if payload != Payload::Signed || signing.service == "s3" {

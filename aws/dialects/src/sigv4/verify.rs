@@ -9,6 +9,9 @@ use super::{Payload, Proof, SignatureError, SignedRequest, canonical};
 /// How far a client's clock may be off, in seconds, either way.
 pub const SKEW_SECONDS: i64 = 5 * 60;
 
+/// The same for requests to S3.
+pub(super) const S3_SKEW_SECONDS: i64 = 15 * 60;
+
 /// The longest a presigned request may ask to stay valid, in seconds (seven days).
 pub const MAX_PRESIGN_SECONDS: u32 = 7 * 24 * 60 * 60;
 
@@ -40,6 +43,29 @@ impl SignedRequest {
         }
     }
 
+    /// Checks the HMAC before the body is there, by the digest that the request announces.
+    ///
+    /// Whoever reads the body must check it against that, or the signatures of its chunks.
+    ///
+    /// # Errors
+    /// As [`SignedRequest::verify`]; and a request must say what its signature covers of the body.
+    pub fn verify_head(&self, secret_access_key: &str, now: Timestamp) -> Result<Verified, SignatureError> {
+        let announced = match (self.payload, self.payload_line.as_deref()) {
+            (Payload::Signed, Some(line)) => {
+                let mut digest = [0; 32];
+                hex::decode_to_slice(line, &mut digest).map_err(|_| SignatureError::Mismatch)?;
+                digest
+            }
+            (_, Some(_)) => [0; 32],
+            (_, None) => {
+                return Err(SignatureError::Incomplete(
+                    "Missing required header for this request: x-amz-content-sha256".to_owned(),
+                ));
+            }
+        };
+        self.verify(secret_access_key, &announced, now)
+    }
+
     /// Checks a node's RSASSA-PSS signature (SHA-256, MGF1-SHA-256, salt 32) with its public key.
     ///
     /// `public_key` is a DER SubjectPublicKeyInfo of an RSA key of 2048 to 8192 bits.
@@ -64,7 +90,10 @@ impl SignedRequest {
     }
 
     fn check_time(&self, now: Timestamp) -> Result<(), SignatureError> {
-        let skew = SignedDuration::from_secs(SKEW_SECONDS);
+        let skew = SignedDuration::from_secs(match self.scope.service.as_str() {
+            "s3" => S3_SKEW_SECONDS,
+            _ => SKEW_SECONDS,
+        });
         let lifetime = self
             .expires_seconds
             .map_or(skew, |seconds| SignedDuration::from_secs(seconds.into()));

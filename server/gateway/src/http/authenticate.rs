@@ -8,9 +8,10 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_aws_dialects::sigv4::{self, Payload, SignatureError, SignedRequest};
-use drawbridge_session::{AccessKeyId, Principal, Region, SessionGrant, SignedWith};
+use drawbridge_session::{AccessKeyId, Principal, Region, Secret, SessionGrant, SignedWith};
 use drawbridge_store::{Credential, CredentialError, KeyUse, StoreError, credentials};
 use http::request::Parts;
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::Gateway;
@@ -48,6 +49,17 @@ impl AuthenticationError {
     }
 }
 
+/// A request whose signature is proven, and whose body is not read.
+pub(crate) struct Head {
+    pub(crate) identity: Identity,
+    /// What the chunks of the body are signed with.
+    pub(crate) secret: Secret,
+    /// Whether the signature came in the query.
+    pub(crate) presigned: bool,
+    /// When the client says that it signed.
+    pub(crate) signed_at: Timestamp,
+}
+
 /// Checks a request's signature for `service`. A request without one is nobody's: [`SignatureError::Missing`].
 pub(crate) async fn authenticate(
     gateway: &Gateway,
@@ -55,12 +67,7 @@ pub(crate) async fn authenticate(
     body: &[u8],
     service: &'static str,
 ) -> Result<Identity, AuthenticationError> {
-    let signed = sigv4::parse(parts)?;
-    let scope = signed.scope();
-    if scope.service != service {
-        return Err(SignatureError::WrongService { expected: service }.into());
-    }
-    let region = Region::parse(&scope.region).map_err(|_| SignatureError::WrongRegion)?;
+    let (signed, region) = claimed(parts, service)?;
     let credential = find_credential(gateway, &signed, &region).await?;
     let now = gateway.clock.now();
     let digest = payload_digest(&signed, body);
@@ -81,22 +88,72 @@ pub(crate) async fn authenticate(
             (principal, SignedWith::NodeKey, None)
         }
     };
-    let access_key_id = AccessKeyId::parse(signed.access_key_id()).ok();
-    if let Some(id) = access_key_id.as_ref().filter(|id| !id.is_temporary()) {
-        let usage = KeyUse {
-            at: now,
-            service: service.to_owned(),
-            region: region.clone(),
-        };
-        gateway.store.access_key_used(id, usage);
-    }
     Ok(Identity {
         principal,
         signed_with,
-        access_key_id,
+        access_key_id: used_key(gateway, &signed, service, &region),
         grant: grant.map(Arc::new),
         region,
     })
+}
+
+/// The same for a request whose body is checked while it is read.
+pub(crate) async fn authenticate_head(
+    gateway: &Gateway,
+    parts: &Parts,
+    service: &'static str,
+) -> Result<Head, AuthenticationError> {
+    let (signed, region) = claimed(parts, service)?;
+    let Credential::Secret {
+        secret,
+        principal,
+        grant,
+    } = find_credential(gateway, &signed, &region).await?
+    else {
+        return Err(SignatureError::UnknownAccessKey.into());
+    };
+    let _verified = signed.verify_head(secret.expose(), gateway.clock.now())?;
+    Ok(Head {
+        identity: Identity {
+            principal,
+            signed_with: SignedWith::AccessKey,
+            access_key_id: used_key(gateway, &signed, service, &region),
+            grant: grant.map(Arc::new),
+            region,
+        },
+        secret,
+        presigned: signed.is_presigned(),
+        signed_at: signed.signed_at(),
+    })
+}
+
+fn claimed(parts: &Parts, service: &'static str) -> Result<(SignedRequest, Region), AuthenticationError> {
+    let signed = sigv4::parse(parts)?;
+    let scope = signed.scope();
+    if scope.service != service {
+        return Err(SignatureError::WrongService { expected: service }.into());
+    }
+    let region = Region::parse(&scope.region).map_err(|_| SignatureError::WrongRegion)?;
+    Ok((signed, region))
+}
+
+/// The access key that signed; its use is noted, if it is one that lasts.
+fn used_key(
+    gateway: &Gateway,
+    signed: &SignedRequest,
+    service: &'static str,
+    region: &Region,
+) -> Option<AccessKeyId> {
+    let id = AccessKeyId::parse(signed.access_key_id()).ok()?;
+    if !id.is_temporary() {
+        let usage = KeyUse {
+            at: gateway.clock.now(),
+            service: service.to_owned(),
+            region: region.clone(),
+        };
+        gateway.store.access_key_used(&id, usage);
+    }
+    Some(id)
 }
 
 async fn find_credential(
@@ -126,7 +183,10 @@ fn payload_digest(signed: &SignedRequest, body: &[u8]) -> [u8; 32] {
     let mut digest = [0; 32];
     match signed.payload() {
         Payload::Signed => digest.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref()),
-        Payload::Unsigned | Payload::StreamingUnsignedTrailer => {}
+        Payload::Unsigned
+        | Payload::StreamingUnsignedTrailer
+        | Payload::StreamingSigned
+        | Payload::StreamingSignedTrailer => {}
     }
     digest
 }

@@ -1,0 +1,164 @@
+//! `CreateBucket`.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Audit, SignedWith};
+use drawbridge_store::{Bucket, CreateBucketError, Versioning};
+use http::StatusCode;
+use s3s::S3Response;
+use s3s::dto::{BucketCannedACL, CreateBucketInput, CreateBucketOutput};
+use serde_json::{Map, Value, json};
+
+use crate::error::{invalid_request, of_store};
+use crate::facts::{Named, on_bucket};
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const CREATE_BUCKET: Operation<CreateBucketInput, CreateBucketOutput> = Operation {
+    name: "CreateBucket",
+    action: "s3:CreateBucket",
+    signed_with: SignedWith::AccessKey,
+    needs: on_bucket,
+    audit: Audit::WRITE,
+    handler: |s3, asked| Box::pin(create(s3, asked)),
+};
+
+/// The region that is named by saying nothing.
+const FIRST_REGION: &str = "us-east-1";
+
+impl Named for CreateBucketInput {
+    fn bucket(&self) -> Option<&str> {
+        Some(&self.bucket)
+    }
+
+    fn conditions(&self, conditions: &mut Map<String, Value>) {
+        if let Some(location) = location(self) {
+            conditions.insert("s3:LocationConstraint".to_owned(), json!(location));
+        }
+    }
+}
+
+fn location(input: &CreateBucketInput) -> Option<&str> {
+    let configuration = input.create_bucket_configuration.as_ref()?;
+    let location = configuration.location_constraint.as_ref()?.as_str();
+    Some(location).filter(|location| !location.is_empty())
+}
+
+async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<CreateBucketOutput> {
+    let caller = asked.caller().clone();
+    let input = asked.input;
+    let region = caller.region.as_str();
+    match location(&input) {
+        Some(location) if location == region && location != FIRST_REGION => {}
+        None if region == FIRST_REGION => {}
+        wrong => {
+            let wrong = wrong.unwrap_or("unspecified");
+            return Err(AwsError::new(
+                "IllegalLocationConstraintException",
+                format!(
+                    "The {wrong} location constraint is incompatible for the region specific endpoint this \
+                     request was sent to."
+                ),
+            ));
+        }
+    }
+    let acl = input.acl.as_ref().map(BucketCannedACL::as_str);
+    if acl.is_some_and(|acl| acl != "private") {
+        return Err(AwsError::new(
+            "InvalidBucketAclWithObjectOwnership",
+            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+        ));
+    }
+    let grants = [
+        &input.grant_full_control,
+        &input.grant_read,
+        &input.grant_read_acp,
+        &input.grant_write,
+        &input.grant_write_acp,
+    ];
+    if grants.into_iter().any(Option::is_some) {
+        return Err(invalid_request("Grants are not supported: the bucket's owner owns every object"));
+    }
+    check_name(&input.bucket)?;
+    let locks = input.object_lock_enabled_for_bucket.unwrap_or(false);
+    let bucket = Bucket {
+        name: input.bucket,
+        account: caller.account.clone(),
+        region: caller.region.clone(),
+        created_at: s3.clock.now(),
+        versioning: if locks { Versioning::Enabled } else { Versioning::Never },
+        locks,
+        retention: None,
+    };
+    match s3.store.create_bucket(&bucket).await {
+        Ok(()) => {}
+        Err(CreateBucketError::Exists(present)) if present.account != bucket.account => {
+            return Err(AwsError::new(
+                "BucketAlreadyExists",
+                "The requested bucket name is not available. The bucket namespace is shared by all users of the \
+                 system. Please select a different name and try again.",
+            )
+            .with_status(StatusCode::CONFLICT));
+        }
+        // As on AWS, where it began: asking again is no error there.
+        Err(CreateBucketError::Exists(present))
+            if region == FIRST_REGION && present.region == bucket.region => {}
+        Err(CreateBucketError::Exists(_)) => {
+            return Err(AwsError::new(
+                "BucketAlreadyOwnedByYou",
+                "Your previous request to create the named bucket succeeded and you already own it.",
+            )
+            .with_status(StatusCode::CONFLICT));
+        }
+        Err(CreateBucketError::TooMany) => {
+            return Err(AwsError::new(
+                "TooManyBuckets",
+                "You have attempted to create more buckets than allowed",
+            ));
+        }
+        Err(CreateBucketError::Store(error)) => return Err(of_store(error)),
+    }
+    Ok(S3Response::new(CreateBucketOutput {
+        location: Some(format!("/{}", bucket.name)),
+    }))
+}
+
+/// The rules of names that the dialect's are looser than: no two dots together, and no form of an address or of a name
+/// that AWS keeps for itself.
+fn check_name(name: &str) -> Result<(), AwsError> {
+    let reserved = ["xn--", "sthree-", "amzn-s3-demo-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        || ["-s3alias", "--ol-s3", ".mrap", "--x-s3"]
+            .iter()
+            .any(|suffix| name.ends_with(suffix));
+    let plain = name
+        .bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
+    let edges = |at: Option<u8>| at.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let ends = edges(name.bytes().next()) && edges(name.bytes().next_back());
+    let address = name.parse::<std::net::Ipv4Addr>().is_ok();
+    if (3..=63).contains(&name.len()) && plain && ends && !reserved && !address && !name.contains("..") {
+        return Ok(());
+    }
+    Err(AwsError::new("InvalidBucketName", "The specified bucket is not valid."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_name;
+
+    #[test]
+    fn names_are_dns_labels_and_no_addresses() {
+        for good in ["abc", "my-logs", "a.b.c", "0a0", &"a".repeat(63)] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        let bad = [
+            "ab", "Abc", "a_b", "-abc", "abc-", "a..b", "192.168.0.1", "xn--abc", "abc-s3alias", "a/b", "",
+        ];
+        for bad in bad {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+        assert!(check_name(&"a".repeat(64)).is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! `HeadBucket`.
+
+use std::sync::Arc;
+
+use drawbridge_session::{Audit, SignedWith};
+use s3s::S3Response;
+use s3s::dto::{HeadBucketInput, HeadBucketOutput};
+
+use crate::facts::on_bucket;
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const HEAD_BUCKET: Operation<HeadBucketInput, HeadBucketOutput> = Operation {
+    name: "HeadBucket",
+    action: "s3:ListBucket",
+    signed_with: SignedWith::AccessKeyOrNothing,
+    needs: on_bucket,
+    audit: Audit::OFF,
+    handler: |s3, asked| Box::pin(head(s3, asked)),
+};
+
+async fn head(s3: Arc<S3>, asked: Asked<HeadBucketInput>) -> Answered<HeadBucketOutput> {
+    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    S3::check_owner(&bucket, asked.input.expected_bucket_owner.as_deref())?;
+    // The region comes with every answer about a bucket.
+    Ok(S3Response::new(HeadBucketOutput::default()))
+}

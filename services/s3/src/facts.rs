@@ -1,0 +1,227 @@
+//! What decisions and the audit log are told of a request: the bucket and key that the operation will act on, and the facts
+//! that conditions ask about.
+
+use drawbridge_session::{Caller, Need, Needs, Resource};
+use http::{HeaderMap, Uri};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+
+/// What the gateway knows of a request that is not in its headers.
+#[derive(Debug, Clone, Default)]
+pub struct RequestFacts {
+    /// `s3:authType`: `REST-HEADER`, `REST-QUERY-STRING`, or nothing for nobody.
+    pub auth_type: Option<&'static str>,
+    /// `s3:signatureAge` in milliseconds, of links.
+    pub signature_age_ms: Option<i64>,
+    /// `s3:TlsVersion`, such as `1.3`.
+    pub tls_version: Option<&'static str>,
+    /// The id of the request.
+    pub request_id: String,
+}
+
+/// Headers that name what would be set, each a condition key behind `s3:`.
+const HEADERS: [&str; 14] = [
+    "x-amz-acl",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
+    "x-amz-metadata-directive",
+    "x-amz-object-ownership",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-storage-class",
+    "x-amz-website-redirect-location",
+];
+
+/// Headers whose condition keys have other names.
+const LOCK_HEADERS: [(&str, &str); 3] = [
+    ("x-amz-object-lock-mode", "s3:object-lock-mode"),
+    ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
+    ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
+];
+
+/// Parameters of listings, each a condition key behind `s3:`.
+const PARAMETERS: [&str; 3] = ["prefix", "delimiter", "max-keys"];
+
+/// What an input acts on.
+pub(crate) trait Named {
+    /// The bucket; `None` for what is about all of them.
+    fn bucket(&self) -> Option<&str>;
+
+    /// The key.
+    fn key(&self) -> Option<&str> {
+        None
+    }
+
+    /// The version.
+    fn version(&self) -> Option<&str> {
+        None
+    }
+
+    /// Condition keys that only the body tells.
+    fn conditions(&self, _conditions: &mut Map<String, Value>) {}
+}
+
+/// Sums a request up, as [`needs`](on_bucket) and the audit log read it.
+pub(crate) fn summary(input: &impl Named, uri: &Uri, headers: &HeaderMap, facts: &RequestFacts) -> Value {
+    let mut summary = Map::new();
+    let mut name = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            summary.insert(name.to_owned(), json!(value));
+        }
+    };
+    name("bucketName", input.bucket());
+    name("key", input.key());
+    name("versionId", input.version());
+    let mut conditions = Map::new();
+    input.conditions(&mut conditions);
+    add_headers(&mut conditions, headers);
+    add_parameters(&mut conditions, uri.query().unwrap_or_default());
+    add_signature(&mut conditions, facts);
+    if let Some(version) = input.version() {
+        conditions.insert("s3:VersionId".to_owned(), json!(version));
+    }
+    let bypass = headers
+        .get("x-amz-bypass-governance-retention")
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+    if bypass {
+        summary.insert("bypassGovernanceRetention".to_owned(), json!(true));
+    }
+    summary.insert("conditions".to_owned(), Value::Object(conditions));
+    Value::Object(summary)
+}
+
+fn add_headers(conditions: &mut Map<String, Value>, headers: &HeaderMap) {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    for name in HEADERS {
+        if let Some(value) = text(name) {
+            conditions.insert(format!("s3:{name}"), json!(value));
+        }
+    }
+    for (name, key) in LOCK_HEADERS {
+        if let Some(value) = text(name) {
+            conditions.insert(key.to_owned(), json!(value));
+        }
+    }
+    if let Some(tags) = text("x-amz-tagging") {
+        add_tags(conditions, pairs(tags));
+    }
+}
+
+fn add_parameters(conditions: &mut Map<String, Value>, query: &str) {
+    for (name, value) in pairs(query) {
+        if PARAMETERS.contains(&name.as_str()) {
+            conditions.insert(format!("s3:{name}"), json!(value));
+        }
+    }
+}
+
+fn add_signature(conditions: &mut Map<String, Value>, facts: &RequestFacts) {
+    let mut set = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            conditions.insert(key.to_owned(), json!(value));
+        }
+    };
+    set("s3:authType", facts.auth_type.map(str::to_owned));
+    set(
+        "s3:signatureversion",
+        facts.auth_type.map(|_| "AWS4-HMAC-SHA256".to_owned()),
+    );
+    set("s3:signatureAge", facts.signature_age_ms.map(|ms| ms.to_string()));
+    set("s3:TlsVersion", facts.tls_version.map(str::to_owned));
+}
+
+/// Adds `s3:RequestObjectTag/…` and `s3:RequestObjectTagKeys`.
+pub(crate) fn add_tags(
+    conditions: &mut Map<String, Value>,
+    tags: impl IntoIterator<Item = (String, String)>,
+) {
+    let mut keys = Vec::new();
+    for (key, value) in tags {
+        conditions.insert(format!("s3:RequestObjectTag/{key}"), json!(value));
+        keys.push(json!(key));
+    }
+    conditions.insert("s3:RequestObjectTagKeys".to_owned(), Value::Array(keys));
+}
+
+/// Reads `a=b&c=d`.
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
+    let decoded = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    let pieces = text.split('&').filter(|piece| !piece.is_empty());
+    pieces.map(move |piece| {
+        let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+        (decoded(name), decoded(value))
+    })
+}
+
+/// Needs the action on all of S3.
+pub(crate) fn on_everything(_: &Caller, summary: &Value) -> Needs {
+    with_conditions(Need::on(Resource::any()), summary).into()
+}
+
+/// Needs the action on the bucket.
+pub(crate) fn on_bucket(_: &Caller, summary: &Value) -> Needs {
+    let bucket = text(summary, "bucketName");
+    with_conditions(Need::on(Resource::bucket(bucket)), summary).into()
+}
+
+/// Needs the action on the object.
+pub(crate) fn on_object(_: &Caller, summary: &Value) -> Needs {
+    with_conditions(Need::on(object(summary)), summary).into()
+}
+
+/// Needs the operation's own action on an object, or `versioned` where the request names a version.
+pub(crate) fn on_version(versioned: &str, summary: &Value) -> Needs {
+    let need = match summary.get("versionId") {
+        Some(_) => Need::also(versioned, object(summary)),
+        None => Need::on(object(summary)),
+    };
+    with_conditions(need, summary).into()
+}
+
+/// Needs another action on the object as well.
+pub(crate) fn also(needs: Needs, action: &str, summary: &Value) -> Needs {
+    match needs {
+        Needs::All(mut needs) => {
+            needs.push(with_conditions(Need::also(action, object(summary)), summary));
+            Needs::All(needs)
+        }
+        Needs::Signature => Needs::Signature,
+    }
+}
+
+/// Whether the request wants to bypass governance.
+pub(crate) fn bypasses(summary: &Value) -> bool {
+    summary.get("bypassGovernanceRetention") == Some(&Value::Bool(true))
+}
+
+fn object(summary: &Value) -> Resource {
+    Resource::object(text(summary, "bucketName"), text(summary, "key"))
+}
+
+pub(crate) fn text<'a>(summary: &'a Value, name: &str) -> &'a str {
+    summary.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+pub(crate) fn with_conditions(mut need: Need, summary: &Value) -> Need {
+    let conditions = summary.get("conditions").and_then(Value::as_object);
+    for (key, value) in conditions.into_iter().flatten() {
+        match value {
+            Value::String(text) => need = need.with(key, text.as_str()),
+            Value::Array(texts) => {
+                for text in texts.iter().filter_map(Value::as_str) {
+                    need = need.with(key, text);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {}
+        }
+    }
+    need
+}

@@ -1,0 +1,228 @@
+//! Where the dialect ends: each of its methods is one declared operation behind the gate, and nothing else is.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::Declaration;
+use futures_util::StreamExt as _;
+use http::{HeaderMap, HeaderValue};
+use s3s::dto;
+use s3s::{S3Request, S3Response, S3Result};
+use serde_json::Value;
+
+use crate::asked::Took;
+use crate::error::{malformed_xml, told};
+use crate::facts::{Named, RequestFacts, summary};
+use crate::{Operation, buckets, objects};
+
+/// Lets requests through to operations: decides, keeps the event, and calls the handler.
+#[async_trait]
+pub trait Gate: Send + Sync + 'static {
+    /// Asks for an operation, with what decisions and the audit log read of the request.
+    async fn pass<I, O>(
+        &self,
+        operation: &'static Operation<I, O>,
+        summary: Value,
+        took: Took<I>,
+    ) -> Result<S3Response<O>, AwsError>
+    where
+        I: Send + 'static,
+        O: Send + 'static;
+
+    /// Returns the region of a bucket, which every answer about it names.
+    async fn region_of(&self, bucket: &str) -> Option<String>;
+}
+
+/// One request on its way to its operation.
+#[derive(Debug)]
+pub struct Front<G> {
+    gate: Arc<G>,
+    facts: RequestFacts,
+}
+
+impl<G: Gate> Front<G> {
+    /// Stands before a gate with what is known of the request already.
+    pub fn new(gate: Arc<G>, facts: RequestFacts) -> Self {
+        Self { gate, facts }
+    }
+
+    async fn perform<I, O>(
+        &self,
+        operation: &'static Operation<I, O>,
+        request: S3Request<I>,
+    ) -> S3Result<S3Response<O>>
+    where
+        I: Named + Send + 'static,
+        O: Send + 'static,
+    {
+        let summary = summary(&request.input, &request.uri, &request.headers, &self.facts);
+        let bucket = request.input.bucket().map(str::to_owned);
+        let took = Took {
+            input: request.input,
+            headers: request.headers,
+            trailers: request.trailing_headers,
+        };
+        let answer = self.gate.pass(operation, summary, took).await;
+        let mut headers = HeaderMap::new();
+        if let Some(bucket) = bucket {
+            let region = self.gate.region_of(&bucket).await;
+            let region = region.and_then(|region| HeaderValue::from_str(&region).ok());
+            headers.extend(region.map(|region| (BUCKET_REGION, region)));
+        }
+        match answer {
+            Ok(mut answer) => {
+                answer.headers.extend(headers);
+                Ok(answer)
+            }
+            Err(error) => {
+                let mut error = told(&error);
+                error.set_request_id(&self.facts.request_id);
+                error.set_headers(headers);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes many objects, each as if it was asked for alone: with its own decision, and its own error.
+    async fn remove_many(
+        &self,
+        request: S3Request<dto::DeleteObjectsInput>,
+    ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
+        let (input, uri, headers) = (request.input, request.uri, request.headers);
+        if input.delete.objects.is_empty() || input.delete.objects.len() > MAX_REMOVED {
+            return Err(told(&malformed_xml()));
+        }
+        let quiet = input.delete.quiet.unwrap_or(false);
+        let one = |object: dto::ObjectIdentifier| {
+            let request = S3Request {
+                input: dto::DeleteObjectInput {
+                    bucket: input.bucket.clone(),
+                    key: object.key.clone(),
+                    version_id: object.version_id.clone(),
+                    bypass_governance_retention: input.bypass_governance_retention,
+                    if_match: object.e_tag.clone().map(dto::ETagCondition::ETag),
+                    ..dto::DeleteObjectInput::default()
+                },
+                method: http::Method::DELETE,
+                uri: uri.clone(),
+                headers: headers.clone(),
+                extensions: http::Extensions::new(),
+                credentials: None,
+                region: None,
+                service: None,
+                trailing_headers: None,
+            };
+            async move { (object, self.perform(&objects::DELETE_OBJECT, request).await) }
+        };
+        let mut answers = futures_util::stream::iter(input.delete.objects.iter().cloned().map(one))
+            .buffered(REMOVED_AT_ONCE);
+        let (mut deleted, mut errors, mut answer_headers) = (Vec::new(), Vec::new(), HeaderMap::new());
+        while let Some((object, answer)) = answers.next().await {
+            match answer {
+                Ok(answer) => {
+                    answer_headers = answer.headers;
+                    deleted.push(removed(object, answer.output));
+                }
+                Err(error) if error.code().as_str() == "NoSuchBucket" => return Err(error),
+                Err(error) => errors.push(dto::Error {
+                    code: Some(error.code().as_str().to_owned()),
+                    message: error.message().map(str::to_owned),
+                    key: Some(object.key),
+                    version_id: object.version_id,
+                }),
+            }
+        }
+        let mut answer = S3Response::new(dto::DeleteObjectsOutput {
+            deleted: (!quiet).then_some(deleted),
+            errors: (!errors.is_empty()).then_some(errors),
+            ..dto::DeleteObjectsOutput::default()
+        });
+        answer_headers.remove("x-amz-version-id");
+        answer.headers = answer_headers;
+        Ok(answer)
+    }
+}
+
+fn removed(object: dto::ObjectIdentifier, output: dto::DeleteObjectOutput) -> dto::DeletedObject {
+    let marker = output.delete_marker.unwrap_or(false);
+    dto::DeletedObject {
+        delete_marker: marker.then_some(true),
+        delete_marker_version_id: output.version_id.filter(|_| marker),
+        key: Some(object.key),
+        version_id: object.version_id,
+    }
+}
+
+/// The most objects of one `DeleteObjects` (S3's documented limit).
+const MAX_REMOVED: usize = 1000;
+
+/// Removals that wait for the disk together.
+const REMOVED_AT_ONCE: usize = 16;
+
+const BUCKET_REGION: http::HeaderName = http::HeaderName::from_static("x-amz-bucket-region");
+
+/// Says what inputs act on, and makes each method of the dialect its declared operation.
+macro_rules! operations {
+    ($($method:ident($input:ident: $($named:ident)*) -> $output:ident = $operation:path;)*) => {
+        /// Every operation, by its declaration.
+        pub const DECLARATIONS: &[Declaration] = &[$($operation.declaration(),)*];
+
+        #[async_trait]
+        impl<G: Gate> s3s::S3 for Front<G> {
+            $(async fn $method(
+                &self,
+                request: S3Request<dto::$input>,
+            ) -> S3Result<S3Response<dto::$output>> {
+                self.perform(&$operation, request).await
+            })*
+
+            async fn delete_objects(
+                &self,
+                request: S3Request<dto::DeleteObjectsInput>,
+            ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
+                self.remove_many(request).await
+            }
+        }
+
+        $(operations!(@named $input $($named)*);)*
+    };
+    // Its own, beside its operation.
+    (@named $input:ident own) => {};
+    (@named $input:ident nothing) => {
+        impl Named for dto::$input {
+            fn bucket(&self) -> Option<&str> { None }
+        }
+    };
+    (@named $input:ident bucket) => {
+        impl Named for dto::$input {
+            fn bucket(&self) -> Option<&str> { Some(&self.bucket) }
+        }
+    };
+    (@named $input:ident bucket key) => {
+        impl Named for dto::$input {
+            fn bucket(&self) -> Option<&str> { Some(&self.bucket) }
+            fn key(&self) -> Option<&str> { Some(&self.key) }
+        }
+    };
+    (@named $input:ident bucket key version) => {
+        impl Named for dto::$input {
+            fn bucket(&self) -> Option<&str> { Some(&self.bucket) }
+            fn key(&self) -> Option<&str> { Some(&self.key) }
+            fn version(&self) -> Option<&str> { self.version_id.as_deref() }
+        }
+    };
+}
+
+operations! {
+    create_bucket(CreateBucketInput: own) -> CreateBucketOutput = buckets::CREATE_BUCKET;
+    delete_bucket(DeleteBucketInput: bucket) -> DeleteBucketOutput = buckets::DELETE_BUCKET;
+    delete_object(DeleteObjectInput: bucket key version) -> DeleteObjectOutput = objects::DELETE_OBJECT;
+    get_bucket_location(GetBucketLocationInput: bucket) -> GetBucketLocationOutput = buckets::GET_BUCKET_LOCATION;
+    get_object(GetObjectInput: bucket key version) -> GetObjectOutput = objects::GET_OBJECT;
+    head_bucket(HeadBucketInput: bucket) -> HeadBucketOutput = buckets::HEAD_BUCKET;
+    head_object(HeadObjectInput: bucket key version) -> HeadObjectOutput = objects::HEAD_OBJECT;
+    list_buckets(ListBucketsInput: nothing) -> ListBucketsOutput = buckets::LIST_BUCKETS;
+    list_objects_v2(ListObjectsV2Input: bucket) -> ListObjectsV2Output = objects::LIST_OBJECTS_V2;
+    put_object(PutObjectInput: bucket key) -> PutObjectOutput = objects::PUT_OBJECT;
+}

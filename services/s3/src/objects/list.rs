@@ -1,0 +1,111 @@
+//! `ListObjectsV2`.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Audit, SignedWith};
+use drawbridge_store::ObjectVersion;
+use s3s::S3Response;
+use s3s::dto::{self, ListObjectsV2Input, ListObjectsV2Output, ObjectStorageClass};
+
+use super::listing::{Last, Mark, Wanted, Which, limit, list, url_encoding};
+use crate::error::invalid_argument;
+use crate::facts::on_bucket;
+use crate::wire::{encoded, etag, place, time, token};
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const LIST_OBJECTS_V2: Operation<ListObjectsV2Input, ListObjectsV2Output> = Operation {
+    name: "ListObjectsV2",
+    action: "s3:ListBucket",
+    signed_with: SignedWith::AccessKeyOrNothing,
+    needs: on_bucket,
+    audit: Audit::OFF,
+    handler: |s3, asked| Box::pin(list_objects(s3, asked)),
+};
+
+async fn list_objects(s3: Arc<S3>, asked: Asked<ListObjectsV2Input>) -> Answered<ListObjectsV2Output> {
+    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let input = asked.input;
+    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
+    let url = url_encoding(input.encoding_type.as_ref())?;
+    let (limit, max_keys) = limit(input.max_keys)?;
+    let from = match (&input.continuation_token, &input.start_after) {
+        (Some(token), _) => read_token(token)?,
+        (None, Some(key)) => Mark::After(key.clone().into_bytes()),
+        (None, None) => Mark::Start,
+    };
+    let wanted = Wanted {
+        which: Which::Current,
+        bucket: &bucket.name,
+        prefix: input.prefix.as_deref().unwrap_or_default(),
+        delimiter: input.delimiter.as_deref(),
+        from,
+        limit,
+    };
+    let page = list(s3.store.as_ref(), wanted).await?;
+    let owner = input.fetch_owner.unwrap_or(false).then(|| dto::Owner {
+        id: Some(bucket.account.to_string()),
+        display_name: None,
+    });
+    let count = page.versions.len() + page.prefixes.len();
+    let contents = page.versions.into_iter().map(|it| object(it, url, owner.clone()));
+    let encode = |text: Option<String>| text.map(|text| encoded(&text, url));
+    Ok(S3Response::new(ListObjectsV2Output {
+        name: Some(bucket.name),
+        prefix: Some(encode(input.prefix).unwrap_or_default()),
+        delimiter: encode(input.delimiter),
+        max_keys: Some(max_keys),
+        key_count: i32::try_from(count).ok(),
+        is_truncated: Some(page.last.is_some()),
+        continuation_token: input.continuation_token,
+        next_continuation_token: page.last.as_ref().map(write_token),
+        contents: Some(contents.collect()),
+        common_prefixes: Some(common_prefixes(&page.prefixes, url)),
+        encoding_type: input.encoding_type,
+        start_after: encode(input.start_after),
+        ..ListObjectsV2Output::default()
+    }))
+}
+
+pub(crate) fn common_prefixes(prefixes: &[String], url: bool) -> Vec<dto::CommonPrefix> {
+    let prefixes = prefixes.iter().map(|prefix| dto::CommonPrefix {
+        prefix: Some(encoded(prefix, url)),
+    });
+    prefixes.collect()
+}
+
+pub(crate) fn object(version: ObjectVersion, url: bool, owner: Option<dto::Owner>) -> dto::Object {
+    let content = version.content.unwrap_or_default();
+    let algorithm = content
+        .checksum
+        .map(|checksum| vec![dto::ChecksumAlgorithm::from(checksum.algorithm)]);
+    dto::Object {
+        checksum_algorithm: algorithm,
+        e_tag: Some(etag(&content.etag)),
+        key: Some(encoded(&version.key, url)),
+        last_modified: Some(time(version.modified_at)),
+        owner,
+        size: i64::try_from(content.size).ok(),
+        storage_class: Some(ObjectStorageClass::from(
+            content.storage_class.unwrap_or_else(|| "STANDARD".to_owned()),
+        )),
+        ..dto::Object::default()
+    }
+}
+
+fn write_token(last: &Last) -> String {
+    let kind = match last {
+        Last::Version { .. } => b'k',
+        Last::Prefix(_) => b'p',
+    };
+    token(&[&[kind], last.text().as_bytes()].concat())
+}
+
+fn read_token(token: &str) -> Result<Mark, AwsError> {
+    let place = place(token)?;
+    match place.split_first() {
+        Some((b'k', key)) => Ok(Mark::After(key.to_vec())),
+        Some((b'p', prefix)) => Ok(Mark::AfterPrefix(prefix.to_vec())),
+        _ => Err(invalid_argument("The continuation token provided is incorrect")),
+    }
+}

@@ -1,0 +1,174 @@
+//! `PutObject`.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Audit, Caller, Needs, SignedWith};
+use drawbridge_store::{Condition, ObjectVersion, PutObjectError};
+use s3s::S3Response;
+use s3s::dto::{ETagCondition, ObjectCannedACL, PutObjectInput, PutObjectOutput, ServerSideEncryption};
+use serde_json::Value;
+
+use crate::checksum::{Announced, with_checksum};
+use crate::error::{invalid_argument, of_put};
+use crate::facts::{also, on_object};
+use crate::receive::Expected;
+use crate::stored::{check_key, content_of, held, lock_of};
+use crate::wire::{condition, etag, tags_of_header};
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const PUT_OBJECT: Operation<PutObjectInput, PutObjectOutput> = Operation {
+    name: "PutObject",
+    action: "s3:PutObject",
+    signed_with: SignedWith::AccessKeyOrNothing,
+    needs,
+    audit: Audit::OFF,
+    handler: |s3, asked| Box::pin(put(s3, asked)),
+};
+
+/// Needs to store an object; its tags, lock and hold each take an action of their own, as on AWS.
+pub(crate) fn needs(caller: &Caller, summary: &Value) -> Needs {
+    let mut needs = on_object(caller, summary);
+    let has = |key: &str| summary.get("conditions").is_some_and(|it| it.get(key).is_some());
+    for (key, action) in [
+        ("s3:RequestObjectTagKeys", "s3:PutObjectTagging"),
+        ("s3:object-lock-mode", "s3:PutObjectRetention"),
+        ("s3:object-lock-legal-hold", "s3:PutObjectLegalHold"),
+    ] {
+        if has(key) {
+            needs = also(needs, action, summary);
+        }
+    }
+    needs
+}
+
+async fn put(s3: Arc<S3>, mut asked: Asked<PutObjectInput>) -> Answered<PutObjectOutput> {
+    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    S3::check_owner(&bucket, asked.input.expected_bucket_owner.as_deref())?;
+    check_key(&asked.input.key)?;
+    check_acl(asked.input.acl.as_ref())?;
+    let condition = condition_of(asked.input.if_match.as_ref(), asked.input.if_none_match.as_ref())?;
+    let tags = tags_of_header(asked.input.tagging.as_deref())?;
+    let mut content = content_of(&asked.headers)?;
+    let now = s3.clock.now();
+    let retention = lock_of(
+        asked.input.object_lock_mode.as_ref(),
+        asked.input.object_lock_retain_until_date.as_ref(),
+        &bucket,
+        now,
+    )?;
+    let held = held(asked.input.object_lock_legal_hold_status.as_ref(), &bucket)?;
+    let body = asked.input.body.take();
+    let expected = Expected {
+        length: asked.input.content_length,
+        md5: asked.input.content_md5.as_deref(),
+        checksum: Announced::of(&asked.headers)?,
+        trailers: asked.trailers.as_ref(),
+    };
+    let received = s3.receive(body, expected).await?;
+    content.size = received.piece.size;
+    content.etag = received.md5;
+    content.checksum = Some(received.checksum);
+    content.pieces = vec![received.piece];
+    let object = ObjectVersion {
+        key: asked.input.key,
+        number: 0,
+        version: s3.draw_version(),
+        latest: true,
+        modified_at: s3.clock.now(),
+        content: Some(content),
+        tags,
+        retention,
+        held,
+    };
+    let stored = s3.commit(bucket.name, object, condition).await?;
+    Ok(S3Response::new(output(&stored)))
+}
+
+fn output(stored: &ObjectVersion) -> PutObjectOutput {
+    let mut output = PutObjectOutput {
+        version_id: named_version(stored),
+        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
+        ..PutObjectOutput::default()
+    };
+    if let Some(content) = &stored.content {
+        output.e_tag = Some(etag(&content.etag));
+        output.checksum_type = with_checksum!(output, content.checksum.as_ref());
+    }
+    output
+}
+
+/// The id of a version, if its bucket ever gave it one.
+pub(crate) fn named_version(stored: &ObjectVersion) -> Option<String> {
+    Some(stored.version.clone()).filter(|version| version != drawbridge_store::objects::NULL_VERSION)
+}
+
+/// What the headers say must be so of the object that is there.
+pub(crate) fn condition_of(
+    matches: Option<&ETagCondition>,
+    none_matches: Option<&ETagCondition>,
+) -> Result<Condition, AwsError> {
+    match (matches, none_matches) {
+        (None, None) => Ok(Condition::None),
+        (Some(matches), None) => Ok(Condition::Matches(condition(matches))),
+        (None, Some(ETagCondition::Any)) => Ok(Condition::Absent),
+        (None, Some(ETagCondition::ETag(_))) | (Some(_), Some(_)) => Err(AwsError::new(
+            "NotImplemented",
+            "A header you provided implies functionality that is not implemented",
+        )
+        .with_status(http::StatusCode::NOT_IMPLEMENTED)),
+    }
+}
+
+/// The bucket's owner owns every object: an ACL may say that, and nothing else.
+pub(crate) fn check_acl(acl: Option<&ObjectCannedACL>) -> Result<(), AwsError> {
+    match acl.map(ObjectCannedACL::as_str) {
+        None | Some("bucket-owner-full-control" | "private") => Ok(()),
+        Some(
+            "public-read" | "public-read-write" | "authenticated-read" | "aws-exec-read" | "bucket-owner-read",
+        ) => Err(AwsError::new(
+            "AccessControlListNotSupported",
+            "The bucket does not allow ACLs",
+        )),
+        Some(_) => Err(invalid_argument("The canned ACL is not known")),
+    }
+}
+
+impl S3 {
+    /// Commits an object whose blobs are durable, even if the client goes away; what it replaced is removed after.
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        bucket: String,
+        object: ObjectVersion,
+        condition: Condition,
+    ) -> Result<ObjectVersion, AwsError> {
+        let s3 = Arc::clone(self);
+        let committing = tokio::spawn(async move {
+            let blobs = object.blobs();
+            let stored = s3.store.put_object(&bucket, object, condition).await;
+            s3.settled(stored, &bucket, blobs).await
+        });
+        committing.await.map_err(crate::error::internal)?
+    }
+
+    /// Removes what a commit left without a reference.
+    pub(crate) async fn settled(
+        &self,
+        stored: Result<(ObjectVersion, Vec<String>), PutObjectError>,
+        bucket: &str,
+        blobs: Vec<String>,
+    ) -> Result<ObjectVersion, AwsError> {
+        match stored {
+            Ok((stored, freed)) => {
+                self.discard(&freed).await;
+                Ok(stored)
+            }
+            // The rows may be there all the same: the next start knows.
+            Err(error @ PutObjectError::Store(_)) => Err(of_put(error, bucket)),
+            Err(error) => {
+                self.discard(&blobs).await;
+                Err(of_put(error, bucket))
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A body on its way into a blob: counted, checked and sealed as it comes, never held whole.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_store::Piece;
+use drawbridge_store::blobs::create_sealed;
+use drawbridge_store::objects::Checksum;
+use futures_util::StreamExt as _;
+use http::StatusCode;
+use s3s::crypto::{Checksum as _, Md5};
+use s3s::dto::StreamingBlob;
+use s3s::{StdError, TrailingHeaders};
+use tokio::time::timeout;
+
+use crate::S3;
+use crate::checksum::{Algorithm, Announced, well_formed};
+use crate::error::{internal, invalid_request};
+
+/// The most bytes of one request (S3's documented limit).
+pub(crate) const MAX_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+
+/// How long a body may pause.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a body may take besides what its length is worth at [`SLOWEST`].
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Bytes in a second that a body comes with at least, on average.
+const SLOWEST: u64 = 4 * 1024;
+
+/// What a request says of its body.
+#[derive(Debug, Default)]
+pub(crate) struct Expected<'a> {
+    /// How long it is, without what chunks add to it.
+    pub(crate) length: Option<i64>,
+    /// Base64.
+    pub(crate) md5: Option<&'a str>,
+    pub(crate) checksum: Option<Announced>,
+    pub(crate) trailers: Option<&'a TrailingHeaders>,
+}
+
+/// A body that is a durable blob now.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) piece: Piece,
+    /// Hex.
+    pub(crate) md5: String,
+    pub(crate) checksum: Checksum,
+}
+
+impl S3 {
+    /// Receives a body. What does not match what was announced of it leaves nothing.
+    pub(crate) async fn receive(
+        &self,
+        body: Option<StreamingBlob>,
+        expected: Expected<'_>,
+    ) -> Result<Received, AwsError> {
+        let announced = expected.length.map(|length| u64::try_from(length).unwrap_or(0));
+        if announced.is_some_and(|length| length > MAX_BYTES) {
+            return Err(too_large());
+        }
+        let wanted_md5 = expected.md5.map(read_md5).transpose()?;
+        let algorithm = expected
+            .checksum
+            .as_ref()
+            .map_or(Algorithm::Crc64Nvme, |it| it.algorithm);
+        let created = create_sealed(self.blobs.as_ref(), &self.root, self.random.as_ref());
+        let (mut writer, sealing) = created.await.map_err(internal)?;
+        let (mut md5, mut hasher, mut size) = (Md5::new(), algorithm.hasher(), 0_u64);
+        let began = self.clock.monotonic();
+        let mut body = body;
+        while let Some(body) = &mut body {
+            let Some(bytes) = timeout(PAUSE, body.next()).await.map_err(|_| too_slow())? else {
+                break;
+            };
+            let bytes = bytes.map_err(|error| broken(&error))?;
+            size += bytes.len() as u64;
+            if size > announced.unwrap_or(MAX_BYTES) {
+                return Err(if announced.is_some() { incomplete() } else { too_large() });
+            }
+            let allowed = GRACE + Duration::from_secs(size / SLOWEST);
+            if self.clock.monotonic().saturating_sub(began) > allowed {
+                return Err(too_slow());
+            }
+            md5.update(&bytes);
+            hasher.update(&bytes);
+            writer.write(&bytes).await.map_err(internal)?;
+        }
+        if announced.is_some_and(|length| length != size) {
+            return Err(incomplete());
+        }
+        let md5 = md5.finalize();
+        if wanted_md5.is_some_and(|wanted| wanted != md5.as_ref()) {
+            return Err(bad_digest("Content-MD5"));
+        }
+        let value = hasher.finish();
+        if let Some(wanted) = wanted_checksum(expected.checksum, expected.trailers)? {
+            if wanted != value {
+                return Err(bad_digest(algorithm.as_str()));
+            }
+        }
+        let piece = writer.finish(sealing).await.map_err(internal)?;
+        Ok(Received {
+            piece,
+            md5: hex::encode(md5.as_ref()),
+            checksum: Checksum {
+                algorithm: algorithm.as_str().to_owned(),
+                value,
+                composite: false,
+            },
+        })
+    }
+
+    /// Removes blobs that nobody refers to any more. One that cannot be removed is swept at the next start.
+    pub(crate) async fn discard(&self, blobs: &[String]) {
+        for blob in blobs {
+            if let Err(error) = self.blobs.remove(blob).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot remove a blob that nobody needs"
+                );
+            }
+        }
+    }
+}
+
+fn wanted_checksum(
+    announced: Option<Announced>,
+    trailers: Option<&TrailingHeaders>,
+) -> Result<Option<String>, AwsError> {
+    let Some(announced) = announced else {
+        return Ok(None);
+    };
+    if !announced.trails {
+        return Ok(announced.value);
+    }
+    let name = announced.algorithm.header();
+    let trailed = trailers.and_then(|trailers| {
+        trailers.read(|headers| {
+            let value = headers.get(name)?;
+            Some(value.to_str().ok()?.trim().to_owned())
+        })?
+    });
+    let trailed = trailed.ok_or_else(|| {
+        AwsError::new(
+            "MalformedTrailerError",
+            "The request contained trailing data that was not well-formed or did not conform to our published schema.",
+        )
+    })?;
+    well_formed(announced.algorithm, &trailed).map(Some)
+}
+
+fn read_md5(text: &str) -> Result<Vec<u8>, AwsError> {
+    let digest = BASE64_STANDARD.decode(text).ok().filter(|it| it.len() == 16);
+    digest.ok_or_else(|| AwsError::new("InvalidDigest", "The Content-MD5 you specified was invalid."))
+}
+
+/// What is wrong with the chunks or the digest of a body. The dialect's errors have no type to tell them by.
+fn broken(error: &StdError) -> AwsError {
+    let text = error.to_string();
+    let has = |word: &str| text.contains(word);
+    if has("SignatureMismatch") {
+        let text = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+        return AwsError::new("SignatureDoesNotMatch", text).with_status(StatusCode::FORBIDDEN);
+    }
+    if has("Sha256Mismatch") {
+        let text = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+        return AwsError::new("XAmzContentSHA256Mismatch", text);
+    }
+    if has("FormatError") || has("TooLarge") || has("TooMany") {
+        return invalid_request("The chunks of the body are not well-formed");
+    }
+    incomplete()
+}
+
+fn incomplete() -> AwsError {
+    AwsError::new(
+        "IncompleteBody",
+        "You did not provide the number of bytes specified by the Content-Length HTTP header",
+    )
+}
+
+fn bad_digest(what: &str) -> AwsError {
+    AwsError::new(
+        "BadDigest",
+        format!("The {what} you specified did not match the calculated checksum."),
+    )
+}
+
+fn too_large() -> AwsError {
+    AwsError::new(
+        "EntityTooLarge",
+        "Your proposed upload exceeds the maximum allowed size",
+    )
+}
+
+fn too_slow() -> AwsError {
+    AwsError::new(
+        "RequestTimeout",
+        "Your socket connection to the server was not read from or written to within the timeout period.",
+    )
+}

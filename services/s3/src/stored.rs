@@ -1,0 +1,227 @@
+//! Finding buckets and objects, and what is kept of an object besides its bytes.
+
+use std::collections::BTreeMap;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::Caller;
+use drawbridge_store::blobs::{DataKey, Opened, draw_id};
+use drawbridge_store::{Bucket, Content, ObjectAt, ObjectVersion, Piece, Retention, RetentionMode, Sealing};
+use http::{HeaderMap, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use s3s::dto;
+
+use crate::S3;
+use crate::error::{
+    internal, invalid_argument, invalid_request, method_not_allowed, no_such_bucket, no_such_key,
+    no_such_version, not_implemented, of_store,
+};
+use crate::wire::moment;
+
+/// Headers that are kept as they are and answered with the object.
+const KEPT: [&str; 6] = [
+    "cache-control",
+    "content-disposition",
+    "content-language",
+    "content-type",
+    "expires",
+    "x-amz-website-redirect-location",
+];
+
+/// The most bytes of all names and values of an object's metadata (S3's documented limit).
+const MAX_METADATA: usize = 2 * 1024;
+
+impl S3 {
+    /// Finds a bucket in the region that the request was signed for.
+    pub(crate) async fn bucket(&self, caller: &Caller, name: &str) -> Result<Bucket, AwsError> {
+        let bucket = self.store.bucket(name).await.map_err(of_store)?;
+        let bucket = bucket.ok_or_else(|| no_such_bucket(name))?;
+        if bucket.region != caller.region {
+            return Err(AwsError::new(
+                "AuthorizationHeaderMalformed",
+                format!(
+                    "The authorization header is malformed; the region '{}' is wrong; expecting '{}'",
+                    caller.region, bucket.region
+                ),
+            ));
+        }
+        Ok(bucket)
+    }
+
+    /// Refuses a bucket that is another's than the request expects.
+    pub(crate) fn check_owner(bucket: &Bucket, expected: Option<&str>) -> Result<(), AwsError> {
+        match expected {
+            Some(expected) if expected != bucket.account.as_str() => {
+                Err(AwsError::new("AccessDenied", "Access Denied").with_status(StatusCode::FORBIDDEN))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds an object that has content: the newest version, or the one with an id.
+    pub(crate) async fn object(
+        &self,
+        at: ObjectAt<'_>,
+        version: Option<&str>,
+    ) -> Result<(ObjectVersion, Content), AwsError> {
+        let found = self.store.object(at, version).await.map_err(of_store)?;
+        let missing = || version.map_or_else(no_such_key, |_| no_such_version());
+        let mut found = found.ok_or_else(missing)?;
+        match found.content.take() {
+            Some(content) => Ok((found, content)),
+            None if version.is_some() => Err(method_not_allowed()),
+            None => Err(no_such_key()),
+        }
+    }
+
+    /// Opens the data keys of an object's pieces, in the name of who reads it.
+    pub(crate) fn opened(&self, pieces: Vec<Piece>) -> Result<Vec<Opened>, AwsError> {
+        let opened = pieces.into_iter().map(|piece| {
+            let key = match &piece.sealing {
+                Sealing::Root(sealed) => {
+                    DataKey::open(&self.root, &piece.blob, sealed).map_err(internal)?
+                }
+                Sealing::Kms { .. } => return Err(not_implemented("Server side encryption with KMS keys")),
+            };
+            Ok((piece, key))
+        });
+        opened.collect()
+    }
+
+    /// Draws the id of a version: as hard to guess as a secret, and never the word `null`.
+    pub(crate) fn draw_version(&self) -> String {
+        draw_id(self.random.as_ref())
+    }
+}
+
+/// What an object will be, as the headers say.
+pub(crate) fn content_of(headers: &HeaderMap) -> Result<Content, AwsError> {
+    let mut content = Content::default();
+    for name in KEPT {
+        if let Some(value) = headers.get(name) {
+            let value = value
+                .to_str()
+                .map_err(|_| invalid_argument(format!("the header {name} is not plain text")))?;
+            content.headers.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    if let Some(encoding) = content_encoding(headers) {
+        content.headers.insert("content-encoding".to_owned(), encoding);
+    }
+    content.metadata = metadata(headers)?;
+    if headers.contains_key("x-amz-server-side-encryption-customer-algorithm") {
+        return Err(not_implemented("Server side encryption with customer keys"));
+    }
+    match headers
+        .get("x-amz-server-side-encryption")
+        .map(http::HeaderValue::as_bytes)
+    {
+        None | Some(b"AES256") => {}
+        Some(_) => return Err(not_implemented("Server side encryption with KMS keys")),
+    }
+    let class = headers
+        .get("x-amz-storage-class")
+        .and_then(|value| value.to_str().ok());
+    content.storage_class = class.filter(|class| *class != "STANDARD").map(str::to_owned);
+    Ok(content)
+}
+
+/// The encoding of the object: `aws-chunked` is that of the request.
+fn content_encoding(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(http::header::CONTENT_ENCODING).iter();
+    let names: Vec<&str> = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("aws-chunked"))
+        .collect();
+    (!names.is_empty()).then(|| names.join(","))
+}
+
+fn metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, AwsError> {
+    let mut metadata = BTreeMap::new();
+    let mut size = 0;
+    for name in headers.keys() {
+        let Some(key) = name.as_str().strip_prefix("x-amz-meta-") else {
+            continue;
+        };
+        let values: Vec<_> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+            .collect();
+        let value = values.join(",");
+        size += key.len() + value.len();
+        metadata.insert(key.to_owned(), value);
+    }
+    if size > MAX_METADATA {
+        return Err(AwsError::new(
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+        ));
+    }
+    Ok(metadata)
+}
+
+/// What the headers, or else the bucket, lock a new object with.
+pub(crate) fn lock_of(
+    mode: Option<&dto::ObjectLockMode>,
+    until: Option<&dto::Timestamp>,
+    bucket: &Bucket,
+    now: Timestamp,
+) -> Result<Option<Retention>, AwsError> {
+    match (mode, until) {
+        (None, None) => Ok(default_lock(bucket, now)),
+        (Some(mode), Some(until)) => {
+            if !bucket.locks {
+                return Err(crate::error::no_locks());
+            }
+            retention(mode.as_str(), until, now).map(Some)
+        }
+        (None, Some(_)) | (Some(_), None) => Err(invalid_argument(
+            "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
+        )),
+    }
+}
+
+/// Reads a lock, which must end in the future.
+pub(crate) fn retention(mode: &str, until: &dto::Timestamp, now: Timestamp) -> Result<Retention, AwsError> {
+    let mode: RetentionMode = mode
+        .parse()
+        .map_err(|_| invalid_argument("Unknown wormMode directive."))?;
+    let until = moment(until).ok_or_else(|| invalid_argument("The retain until date is not valid"))?;
+    if until <= now {
+        return Err(invalid_argument("The retain until date must be in the future!"));
+    }
+    Ok(Retention { mode, until })
+}
+
+fn default_lock(bucket: &Bucket, now: Timestamp) -> Option<Retention> {
+    let default = bucket.retention.filter(|_| bucket.locks)?;
+    let length = SignedDuration::from_hours(24 * i64::from(default.days));
+    Some(Retention {
+        mode: default.mode,
+        until: now.saturating_add(length).unwrap_or(Timestamp::MAX),
+    })
+}
+
+/// Reads `ON` or `OFF`.
+pub(crate) fn held(status: Option<&dto::ObjectLockLegalHoldStatus>, bucket: &Bucket) -> Result<bool, AwsError> {
+    let held = match status.map(dto::ObjectLockLegalHoldStatus::as_str) {
+        None | Some("OFF") => false,
+        Some("ON") => true,
+        Some(_) => return Err(invalid_argument("Legal Hold must be either of 'ON' or 'OFF'")),
+    };
+    if status.is_some() && !bucket.locks {
+        return Err(crate::error::no_locks());
+    }
+    Ok(held)
+}
+
+/// Keys have 1 to 1,024 bytes; the dialect has checked the rest.
+pub(crate) fn check_key(key: &str) -> Result<(), AwsError> {
+    match key.len() {
+        0 => Err(invalid_request("Missing key")),
+        1..=1024 => Ok(()),
+        _ => Err(AwsError::new("KeyTooLongError", "Your key is too long")),
+    }
+}
