@@ -13,6 +13,8 @@
 
 mod command;
 mod commands;
+mod deferred;
+mod encryption;
 mod far_end;
 mod input;
 mod leader;
@@ -37,7 +39,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use drawbridge_aws_client::{Environment, WebSocket};
-use drawbridge_protocol::NodeExtension;
+use drawbridge_protocol::{NodeExtension, payload as protocol};
 use drawbridge_session::document::Destination;
 use drawbridge_session::{Clock, Random, SessionId};
 use rustix::process::{getpid, set_child_subreaper};
@@ -45,6 +47,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::Instrument as _;
 
 use self::commands::{Commands, Words};
+use self::deferred::{DeferredEnd, Start};
+use self::encryption::{Encryption, NodeKeys};
 use self::far_end::FarEnd;
 use self::leader::Children;
 use self::pipes::{PipeSettings, PipesEnd};
@@ -166,18 +170,18 @@ async fn run(
         random,
         stop,
     };
-    launch.run(plan).await
+    launch.run(*plan).await
 }
 
 enum Planned {
-    Plan(Plan, Stop),
+    Plan(Box<Plan>, Stop),
     Stopped,
 }
 
 /// Resolves what the document refers to, unless the session is ended meanwhile.
 async fn plan(work: Work, node: &Node, mut stop: Stop) -> Result<Planned, WorkerError> {
     let referring = match work {
-        Work::Planned(plan) => return Ok(Planned::Plan(plan, stop)),
+        Work::Planned(plan) => return Ok(Planned::Plan(Box::new(plan), stop)),
         Work::Referring(referring) => referring,
     };
     let references = referring.references();
@@ -185,7 +189,7 @@ async fn plan(work: Work, node: &Node, mut stop: Stop) -> Result<Planned, Worker
         values = values_of(node, &references) => values?,
         () = &mut stop => return Ok(Planned::Stopped),
     };
-    Ok(Planned::Plan(referring.plan(&values)?, stop))
+    Ok(Planned::Plan(Box::new(referring.plan(&values)?), stop))
 }
 
 /// An account, the machine's own session of it, and what that adds to the environment.
@@ -206,30 +210,45 @@ impl Launch {
     async fn run(self, plan: Plan) -> Result<Outcome, WorkerError> {
         let max_payload = plan.max_payload();
         let extension = plan.extension;
+        let kms_key_id = plan.kms_key_id;
         // In each of these, what the machine keeps of the session is closed when everything else is over.
         match plan.task {
             Task::Shell { login, profile } => {
                 let (account, _pam, variables) = self.log_in(&login)?;
+                if kms_key_id.is_some() {
+                    let program = Program::login_shell(account, self.locale()).with_environment(variables);
+                    let program = program.in_folder(login.folder);
+                    let far = self.deferred(protocol::SessionType::StandardStream, program, profile)?;
+                    return Ok(self.join(far, extension, kms_key_id).await);
+                }
                 let is_shared = extension.is_some_and(|extension| extension.client_commands);
                 let words = is_shared.then(|| self.words(&account, &variables, login.folder.clone()));
                 let program = Program::login_shell(account, self.locale()).with_environment(variables);
                 let far = self.on_terminal(&program.in_folder(login.folder), profile)?;
                 let Some(words) = words else {
-                    return Ok(self.join(far, extension).await);
+                    return Ok(self.join(far, extension, kms_key_id).await);
                 };
                 let children = far.other_children().map_err(WorkerError::Signals)?;
                 let commands = Commands::new(words, children, max_payload);
-                Ok(self.join(SharedEnd::new(far, commands), extension).await)
+                Ok(self
+                    .join(SharedEnd::new(far, commands), extension, kms_key_id)
+                    .await)
             }
             Task::CommandLine { login, line } => {
                 let (account, _pam, variables) = self.log_in(&login)?;
                 let program =
                     Program::command_line(account, self.locale(), &line).with_environment(variables);
-                let far = self.on_terminal(&program.in_folder(login.folder), String::new())?;
+                let program = program.in_folder(login.folder);
+                if kms_key_id.is_some() {
+                    let kind = protocol::SessionType::InteractiveCommands;
+                    let far = self.deferred(kind, program, String::new())?;
+                    return Ok(self.join(far, extension, kms_key_id).await);
+                }
+                let far = self.on_terminal(&program, String::new())?;
                 // AWS's plugin is not told where AWS's agent tells it nothing (`protocol.md` 5.1).
                 let client_is_ours = extension.is_some_and(|extension| extension.client_streams_input);
                 let far = if client_is_ours { far.introduced() } else { far };
-                Ok(self.join(far, extension).await)
+                Ok(self.join(far, extension, kms_key_id).await)
             }
             Task::Command {
                 login,
@@ -248,7 +267,7 @@ impl Launch {
                 let folder = self.folder.clone();
                 let started = move |pid| note_leader(&folder, pid);
                 let far = PipesEnd::new(program.in_folder(login.folder), settings, children()?, started);
-                Ok(self.join(far, extension).await)
+                Ok(self.join(far, extension, kms_key_id).await)
             }
             Task::Connection {
                 destination,
@@ -258,7 +277,7 @@ impl Launch {
                 give_up_privileges();
                 let reach = Reach { rules, account: None };
                 let far = SocketEnd::new(destination, reach, properties);
-                Ok(self.join(far, extension).await)
+                Ok(self.join(far, extension, kms_key_id).await)
             }
             Task::Tunnel {
                 destinations,
@@ -273,7 +292,7 @@ impl Launch {
                 }
                 let reach = Reach { rules, account };
                 let far = TunnelEnd::new(destinations, reach, properties, extension);
-                Ok(self.join(far, extension).await)
+                Ok(self.join(far, extension, kms_key_id).await)
             }
         }
     }
@@ -339,18 +358,50 @@ impl Launch {
         Ok(far)
     }
 
-    async fn join<F: FarEnd>(self, far: F, extension: Option<NodeExtension>) -> Outcome {
+    /// The same, started once the client has proved that it has the session's key.
+    fn deferred(
+        &self,
+        session_type: protocol::SessionType,
+        program: Program,
+        profile: String,
+    ) -> Result<DeferredEnd, WorkerError> {
+        let folder = self.folder.clone();
+        let start = Start {
+            program,
+            profile,
+            children: children()?,
+            clock: Arc::clone(&self.clock),
+            started: Box::new(move |pid| note_leader(&folder, pid)),
+        };
+        Ok(DeferredEnd::new(session_type, start))
+    }
+
+    async fn join<F: FarEnd>(
+        self,
+        far: F,
+        extension: Option<NodeExtension>,
+        kms_key_id: Option<String>,
+    ) -> Outcome {
         let Order { session, .. } = self.spec.order;
         let settings = Settings {
             session: session.clone(),
             node: self.node.id().clone(),
             extension,
         };
+        let node = Arc::new(self.node);
+        let encryption = kms_key_id.map(|kms_key_id| Encryption {
+            kms_key_id: kms_key_id.clone(),
+            keys: Box::new(NodeKeys {
+                node: Arc::clone(&node),
+                session: session.clone(),
+                kms_key_id,
+            }),
+        });
         let dial = GatewayDial {
-            node: RefCell::new(Arc::new(self.node)),
+            node: RefCell::new(node),
             session,
         };
-        let session = Session::new(&settings, far, dial, self.clock, self.random);
+        let session = Session::new(&settings, encryption, far, dial, self.clock, self.random);
         tracing::info!("session started");
         // Boxed, or this future would be as large as the largest of its kinds.
         Box::pin(session.run(self.stop)).await

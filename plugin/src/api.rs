@@ -3,6 +3,7 @@
 mod accounts;
 mod decisions;
 mod floors;
+mod keys;
 mod nodes;
 mod policies;
 mod sessions;
@@ -11,7 +12,7 @@ mod setup;
 use std::sync::Arc;
 
 use drawbridge_aws_client::credentials::{self, CredentialsError};
-use drawbridge_aws_client::{Auth, CallError, Client, Connector, Credentials, Service, WebSocket};
+use drawbridge_aws_client::{Auth, CallError, Client, Connector, Credentials, Now, Service, WebSocket};
 use drawbridge_session::Clock;
 use serde_json::Value;
 
@@ -21,6 +22,7 @@ pub use decisions::{
 };
 pub use drawbridge_aws_client::{Endpoint, Environment};
 pub use floors::{FloorOf, FloorRules, FloorsOver, PutFloor, SessionFloor};
+pub use keys::{GivenKey, KeyContext};
 pub use nodes::{EnrolNode, EnrolledNode, NodeSummary};
 pub use policies::{PolicyHolder, PolicyReader, PolicyText};
 pub use sessions::{SessionListing, SessionSummary, StartSession};
@@ -31,6 +33,9 @@ pub use setup::SetupError;
 /// Credentials are looked up anew for every call, so that ones that were refreshed meanwhile are found.
 pub struct Api {
     client: Client,
+    /// Where keys are.
+    kms: Endpoint,
+    connector: Connector,
     environment: Environment,
     profile: Option<String>,
     clock: Arc<dyn Clock>,
@@ -78,14 +83,26 @@ impl Api {
         connector: Connector,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let now = Arc::clone(&clock);
-        let client = Client::new(endpoint, region, connector, Arc::new(move || now.now()));
+        let kms = if is_awss(endpoint.host()) {
+            Endpoint::aws(Service::KMS.signing_name, region)
+        } else {
+            endpoint.clone()
+        };
+        let client = Client::new(endpoint, region, connector.clone(), now_of(&clock));
         Self {
             client,
+            kms,
+            connector,
             environment,
             profile,
             clock,
         }
+    }
+
+    /// Has keys looked for elsewhere than at the server itself, or than at AWS's own service where sessions are AWS's.
+    #[must_use]
+    pub fn with_kms_endpoint(self, kms: Endpoint) -> Self {
+        Self { kms, ..self }
     }
 
     /// The endpoint called.
@@ -118,12 +135,21 @@ impl Api {
         operation: &'static str,
         input: &Value,
     ) -> Result<T, ApiError> {
+        self.call_with(&self.client, service, operation, input).await
+    }
+
+    async fn call_with<T: serde::de::DeserializeOwned>(
+        &self,
+        client: &Client,
+        service: Service,
+        operation: &'static str,
+        input: &Value,
+    ) -> Result<T, ApiError> {
         let credentials = self
             .credentials()
             .await
             .map_err(|source| ApiError::Credentials { operation, source })?;
-        let answer = self
-            .client
+        let answer = client
             .call_json(service, operation, input, Auth::Credentials(&credentials))
             .await
             .map_err(|source| ApiError::Call { operation, source })?;
@@ -135,6 +161,18 @@ impl Api {
             credentials::resolve(&self.environment, self.profile.as_deref(), self.clock.now()).await?;
         Ok(found.credentials)
     }
+}
+
+/// Whether this is one of AWS's names.
+pub(crate) fn is_awss(host: &str) -> bool {
+    [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+        .iter()
+        .any(|suffix| host.ends_with(suffix))
+}
+
+fn now_of(clock: &Arc<dyn Clock>) -> Now {
+    let clock = Arc::clone(clock);
+    Arc::new(move || clock.now())
 }
 
 impl ApiError {

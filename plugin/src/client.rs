@@ -18,6 +18,7 @@
 mod backlog;
 mod backoff;
 mod conversation;
+mod data_key;
 mod end;
 mod kind;
 mod line;
@@ -36,6 +37,7 @@ use drawbridge_protocol::Capabilities;
 
 use crate::terminal::Channel;
 
+pub use data_key::{DataKeyError, MadeKey};
 pub use end::{ClientError, SessionEnd};
 pub use kind::SessionKind;
 pub use link::DataSocket;

@@ -33,7 +33,7 @@ pub enum Invocation {
     /// `--version`.
     Version,
     /// Run the session that the CLI has started.
-    Session(Arguments),
+    Session(Box<Arguments>),
 }
 
 /// The arguments of a session.
@@ -45,8 +45,6 @@ pub struct Arguments {
     pub region: String,
     /// Named profile to take credentials from.
     pub profile: Option<String>,
-    /// `Target` of the request, as the person typed it.
-    pub target: Option<String>,
     /// Endpoint for further calls; `None` with an old CLI.
     pub endpoint: Option<String>,
 }
@@ -91,13 +89,16 @@ impl Invocation {
             [_, _, operation, ..] if operation != "StartSession" => Err(InvocationError::InvalidOperation),
             [response, region, _, rest @ ..] => {
                 let optional = |at: usize| rest.get(at).filter(|value| !value.is_empty()).cloned();
-                Ok(Self::Session(Arguments {
-                    ticket: ticket(response, variable)?,
+                let target = optional(1).and_then(|request| target(&request));
+                Ok(Self::Session(Box::new(Arguments {
+                    ticket: SessionTicket {
+                        target,
+                        ..ticket(response, variable)?
+                    },
                     region: region.clone(),
                     profile: optional(0),
-                    target: optional(1).and_then(|request| target(&request)),
                     endpoint: optional(2),
-                }))
+                })))
             }
         }
     }
@@ -159,6 +160,8 @@ fn ticket(
             .stream_url
             .filter(|url| !url.is_empty())
             .ok_or(fail("no `StreamUrl`"))?,
+        target: None,
+        joined_key: None,
     })
 }
 
@@ -191,7 +194,7 @@ mod tests {
 
     fn session(arguments: &[&str]) -> Arguments {
         match parse(arguments) {
-            Ok(Invocation::Session(arguments)) => arguments,
+            Ok(Invocation::Session(arguments)) => *arguments,
             other => panic!("{other:?}"),
         }
     }
@@ -213,7 +216,7 @@ mod tests {
         assert_eq!(arguments.ticket.stream_url, "wss://h/v1/data-channel/a-1");
         assert_eq!(arguments.region, "eu-west-1");
         assert_eq!(arguments.profile.as_deref(), Some("dev"));
-        assert_eq!(arguments.target.as_deref(), Some("mi-0123"));
+        assert_eq!(arguments.ticket.target.as_deref(), Some("mi-0123"));
         assert_eq!(arguments.endpoint.as_deref(), Some("https://bridge:8443"));
     }
 
@@ -292,7 +295,9 @@ mod tests {
     fn odd_requests_have_no_target() {
         for odd in ["", "{", "[]", "7", r#"{"Target":7}"#, r#"{"target":"x"}"#] {
             assert_eq!(
-                session(&[RESPONSE, "r", "StartSession", "", odd, "https://h"]).target,
+                session(&[RESPONSE, "r", "StartSession", "", odd, "https://h"])
+                    .ticket
+                    .target,
                 None
             );
         }

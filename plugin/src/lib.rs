@@ -21,4 +21,4 @@ pub mod texts;
 
 mod ticket;
 
-pub use ticket::SessionTicket;
+pub use ticket::{JoinedKey, SessionTicket};

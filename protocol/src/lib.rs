@@ -10,6 +10,7 @@
 //! | [`payload`] | the JSON documents inside frames, and the text frame that opens a channel |
 //! | [`stream`] | sequence numbers, acknowledgement, resending and ordering of one direction |
 //! | [`data_channel`] | one session: the client's end, the node's end and the relay between them |
+//! | [`encryption`] | the data key of a session, and what it does to payloads |
 //! | [`port_mux`] | many connections over the stream of a tunnel |
 //! | [`control_channel`] | one managed node and the server |
 //!
@@ -18,6 +19,7 @@
 
 pub mod control_channel;
 pub mod data_channel;
+pub mod encryption;
 pub mod payload;
 pub mod port_mux;
 pub mod stream;

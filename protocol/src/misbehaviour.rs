@@ -1,5 +1,6 @@
 //! What a peer can do wrong.
 
+use crate::encryption::Undecryptable;
 use crate::payload::PayloadError;
 use crate::stream::SequenceError;
 use crate::wire::{DecodeError, MessageType, PayloadType};
@@ -32,6 +33,14 @@ pub enum PeerMisbehaved {
         payload_type: PayloadType,
         /// What is wrong with it.
         source: PayloadError,
+    },
+    /// The stream frame was left unacknowledged: its payload does not decrypt under the session's key, or proves another one.
+    #[error("cannot decrypt payload of type {payload_type}")]
+    Undecryptable {
+        /// The kind of payload announced.
+        payload_type: PayloadType,
+        /// What is wrong with it.
+        source: Undecryptable,
     },
     /// The message has no business at this end or at this moment.
     #[error("unexpected `{0}`")]

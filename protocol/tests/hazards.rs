@@ -26,8 +26,7 @@ use drawbridge_protocol::control_channel::server as server_control_events;
 use drawbridge_protocol::data_channel::client::Event as ClientEvent;
 use drawbridge_protocol::data_channel::node::{Event as NodeEvent, State};
 use drawbridge_protocol::payload::{
-    self, ActionStatus, ActionType, HandshakeResponse, ProcessedAction, SessionType, TaskAcknowledge,
-    TaskComplete, TaskStatus,
+    self, ActionType, ProcessedAction, SessionType, TaskAcknowledge, TaskComplete, TaskStatus,
 };
 use drawbridge_protocol::wire::{DecodeError, Frame, MessageType, PayloadType};
 use drawbridge_protocol::{MessageIds, Token, Transmit};
@@ -681,36 +680,4 @@ fn hazard_41_a_resend_is_the_same_bytes_within_the_public_timing() {
     node.handle_message(acknowledge(MessageType::OutputStreamData, 1), at(5001))
         .unwrap();
     assert!(node.is_drained());
-}
-
-/// Section 5.3: what the client cannot do it refuses with a status that makes the node say so, and then sends nothing.
-#[test]
-fn a_request_to_encrypt_is_refused_in_words() {
-    let mut client = client();
-    let shell = payload::ClientAction::session_type(SessionType::StandardStream, Value::Null);
-    client
-        .handle_message(handshake_request(0, vec![shell, kms_action()]), at(0))
-        .unwrap();
-    let sent = stream_data(client_frames(&mut client, at(0)));
-    let response: HandshakeResponse = payload::parse(&sent[0].payload).unwrap();
-    let statuses: Vec<_> = response
-        .processed_client_actions
-        .iter()
-        .map(|action| action.action_status)
-        .collect();
-    assert_eq!(statuses, [ActionStatus::Success, ActionStatus::Unsupported]);
-    assert!(!response.processed_client_actions[1].error.is_empty());
-
-    let mut node = node();
-    node.begin_handshake(SessionType::StandardStream, Value::Null, at(0));
-    node.handle_message(sent[0].encode(), at(1)).unwrap();
-    let events = node_events(&mut node);
-    assert!(
-        matches!(&events[..], [NodeEvent::HandshakeFailed(why)] if why.starts_with("KMSEncryption failed on client with status 3 error: ")),
-        "{events:?}"
-    );
-    client.handle_message(output(1, "ciphertext"), at(2)).unwrap();
-    client.send_input("x".into());
-    assert_eq!(client_events(&mut client), []);
-    assert_eq!(stream_data(client_frames(&mut client, at(2))), []);
 }

@@ -105,11 +105,7 @@ mod client_end {
 
     #[test]
     fn an_unknown_action_is_refused_and_the_known_one_is_not() {
-        let unknown = ClientAction {
-            action_type: ActionType::Unknown("Dance".to_owned()),
-            action_parameters: Value::Null,
-        };
-        let response = response_to(vec![port_action(), unknown]);
+        let response = response_to(vec![port_action(), unknown_action()]);
         let statuses: Vec<_> = response
             .processed_client_actions
             .iter()
@@ -120,7 +116,7 @@ mod client_end {
 
     #[test]
     fn completion_without_a_request_or_after_a_refusal_is_refused() {
-        for first in [None, Some(handshake_request(0, vec![kms_action()]))] {
+        for first in [None, Some(handshake_request(0, vec![unknown_action()]))] {
             let mut client = client();
             let mut sequence = 0;
             if let Some(request) = first {
@@ -169,7 +165,7 @@ mod client_end {
             .unwrap();
         let mut refused = client();
         refused
-            .handle_message(handshake_request(0, vec![kms_action()]), at(0))
+            .handle_message(handshake_request(0, vec![unknown_action()]), at(0))
             .unwrap();
         for mut client in [client(), requested, refused, shell_client()] {
             client.handle_message(channel_closed("bye"), at(1)).unwrap();

@@ -32,6 +32,7 @@ pub struct Node {
     environment: Environment,
     ssm: Client,
     gateway: Client,
+    connector: Connector,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     credentials: Mutex<Option<RoleCredentials>>,
@@ -101,7 +102,12 @@ impl Node {
             connector.clone(),
             Arc::clone(&now),
         );
-        let gateway = Client::new(registration.endpoint_of("ssmmessages")?, region, connector, now);
+        let gateway = Client::new(
+            registration.endpoint_of("ssmmessages")?,
+            region,
+            connector.clone(),
+            now,
+        );
         Ok(Self {
             registration,
             folder,
@@ -109,6 +115,7 @@ impl Node {
             environment: environment.clone(),
             ssm,
             gateway,
+            connector,
             clock,
             random,
             credentials: Mutex::new(None),
@@ -175,6 +182,33 @@ impl Node {
         let called = self
             .ssm
             .call_json(Service::SSM, operation, input, Auth::Credentials(&credentials))
+            .await;
+        self.observe(called)
+    }
+
+    /// Calls an operation of another service with the role's credentials: at the same server, where it is one of ours.
+    ///
+    /// # Errors
+    ///
+    /// See [`NodeError`].
+    pub async fn call_at(
+        &self,
+        service: Service,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value, NodeError> {
+        let endpoint = self.registration.endpoint_of(service.signing_name)?;
+        let clock = Arc::clone(&self.clock);
+        let now: Now = Arc::new(move || clock.now());
+        let client = Client::new(
+            endpoint,
+            self.registration.region.as_str(),
+            self.connector.clone(),
+            now,
+        );
+        let credentials = self.credentials().await?;
+        let called = client
+            .call_json(service, operation, input, Auth::Credentials(&credentials))
             .await;
         self.observe(called)
     }

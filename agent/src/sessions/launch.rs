@@ -183,6 +183,7 @@ mod tests {
                         profile: "echo s3cret".to_owned(),
                     },
                     extension: None,
+                    kms_key_id: None,
                 }),
             },
             default_account: DefaultAccount::AgentUser,

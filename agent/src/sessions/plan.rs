@@ -22,6 +22,9 @@ pub struct Plan {
     pub task: Task,
     /// What may be used towards the server beyond the public protocol; none towards AWS's own.
     pub extension: Option<NodeExtension>,
+    /// The key that wraps the data key of an encrypted session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
 }
 
 /// What a session does.
@@ -150,7 +153,14 @@ impl Plan {
                 command(document.session_type, commands, inputs, run_as_user)?
             }
         };
-        Ok(Self { task, extension })
+        // The protocol has no encrypted tunnels, whatever their documents say.
+        let is_tunnel = matches!(document.properties, Properties::Port(_));
+        let kms_key_id = Some(&inputs.kms_key_id).filter(|key| !is_tunnel && !key.is_empty());
+        Ok(Self {
+            task,
+            extension,
+            kms_key_id: kms_key_id.cloned(),
+        })
     }
 
     /// Returns how many bytes of payload one frame may have.
@@ -186,7 +196,6 @@ fn values(parameters: &Map<String, Value>) -> BTreeMap<String, Vec<String>> {
 /// Refuses what would have to be done beside the session.
 fn promises_nothing_else(inputs: &Inputs) -> Result<(), PlanError> {
     let demands = [
-        (&inputs.kms_key_id, "encryption with `kmsKeyId`"),
         (&inputs.s3_bucket_name, "session logs in an S3 bucket"),
         (
             &inputs.cloud_watch_log_group_name,

@@ -16,11 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drawbridge_protocol::data_channel::node::{Event, NodeConfig, NodeEnd, State};
+use drawbridge_protocol::data_channel::node::{Event, KeyExchange, NodeConfig, NodeEnd, State};
+use drawbridge_protocol::encryption::{Challenge, Cipher, DataKey};
 use drawbridge_protocol::wire::PayloadType;
 use drawbridge_protocol::{MessageIds, NodeExtension, Time};
 use drawbridge_session::{Clock, NodeId, Random, RandomArray, SessionId};
 
+use super::encryption::{Encryption, Unwrap, Unwrapping};
 use super::far_end::{End, FarEnd, FarEvent};
 use crate::backoff::Backoff;
 use crate::identity::AGENT_VERSION;
@@ -46,7 +48,11 @@ pub(super) struct Session<D: Dial, F> {
     progress: Progress,
     /// How often the server was told goodbye.
     goodbyes: u32,
+    /// Who unwraps the data key of an encrypted session, and the unwrapping under way.
+    keys: Option<Box<dyn Unwrap>>,
+    unwrapping: Option<Unwrapping>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
 }
 
 #[derive(Debug)]
@@ -68,6 +74,7 @@ struct Progress {
 enum Happened {
     Line(LineEvent),
     FarEnd,
+    DataKey(Result<DataKey, String>),
     Stopped,
     Elapsed,
 }
@@ -88,12 +95,19 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
     /// Joins a far end with a data channel and starts the first attempt to connect it.
     pub(super) fn new(
         settings: &Settings,
+        encryption: Option<Encryption>,
         far: F,
         dial: D,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
+        let key_exchange = encryption.as_ref().map(|encryption| KeyExchange {
+            kms_key_id: encryption.kms_key_id.clone(),
+            request_challenge: random.array(),
+            challenge: Challenge::new(random.array()),
+        });
         let config = NodeConfig {
+            key_exchange,
             window: far.window(),
             ..NodeConfig::new(
                 settings.session.as_str(),
@@ -110,7 +124,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         };
         Self {
             end,
-            line: Line::new(dial, Backoff::SESSION, random),
+            line: Line::new(dial, Backoff::SESSION, Arc::clone(&random)),
             far,
             phase,
             is_paused: false,
@@ -119,7 +133,10 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
                 at: Duration::ZERO,
             },
             goodbyes: 0,
+            keys: encryption.map(|encryption| encryption.keys),
+            unwrapping: None,
             clock,
+            random,
         }
     }
 
@@ -136,6 +153,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
             match self.next(&mut stop).await {
                 Happened::Line(event) => self.handle_line(event),
                 Happened::FarEnd => {}
+                Happened::DataKey(key) => self.handle_data_key(key),
                 Happened::Stopped => {
                     stop = None;
                     self.terminate();
@@ -150,8 +168,17 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         let wait = self
             .deadline()
             .map(|deadline| deadline.saturating_sub(self.clock.monotonic()));
-        let Self { line, far, .. } = self;
+        let Self {
+            line,
+            far,
+            unwrapping,
+            ..
+        } = self;
         tokio::select! {
+            key = finished(unwrapping) => {
+                *unwrapping = None;
+                Happened::DataKey(key)
+            }
             event = line.next() => Happened::Line(event),
             () = far.next(room) => Happened::FarEnd,
             () = finished(stop) => Happened::Stopped,
@@ -233,6 +260,9 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
             Event::Multiplexed(message) => self.far.handle_message(message),
             Event::Size(size) => self.far.handle_size(size),
             Event::Flag(number) => self.far.handle_flag(number),
+            Event::DataKeyWrapped(wrapped) => {
+                self.unwrapping = self.keys.as_ref().map(|keys| keys.unwrap(wrapped));
+            }
             Event::HandshakeDone { client_version } => {
                 tracing::debug!(client_version, "the client is ready");
                 if matches!(self.phase, Phase::Introducing) {
@@ -253,6 +283,17 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
                 self.end.handle_disconnected(self.now());
                 self.line.replace();
             }
+        }
+    }
+
+    fn handle_data_key(&mut self, key: Result<DataKey, String>) {
+        let now = self.now();
+        match key {
+            Ok(key) => {
+                let cipher = Cipher::of_node(&key, self.random.array());
+                self.end.handle_data_key(cipher, now);
+            }
+            Err(why) => self.end.handle_data_key_refused(&why),
         }
     }
 
@@ -373,7 +414,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
 }
 
 /// Waits for a future that may not be there.
-async fn finished(future: &mut Option<Pin<Box<dyn Future<Output = ()>>>>) {
+async fn finished<T>(future: &mut Option<Pin<Box<dyn Future<Output = T>>>>) -> T {
     match future {
         Some(future) => future.await,
         None => std::future::pending().await,

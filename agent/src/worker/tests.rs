@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawbridge_protocol::data_channel::client::{ClientConfig, ClientEnd, Event};
+use drawbridge_protocol::encryption::{Cipher, DataKey};
 use drawbridge_protocol::payload::{AgentSessionState, OpenDataChannel, SessionState, SessionType, Size};
 use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
 use drawbridge_protocol::{MessageIds, NodeExtension, Time, Token, Transmit};
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
+use super::encryption::Encryption;
 use super::far_end::FarEnd;
 use super::leader::Children;
 use super::session::{Session, Settings};
@@ -29,6 +31,7 @@ use crate::pty::{Leftovers, Program};
 use crate::sessions::Outcome;
 
 mod commands;
+mod encryption;
 mod ports;
 mod shared;
 mod tunnels;
@@ -58,6 +61,10 @@ struct Client {
     sent: HashMap<i64, usize>,
     opened: Vec<OpenDataChannel>,
     states: Vec<AgentSessionState>,
+    /// What it answers to a node that wants a data key.
+    data_key: Option<DataKey>,
+    /// The payloads of all frames that came.
+    frames: Vec<Bytes>,
 }
 
 impl Client {
@@ -132,6 +139,12 @@ impl Client {
                     properties,
                     ..
                 } => self.established = Some((session_type, properties)),
+                Event::DataKeyWanted { .. } => match &self.data_key {
+                    Some(key) => self
+                        .end
+                        .handle_data_key(Cipher::of_client(key, [8; 32]), b"wrapped"),
+                    None => self.end.handle_data_key_refused("no such key"),
+                },
                 _ => {}
             }
         }
@@ -154,6 +167,7 @@ impl Client {
             Some(Message::Text(text)) => self.opened.push(OpenDataChannel::parse(&text).expect("valid")),
             Some(Message::Binary(bytes)) => {
                 let frame = Frame::decode(bytes.clone()).expect("a frame");
+                self.frames.push(frame.payload.clone());
                 if frame.message_type == MessageType::AgentSessionState {
                     self.states
                         .push(serde_json::from_slice(&frame.payload).expect("a state"));
@@ -245,6 +259,15 @@ fn clock() -> Arc<dyn Clock> {
 
 /// A session with this far end.
 fn joined<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>) -> Fixture {
+    encrypted(far, extension, None)
+}
+
+/// The same, encrypted.
+fn encrypted<F: FarEnd + 'static>(
+    far: F,
+    extension: Option<NodeExtension>,
+    encryption: Option<Encryption>,
+) -> Fixture {
     let clock = clock();
     let random = Arc::new(SeededRandom::new(1));
     let settings = Settings {
@@ -253,7 +276,7 @@ fn joined<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>) -> Fixt
         extension,
     };
     let (dial, listener) = memory();
-    let session = Session::new(&settings, far, dial, Arc::clone(&clock), random);
+    let session = Session::new(&settings, encryption, far, dial, Arc::clone(&clock), random);
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = Box::pin(async move {
         if stopped.await.is_err() {
@@ -283,6 +306,8 @@ fn joined<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>) -> Fixt
             sent: HashMap::new(),
             opened: Vec::new(),
             states: Vec::new(),
+            data_key: None,
+            frames: Vec::new(),
         },
     }
 }

@@ -33,6 +33,11 @@ impl Service {
         signing_name: "ssm",
         target_prefix: "Drawbridge",
     };
+    /// Keys.
+    pub const KMS: Self = Self {
+        signing_name: "kms",
+        target_prefix: "TrentService",
+    };
     /// The message gateway (REST and websockets).
     pub const SSMMESSAGES: Self = Self {
         signing_name: "ssmmessages",

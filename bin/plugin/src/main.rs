@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     match Invocation::parse(std::env::args_os(), |name| std::env::var(name).ok()) {
         Ok(Invocation::Version) => say(VERSION),
         Ok(Invocation::Installed) => say(INSTALLED),
-        Ok(Invocation::Session(arguments)) => match session(arguments) {
+        Ok(Invocation::Session(arguments)) => match session(*arguments) {
             Ok(code) => code,
             Err(error) => {
                 complain(&format!("error: {error:#}"));

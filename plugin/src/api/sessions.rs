@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Api, ApiError};
-use crate::SessionTicket;
+use crate::{JoinedKey, SessionTicket};
 
 /// The request of `StartSession`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -63,7 +63,10 @@ impl Api {
     pub async fn start_session(&self, request: &StartSession) -> Result<SessionTicket, ApiError> {
         let input = json!(request);
         let ticket: Ticket = self.call(Service::SSM, "StartSession", &input).await?;
-        Ok(ticket.into())
+        Ok(SessionTicket {
+            target: Some(request.target.clone()),
+            ..ticket.into()
+        })
     }
 
     /// Asks for another token of a session whose connection was lost; `None` if there is nothing to resume.
@@ -123,6 +126,8 @@ struct Ticket {
     session_id: String,
     token_value: Token,
     stream_url: String,
+    #[serde(default)]
+    encryption: Option<JoinedKey>,
 }
 
 impl From<Ticket> for SessionTicket {
@@ -131,6 +136,8 @@ impl From<Ticket> for SessionTicket {
             session_id: ticket.session_id,
             token: ticket.token_value,
             stream_url: ticket.stream_url,
+            target: None,
+            joined_key: ticket.encryption,
         }
     }
 }

@@ -35,7 +35,8 @@ impl Api {
     /// Makes an access as AWS's programs do: what is not given comes from the environment and the shared files.
     ///
     /// The endpoint falls back to `AWS_ENDPOINT_URL_SSM`, `AWS_ENDPOINT_URL` and AWS's own for the region; the region to
-    /// `AWS_REGION`, `AWS_DEFAULT_REGION` and the profile's. Nothing is connected yet.
+    /// `AWS_REGION`, `AWS_DEFAULT_REGION` and the profile's. Keys are looked for at `AWS_ENDPOINT_URL_KMS` and `AWS_ENDPOINT_URL`,
+    /// and without these at the endpoint itself, or at AWS's own key service if that is AWS's. Nothing is connected yet.
     pub fn of_environment(
         environment: Environment,
         endpoint: Option<&str>,
@@ -53,21 +54,26 @@ impl Api {
             .or_else(|| environment.value("AWS_ENDPOINT_URL_SSM"))
             .or_else(|| environment.value("AWS_ENDPOINT_URL"));
         let endpoint = match endpoint {
-            // The CLI resolves endpoints with or without the slash.
-            Some(url) => url.trim_end_matches('/').parse()?,
+            Some(url) => parsed(url)?,
             None => Endpoint::aws("ssm", &region),
         };
+        let kms = environment
+            .value("AWS_ENDPOINT_URL_KMS")
+            .or_else(|| environment.value("AWS_ENDPOINT_URL"));
+        let kms = kms.map(parsed).transpose()?;
         let tls = Tls::of_environment(&environment)?;
         let connector = Connector::new(tls, Proxies::of_environment(&environment)?);
-        Ok(Self::new(
-            endpoint,
-            &region,
-            profile,
-            environment,
-            connector,
-            clock,
-        ))
+        let api = Self::new(endpoint, &region, profile, environment, connector, clock);
+        Ok(match kms {
+            Some(kms) => api.with_kms_endpoint(kms),
+            None => api,
+        })
     }
+}
+
+/// Reads an endpoint as the CLI does, with or without the slash.
+fn parsed(url: &str) -> Result<Endpoint, EndpointError> {
+    url.trim_end_matches('/').parse()
 }
 
 #[cfg(test)]
@@ -94,6 +100,25 @@ mod tests {
             None,
             Arc::new(FixedClock::default()),
         )
+    }
+
+    #[test]
+    fn keys_are_where_the_sessions_are_unless_something_else_is_said() {
+        let kms = |variables: &[(&str, &str)], endpoint| {
+            let api = api(variables, endpoint, Some("eu-west-1")).unwrap();
+            api.kms.to_string()
+        };
+        let ours = Some("https://bridge.example:8443");
+        assert_eq!(kms(&[], ours), "https://bridge.example:8443");
+        assert_eq!(kms(&[], None), "https://kms.eu-west-1.amazonaws.com");
+        let private = Some("https://ssm.eu-west-1.amazonaws.com");
+        assert_eq!(kms(&[], private), "https://kms.eu-west-1.amazonaws.com");
+        let all = ("AWS_ENDPOINT_URL", "https://all.example/");
+        let ssm = ("AWS_ENDPOINT_URL_SSM", "https://ssm.example");
+        let keys = ("AWS_ENDPOINT_URL_KMS", "https://kms.example");
+        assert_eq!(kms(&[all], ours), "https://all.example");
+        assert_eq!(kms(&[all, keys, ssm], ours), "https://kms.example");
+        assert_eq!(kms(&[ssm], None), "https://ssm.example");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The loop between terminal, data channel and clock.
 
 mod connection;
+mod encryption;
 mod forwarding;
 mod person;
 mod sharing;
@@ -16,12 +17,13 @@ use drawbridge_session::{Clock, Random, RandomArray};
 use serde_json::Value;
 
 use super::backlog::Backlog;
+use super::data_key::Making;
 use super::end::exit_code;
 use super::kind::InputRule;
 use super::line::{Line, LineEvent};
 use super::tunnel::{Forwarding, LocalEnd};
 use super::typing::Typing;
-use super::{ClientError, ClientOptions, Mode, Remote, SessionEnd, SessionKind};
+use super::{ClientError, ClientOptions, DataKeyError, MadeKey, Mode, Remote, SessionEnd, SessionKind};
 use crate::invocation::VERSION;
 use crate::sharing::{Exchange, Sharing};
 use crate::terminal::{Channel, Occurrence, Signal, Terminal};
@@ -55,8 +57,10 @@ pub(crate) struct Outcome {
 pub(crate) struct Conversation<'a, R: Remote, T> {
     ticket: &'a SessionTicket,
     options: &'a ClientOptions,
+    remote: &'a R,
     terminal: &'a mut T,
     clock: &'a dyn Clock,
+    random: &'a dyn Random,
     core: ClientEnd,
     line: Line<'a, R>,
     backlog: Backlog,
@@ -78,6 +82,8 @@ pub(crate) struct Conversation<'a, R: Remote, T> {
     /// Where commands are to be asked for, once it is known that the node runs them.
     to_share: Option<Sharing>,
     exchange: Option<Exchange>,
+    /// The data key that the node has asked for.
+    making: Option<Making<'a>>,
     ever_accepted: bool,
     figures_told: Duration,
 }
@@ -100,6 +106,8 @@ enum Happening<S> {
     Terminal(Occurrence),
     /// A program has connected, said something, or taken something; or one that wants a command has.
     Tunnel,
+    /// A data key was made, or was not.
+    DataKey(Result<MadeKey, DataKeyError>),
     Deadline,
 }
 
@@ -122,8 +130,10 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
         Self {
             ticket,
             options,
+            remote,
             terminal,
             clock,
+            random,
             core: ClientEnd::new(config, MessageIds::new(random.array())),
             line,
             backlog: Backlog::default(),
@@ -138,6 +148,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             forwarding: None,
             to_share: None,
             exchange: None,
+            making: None,
             ever_accepted: false,
             figures_told: Duration::ZERO,
         }
@@ -153,6 +164,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     }
 
     async fn until_stopped(&mut self) -> Stop {
+        self.join_encryption().await?;
         loop {
             if let Some(stop) = self.pump() {
                 return stop;
@@ -171,6 +183,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                 event = self.line.next(may_read) => Happening::Line(event),
                 () = local(&mut self.tunnel) => Happening::Tunnel,
                 () = calls(&mut self.exchange) => Happening::Tunnel,
+                made = made(&mut self.making) => Happening::DataKey(made),
                 () = sleep(wait) => Happening::Deadline,
             };
             let stop = match happening {
@@ -178,6 +191,10 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                 Happening::Line(LineEvent::Link(event)) => self.handle_link(event),
                 Happening::Line(LineEvent::Attempt(attempt)) => self.handle_attempt(attempt),
                 Happening::Tunnel => None,
+                Happening::DataKey(made) => {
+                    self.take_data_key(made);
+                    None
+                }
                 Happening::Deadline => self.handle_deadline(),
             };
             if let Some(stop) = stop {
@@ -286,6 +303,7 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
                 }
                 return Some(Ok(Ending::Over(self.end(output, exit_code))));
             }
+            Event::DataKeyWanted { kms_key_id } => self.begin_data_key(kms_key_id),
             Event::Hello(hello) => self.hello = Some(hello),
             Event::Unresponsive => {
                 tracing::info!(session.id = %self.ticket.session_id, "connection is silent");
@@ -303,7 +321,12 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             let text = texts::starting(&self.ticket.session_id);
             self.terminal.write(Channel::Output, text.into());
         }
-        if let Some(text) = self.message.take() {
+        // One that runs for scripts has nothing to say while all goes well.
+        if let Some(text) = self
+            .message
+            .take()
+            .filter(|_| !self.options.mode.is_part_of_program())
+        {
             let channel = self.options.mode.channel_of_words(Some(kind));
             self.terminal.write(channel, format!("{text}\n").into());
         }
@@ -427,6 +450,13 @@ async fn local(tunnel: &mut Option<LocalEnd>) {
 async fn calls(exchange: &mut Option<Exchange>) {
     match exchange {
         Some(exchange) => exchange.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn made(making: &mut Option<Making<'_>>) -> Result<MadeKey, DataKeyError> {
+    match making {
+        Some(making) => making.await,
         None => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use drawbridge_aws_client::CallError;
 use drawbridge_protocol::port_mux::MuxError;
 
-use super::SessionKind;
+use super::{DataKeyError, SessionKind};
 use crate::api::ApiError;
 use crate::terminal::Signal;
 
@@ -125,6 +125,17 @@ pub enum ClientError {
     /// The session was to be held open for commands only, and its node runs none.
     #[error("this session cannot be shared: the node's agent does not run commands beside a shell")]
     NotShared,
+    /// The session was to be shared, and what would pass beside the shell cannot be encrypted.
+    #[error("this session cannot be shared: it is encrypted, and commands beside a shell are not")]
+    EncryptedNotShared,
+    /// The session is encrypted, and its data key cannot be had.
+    #[error("cannot read session `{session_id}`, which is encrypted")]
+    DataKey {
+        /// The session.
+        session_id: String,
+        /// Why not.
+        source: DataKeyError,
+    },
     /// There is no listener for a tunnel.
     #[error("cannot listen for connections{}", place.as_deref().map(|place| format!(" on {place}")).unwrap_or_default())]
     Listen {

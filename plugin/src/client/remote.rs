@@ -4,10 +4,11 @@ use std::future::Future;
 
 use drawbridge_aws_client::{CallError, WebSocket};
 use drawbridge_protocol::Token;
+use drawbridge_protocol::encryption::DataKey;
 
-use super::{DataSocket, Mode};
-use crate::SessionTicket;
-use crate::api::{Api, ApiError};
+use super::{DataKeyError, DataSocket, MadeKey, Mode};
+use crate::api::{Api, ApiError, KeyContext, is_awss};
+use crate::{JoinedKey, SessionTicket};
 
 /// What the client loop asks of the server, for one session.
 ///
@@ -22,6 +23,12 @@ pub trait Remote {
     /// Asks for another token; `None` if the session is over.
     fn renew(&self) -> impl Future<Output = Result<Option<Token>, ApiError>>;
 
+    /// Has a key make a data key for the session.
+    fn make_data_key(&self, kms_key_id: String) -> impl Future<Output = Result<MadeKey, DataKeyError>>;
+
+    /// Unwraps the data key of a session that was encrypted before this client came; `None` if it was not.
+    fn joined_data_key(&self) -> impl Future<Output = Result<Option<DataKey>, DataKeyError>>;
+
     /// Ends the session.
     fn terminate(&self) -> impl Future<Output = Result<(), ApiError>>;
 }
@@ -32,6 +39,8 @@ pub struct GatewayRemote<'a> {
     api: &'a Api,
     session_id: String,
     stream_url: String,
+    target: Option<String>,
+    joined_key: Option<JoinedKey>,
     watches: bool,
     signs: bool,
 }
@@ -43,8 +52,10 @@ impl<'a> GatewayRemote<'a> {
             api,
             session_id: ticket.session_id.clone(),
             stream_url: ticket.stream_url.clone(),
+            target: ticket.target.clone(),
+            joined_key: ticket.joined_key.clone(),
             watches: mode == Mode::Watch,
-            signs: host(&ticket.stream_url).is_some_and(is_aws) && !is_presigned(&ticket.stream_url),
+            signs: host(&ticket.stream_url).is_some_and(is_awss) && !is_presigned(&ticket.stream_url),
         }
     }
 }
@@ -68,6 +79,31 @@ impl Remote for GatewayRemote<'_> {
         }
     }
 
+    async fn make_data_key(&self, kms_key_id: String) -> Result<MadeKey, DataKeyError> {
+        let context = KeyContext {
+            session_id: self.session_id.clone(),
+            target: self.target.clone().ok_or(DataKeyError::NoTarget)?,
+        };
+        let given = self.api.generate_data_key(&kms_key_id, &context).await?;
+        let (key, wrapped) = given.key().zip(given.wrapped()).ok_or(DataKeyError::NotOne)?;
+        Ok(MadeKey { key, wrapped })
+    }
+
+    async fn joined_data_key(&self) -> Result<Option<DataKey>, DataKeyError> {
+        let Some(joined) = &self.joined_key else {
+            return Ok(None);
+        };
+        let context = KeyContext {
+            session_id: self.session_id.clone(),
+            target: joined.target.clone(),
+        };
+        let given = self
+            .api
+            .decrypt_data_key(&joined.kms_key_id, &joined.wrapped_key, &context)
+            .await?;
+        given.key().map(Some).ok_or(DataKeyError::NotOne)
+    }
+
     async fn terminate(&self) -> Result<(), ApiError> {
         self.api.terminate_session(&self.session_id).await
     }
@@ -78,13 +114,7 @@ impl Remote for GatewayRemote<'_> {
 /// In private-names mode our server answers under AWS's names; the endpoint that the person has set tells it apart. If
 /// both bear AWS's names, ours is taken for AWS's and the session runs without extensions.
 pub fn speaks_to_aws(stream_url: &str, endpoint_host: &str) -> bool {
-    host(stream_url).is_some_and(is_aws) && is_aws(endpoint_host)
-}
-
-fn is_aws(host: &str) -> bool {
-    [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
-        .iter()
-        .any(|suffix| host.ends_with(suffix))
+    host(stream_url).is_some_and(is_awss) && is_awss(endpoint_host)
 }
 
 fn is_presigned(url: &str) -> bool {

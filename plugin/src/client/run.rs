@@ -11,7 +11,7 @@ use super::{
     ClientError, ClientOptions, Forwarding, GatewayRemote, Mode, Remote, SessionEnd, SessionKind,
     speaks_to_aws,
 };
-use crate::api::{Api, ApiError};
+use crate::api::Api;
 use crate::sharing::Sharing;
 use crate::terminal::{Signal, SystemTerminal, Terminal};
 use crate::{SessionTicket, texts};
@@ -192,6 +192,7 @@ async fn conclude<R: Remote, T: Terminal>(
         Err(
             error @ (ClientError::UnsupportedSessionType(_)
             | ClientError::NotShared
+            | ClientError::EncryptedNotShared
             | ClientError::Output(_)
             | ClientError::Listen { .. }
             | ClientError::Tunnel(_)),
@@ -228,9 +229,10 @@ async fn drained<T: Terminal>(terminal: &mut T) {
     }
 }
 
-fn chain(error: &ApiError) -> String {
+/// The error and its causes in one sentence.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(": ");
         text.push_str(&cause.to_string());

@@ -2,6 +2,7 @@
 
 mod commands;
 mod connections;
+mod encryption;
 mod keys;
 mod life;
 mod network;

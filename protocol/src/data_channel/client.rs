@@ -3,11 +3,12 @@
 //! ```text
 //!                      HandshakeRequest               HandshakeComplete
 //!  AwaitingFirstMessage ───────────────▶ AwaitingHandshakeComplete ───────────────▶ Established
-//!        │        │                                │
-//!        │        └── any other payload: a shell ──┼────────────────────────────────────▲
-//!        │                                         │ request that we cannot fulfil
-//!        │                                         ▼
-//!        │                                      Refused
+//!        │        │  │                      ▲      │
+//!        │        │  │ that wants a key     │ key  │
+//!        │        │  └────▶ AwaitingDataKey ┘      │ request that we cannot fulfil
+//!        │        │             │ no key            ▼
+//!        │        │             └───────────────▶ Refused
+//!        │        └── any other payload: a shell, or a session that began before this client came ─▶ Established
 //!        └───────────── channel_closed, from every state ──▶ Closed
 //! ```
 //!
@@ -15,7 +16,9 @@
 //! (`protocol.md` 4.7).
 //!
 //! Towards AWS's agent this end does what AWS's plugin does, except that it acknowledges duplicates again, that a lone
-//! newline stays what it is, and that nothing is read from the user before the session is established.
+//! newline stays what it is, and that nothing is read from the user before the session is established. Once it has a data key,
+//! nothing that anybody typed or printed is taken or sent in the clear, and `HandshakeComplete` counts only when the node has
+//! proved that it has the same key.
 
 mod config;
 mod event;
@@ -28,6 +31,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::connection::{Connection, Unresponsive};
+use crate::encryption::{self, Cipher};
 use crate::payload::{
     self, Acknowledge, ChannelClosed, HandshakeComplete, HandshakeRequest, OpenDataChannel, SessionType,
     SessionTypeParameters, Size, flag,
@@ -41,6 +45,8 @@ use crate::{
 
 pub use config::ClientConfig;
 pub use event::Event;
+
+use handshake::Answer;
 
 /// Runs the client's end of one session over any number of connections.
 ///
@@ -59,6 +65,7 @@ pub struct ClientEnd {
     max_payload: usize,
     outbound: Outbound,
     inbound: Inbound,
+    cipher: Option<Cipher>,
     /// Input given before the session was established.
     held: VecDeque<(PayloadType, Bytes)>,
     /// The newest size, when the window had no room for it.
@@ -70,10 +77,13 @@ pub struct ClientEnd {
 #[derive(Debug)]
 enum Phase {
     AwaitingFirstMessage,
+    AwaitingDataKey(Answer),
     AwaitingHandshakeComplete {
         session_type: SessionType,
         properties: Value,
         agent_version: String,
+        /// Whether the node must still prove that it has the data key.
+        proof_is_due: bool,
     },
     Refused,
     Established,
@@ -92,12 +102,33 @@ impl ClientEnd {
             max_payload: DEFAULT_MAX_PAYLOAD,
             outbound: Outbound::new(MessageType::InputStreamData, config.window),
             inbound: Inbound::new(MessageType::OutputStreamData, config.limits),
+            cipher: None,
             held: VecDeque::new(),
             late_size: None,
             events: VecDeque::new(),
             ignored: 0,
             config,
         }
+    }
+
+    /// Joins a session whose ends have a data key already.
+    pub fn join_encrypted(&mut self, cipher: Cipher) {
+        self.cipher = Some(cipher);
+    }
+
+    /// Takes the data key that [`Event::DataKeyWanted`] asked for, and as what it was wrapped.
+    pub fn handle_data_key(&mut self, cipher: Cipher, wrapped: &[u8]) {
+        if let Phase::AwaitingDataKey(_) = self.phase {
+            self.cipher = Some(cipher);
+            // Whatever was said before there was a key was not said by the node.
+            self.inbound.forget_early();
+            self.answer_with_key(Ok(wrapped));
+        }
+    }
+
+    /// Tells the node, and so the server, why there is no data key. The session will not begin.
+    pub fn handle_data_key_refused(&mut self, why: &str) {
+        self.answer_with_key(Err(why));
     }
 
     /// Takes a fresh websocket into use; `token` is the newest one.
@@ -205,7 +236,12 @@ impl ClientEnd {
         self.send(PayloadType::Output, bytes);
     }
 
-    /// Sends a message of [`Credited`](crate::port_mux::Credited), in a frame of its own.
+    /// Says whether what the user types and sees is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.cipher.is_some()
+    }
+
+    /// Sends a message of [`Credited`](crate::port_mux::Credited), in a frame of its own; in an encrypted session nothing.
     pub fn send_multiplexed(&mut self, message: Bytes) {
         self.send(PayloadType::Multiplexed, message);
     }
@@ -296,6 +332,7 @@ impl ClientEnd {
 
     fn handle_stream_frame(&mut self, frame: Frame) -> Result<(), PeerMisbehaved> {
         let mut result = Ok(());
+        let frame = self.decrypt(frame)?;
         if let Arrival::InOrder(frame) = self.inbound.receive(frame)? {
             result = self.handle_in_order(frame);
             while let Some(frame) = self.inbound.next_in_order() {
@@ -305,12 +342,32 @@ impl ClientEnd {
         result
     }
 
+    /// Decrypts what the node encrypts, before it counts as arrived.
+    fn decrypt(&self, frame: Frame) -> Result<Frame, PeerMisbehaved> {
+        let Some(cipher) = &self.cipher else {
+            return Ok(frame);
+        };
+        let payload_type = frame.payload_type;
+        let opened = match payload_type {
+            PayloadType::EncChallengeRequest => encryption::question(&frame.payload, cipher),
+            sealed if encryption::is_sealed_by_node(sealed) => cipher.open(&frame.payload),
+            _ => Ok(frame.payload),
+        };
+        match opened {
+            Ok(payload) => Ok(Frame { payload, ..frame }),
+            Err(source) => Err(PeerMisbehaved::Undecryptable { payload_type, source }),
+        }
+    }
+
     fn handle_in_order(&mut self, frame: Frame) -> Result<(), PeerMisbehaved> {
         let payload_type = frame.payload_type;
+        if self.cipher.is_some() && encryption::is_never_sealed(payload_type) {
+            return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
+        }
         let unreadable = |source| PeerMisbehaved::StreamPayload { payload_type, source };
         match payload_type {
             PayloadType::HandshakeRequest => {
-                if !matches!(self.phase, Phase::AwaitingFirstMessage) {
+                if !matches!(self.phase, Phase::AwaitingFirstMessage) || self.cipher.is_some() {
                     // A second answer would block AWS's agent for good.
                     return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
                 }
@@ -324,6 +381,7 @@ impl ClientEnd {
                         session_type,
                         properties,
                         agent_version,
+                        proof_is_due: false,
                     } => {
                         if !complete.customer_message.is_empty() {
                             self.events.push_back(Event::Message(complete.customer_message));
@@ -336,10 +394,10 @@ impl ClientEnd {
                     }
                 }
             }
-            PayloadType::EncChallengeRequest
-            | PayloadType::EncChallengeResponse
-            | PayloadType::HandshakeResponse
-            | PayloadType::Size => return Err(PeerMisbehaved::UnexpectedPayload(payload_type)),
+            PayloadType::EncChallengeRequest => self.prove_key(&frame.payload)?,
+            PayloadType::EncChallengeResponse | PayloadType::HandshakeResponse | PayloadType::Size => {
+                return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
+            }
             PayloadType::None
             | PayloadType::Output
             | PayloadType::Error
@@ -368,8 +426,30 @@ impl ClientEnd {
     }
 
     fn answer_handshake(&mut self, request: HandshakeRequest) {
-        let agent_version = request.agent_version.clone();
-        let (response, session) = handshake::answer(request, &self.config.client_version);
+        let answer = Answer::to(request);
+        if let Some(kms_key_id) = answer.wanted_key() {
+            self.events.push_back(Event::DataKeyWanted {
+                kms_key_id: kms_key_id.to_owned(),
+            });
+            self.phase = Phase::AwaitingDataKey(answer);
+        } else {
+            self.send_answer(answer, false);
+        }
+    }
+
+    fn answer_with_key(&mut self, wrapped: Result<&[u8], &str>) {
+        match std::mem::replace(&mut self.phase, Phase::Refused) {
+            Phase::AwaitingDataKey(mut answer) => {
+                answer.note_key(wrapped);
+                self.send_answer(answer, true);
+            }
+            other => self.phase = other,
+        }
+    }
+
+    fn send_answer(&mut self, answer: Answer, proof_is_due: bool) {
+        let agent_version = answer.agent_version.clone();
+        let (response, session) = answer.finish(&self.config.client_version);
         self.phase = match session {
             Some(SessionTypeParameters {
                 session_type,
@@ -378,11 +458,26 @@ impl ClientEnd {
                 session_type,
                 properties,
                 agent_version,
+                proof_is_due,
             },
             None => Phase::Refused,
         };
-        self.outbound
-            .push(PayloadType::HandshakeResponse, payload::to_bytes(&response));
+        self.outbound.push(PayloadType::HandshakeResponse, response);
+    }
+
+    /// Answers the node's question, once and only while the handshake lasts.
+    fn prove_key(&mut self, question: &[u8]) -> Result<(), PeerMisbehaved> {
+        match (&mut self.phase, &mut self.cipher) {
+            (Phase::AwaitingHandshakeComplete { proof_is_due, .. }, Some(cipher)) if *proof_is_due => {
+                *proof_is_due = false;
+                let answer = encryption::answer(question, cipher);
+                self.outbound.push(PayloadType::EncChallengeResponse, answer);
+                Ok(())
+            }
+            _ => Err(PeerMisbehaved::UnexpectedPayload(
+                PayloadType::EncChallengeRequest,
+            )),
+        }
     }
 
     fn establish(&mut self, session_type: SessionType, properties: Value, agent_version: String) {
@@ -402,14 +497,30 @@ impl ClientEnd {
             return;
         }
         match &self.phase {
-            Phase::AwaitingFirstMessage | Phase::AwaitingHandshakeComplete { .. } => {
+            Phase::AwaitingFirstMessage
+            | Phase::AwaitingDataKey(_)
+            | Phase::AwaitingHandshakeComplete { .. } => {
                 self.held.push_back((payload_type, bytes));
             }
-            Phase::Established if payload_type == PayloadType::Multiplexed => {
+            Phase::Established => self.push(payload_type, bytes),
+            Phase::Refused | Phase::Closed => {}
+        }
+    }
+
+    fn push(&mut self, payload_type: PayloadType, bytes: Bytes) {
+        match &mut self.cipher {
+            Some(cipher) if encryption::is_sealed_by_client(payload_type) => {
+                let max_payload = encryption::max_plain(self.max_payload);
+                for plain in bytes.chunks(max_payload) {
+                    self.outbound.push(payload_type, cipher.seal(plain));
+                }
+            }
+            // Nothing of a user's leaves in the clear.
+            Some(_) if encryption::is_never_sealed(payload_type) => {}
+            _ if payload_type == PayloadType::Multiplexed => {
                 self.outbound.push(payload_type, bytes);
             }
-            Phase::Established => self.outbound.push_cut(payload_type, bytes, self.max_payload),
-            Phase::Refused | Phase::Closed => {}
+            _ => self.outbound.push_cut(payload_type, bytes, self.max_payload),
         }
     }
 

@@ -3,10 +3,13 @@
 //! ```text
 //!               begin_handshake               HandshakeResponse, all done
 //!  NotStarted ───────────────────▶ AwaitingResponse ──────────────────────▶ Complete
-//!  (a shell stays here)                  │
-//!                                        │ an action refused, or 30 s passed
-//!                                        ▼
-//!                                      Failed
+//!  (a shell stays here)                  │     │                              ▲
+//!                                        │     │ with a wrapped data key      │ EncChallengeResponse
+//!                                        │     ▼                  key         │
+//!                                        │   AwaitingDataKey ─────────▶ AwaitingChallenge
+//!                                        │     │                              │
+//!                                        ▼     ▼                              ▼
+//!                                      Failed: an action refused, no key, or 30 s passed in a state
 //! ```
 //!
 //! Publication is a second, independent state: `pause_publication` stops stream frames; `start_publication`, any input,
@@ -19,27 +22,30 @@
 //! ```
 //!
 //! A connection may come and go in every state without changing it, but for the pause.
+//!
+//! Where a data key was agreed on, nothing that anybody typed or printed is taken or sent in the clear. A frame that does not
+//! decrypt is not acknowledged.
 
 mod config;
 mod event;
+mod handshake;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use crate::connection::{Connection, Unresponsive};
-use crate::payload::{
-    self, Acknowledge, ActionStatus, AgentSessionState, ClientAction, HandshakeComplete, HandshakeRequest,
-    HandshakeResponse, OpenDataChannel, SessionState, SessionType, Size, flag,
-};
+use crate::encryption::{self, Cipher};
+use crate::payload::{self, Acknowledge, AgentSessionState, OpenDataChannel, SessionState, Size, flag};
 use crate::stream::{Arrival, Inbound, Outbound};
 use crate::wire::{FLAG_ACKNOWLEDGE, Frame, MessageType, PayloadType};
 use crate::{Capabilities, DEFAULT_MAX_PAYLOAD, MessageIds, Notice, PeerMisbehaved, Time, Token, Transmit};
 
-pub use config::NodeConfig;
+pub use config::{KeyExchange, NodeConfig};
 pub use event::{Event, State};
+
+use handshake::Handshake;
 
 /// Runs the node's end of one session over any number of connections.
 ///
@@ -55,18 +61,11 @@ pub struct NodeEnd {
     publication: Publication,
     outbound: Outbound,
     inbound: Inbound,
+    cipher: Option<Cipher>,
     connected_state: StateReport,
     terminating: Option<Terminating>,
     events: VecDeque<Event>,
     ignored: u64,
-}
-
-#[derive(Debug)]
-enum Handshake {
-    NotStarted,
-    AwaitingResponse { since: Duration },
-    Complete,
-    Failed,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -100,6 +99,7 @@ impl NodeEnd {
             publication: Publication::Flowing,
             outbound: Outbound::new(MessageType::OutputStreamData, config.window),
             inbound,
+            cipher: None,
             connected_state: StateReport::NotAsked,
             terminating: None,
             events: VecDeque::new(),
@@ -204,31 +204,14 @@ impl NodeEnd {
         if self.publication == Publication::Flowing {
             self.outbound.handle_timeout(now);
         }
-        if let Handshake::AwaitingResponse { since } = self.handshake
-            && now.monotonic >= since + HANDSHAKE_TIMEOUT
+        if let Some((deadline, words)) = self.handshake.deadline()
+            && now.monotonic >= deadline
         {
-            self.fail_handshake(HANDSHAKE_TIMED_OUT.to_owned());
+            self.fail_handshake(words.to_owned());
         }
         if let Some(Unresponsive) = self.connection.handle_timeout(now) {
             self.events.push_back(Event::Unresponsive);
         }
-    }
-
-    /// Asks the client to prepare for a session that is not a plain shell (see [`SessionType::needs_handshake`]).
-    ///
-    /// The answer comes as [`Event::HandshakeDone`] or [`Event::HandshakeFailed`], at most 30 s later. Asking twice is
-    /// asking once.
-    pub fn begin_handshake(&mut self, session_type: SessionType, properties: Value, now: Time) {
-        if !matches!(self.handshake, Handshake::NotStarted) {
-            return;
-        }
-        self.handshake = Handshake::AwaitingResponse { since: now.monotonic };
-        let request = HandshakeRequest {
-            agent_version: self.config.agent_version.clone(),
-            requested_client_actions: vec![ClientAction::session_type(session_type, properties)],
-        };
-        self.outbound
-            .push(PayloadType::HandshakeRequest, payload::to_bytes(&request));
     }
 
     /// Sends bytes to the client, cut as it can take them.
@@ -239,9 +222,16 @@ impl NodeEnd {
             .config
             .extension
             .map_or(DEFAULT_MAX_PAYLOAD, |extension| extension.max_payload());
-        match payload_type {
+        match &mut self.cipher {
+            Some(cipher) if encryption::is_sealed_by_node(payload_type) => {
+                for plain in bytes.chunks(encryption::max_plain(max_payload)) {
+                    self.outbound.push(payload_type, cipher.seal(plain));
+                }
+            }
+            // Nothing of a user's leaves in the clear.
+            Some(_) if encryption::is_never_sealed(payload_type) => {}
             // One frame carries one message.
-            PayloadType::Multiplexed => {
+            _ if payload_type == PayloadType::Multiplexed => {
                 self.outbound.push(payload_type, bytes);
             }
             _ => self.outbound.push_cut(payload_type, bytes, max_payload),
@@ -267,9 +257,9 @@ impl NodeEnd {
 
     /// Returns how many bytes of output may be given; 0 means to stop reading the terminal or the connection.
     pub fn output_capacity(&self) -> usize {
-        match (&self.publication, &self.handshake) {
-            (Publication::Paused, _) | (_, Handshake::AwaitingResponse { .. } | Handshake::Failed) => 0,
-            (Publication::Flowing, Handshake::NotStarted | Handshake::Complete) => self.outbound.capacity(),
+        match self.publication {
+            Publication::Flowing if self.handshake.is_over() => self.outbound.capacity(),
+            Publication::Flowing | Publication::Paused => 0,
         }
     }
 
@@ -326,10 +316,7 @@ impl NodeEnd {
             .outbound
             .poll_timeout()
             .filter(|_| self.publication == Publication::Flowing);
-        let handshake = match self.handshake {
-            Handshake::AwaitingResponse { since } => Some(since + HANDSHAKE_TIMEOUT),
-            Handshake::NotStarted | Handshake::Complete | Handshake::Failed => None,
-        };
+        let handshake = self.handshake.deadline().map(|(deadline, _)| deadline);
         [resend, handshake, self.connection.poll_timeout()]
             .into_iter()
             .flatten()
@@ -342,6 +329,7 @@ impl NodeEnd {
     }
 
     fn handle_stream_frame(&mut self, frame: Frame, now: Time) -> Result<(), PeerMisbehaved> {
+        let frame = self.decrypt(frame)?;
         let signal = signal_of(&frame);
         match self.inbound.receive(frame)? {
             Arrival::InOrder(frame) => {
@@ -365,14 +353,12 @@ impl NodeEnd {
         let payload_type = frame.payload_type;
         let unreadable = |source| PeerMisbehaved::StreamPayload { payload_type, source };
         if payload_type == PayloadType::HandshakeResponse {
-            let Handshake::AwaitingResponse { since } = self.handshake else {
-                return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
-            };
-            let response = HandshakeResponse::parse(&frame.payload).map_err(unreadable)?;
-            self.finish_handshake(response, now.monotonic.saturating_sub(since));
-            return Ok(());
+            return self.handle_response(&frame.payload, now);
         }
-        if !self.takes_input() {
+        if payload_type == PayloadType::EncChallengeResponse {
+            return self.handle_proof(now);
+        }
+        if !self.takes_input() || (self.cipher.is_some() && encryption::is_never_sealed(payload_type)) {
             // Nobody can have meant this for a session whose kind the client does not know yet.
             return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
         }
@@ -406,40 +392,7 @@ impl NodeEnd {
     }
 
     fn takes_input(&self) -> bool {
-        match self.handshake {
-            Handshake::NotStarted | Handshake::Complete => true,
-            Handshake::AwaitingResponse { .. } | Handshake::Failed => false,
-        }
-    }
-
-    fn finish_handshake(&mut self, response: HandshakeResponse, took: Duration) {
-        let refused = response
-            .processed_client_actions
-            .into_iter()
-            .find(|action| action.action_status != ActionStatus::Success);
-        if let Some(action) = refused {
-            let (action_type, status) = (action.action_type, u32::from(action.action_status));
-            self.fail_handshake(format!(
-                "{action_type} failed on client with status {status} error: {}",
-                action.error
-            ));
-            return;
-        }
-        self.handshake = Handshake::Complete;
-        let complete = HandshakeComplete {
-            handshake_time_to_complete: i64::try_from(took.as_nanos()).unwrap_or(i64::MAX),
-            customer_message: String::new(),
-        };
-        self.outbound
-            .push(PayloadType::HandshakeComplete, payload::to_bytes(&complete));
-        self.events.push_back(Event::HandshakeDone {
-            client_version: response.client_version,
-        });
-    }
-
-    fn fail_handshake(&mut self, why: String) {
-        self.handshake = Handshake::Failed;
-        self.events.push_back(Event::HandshakeFailed(why));
+        self.handshake.is_over()
     }
 
     fn resume(&mut self) {
@@ -476,10 +429,3 @@ fn signal_of(frame: &Frame) -> Option<u32> {
     let number = flag::parse(&frame.payload).ok()?;
     flag::is_signal(number).then_some(number)
 }
-
-/// How long a client may take to answer: twice what AWS's agent allows (`protocol.md` 5.6), for the sake of slow paths.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What AWS's agent reports then; people search for it.
-const HANDSHAKE_TIMED_OUT: &str =
-    "Handshake timed out. Please ensure that you have the latest version of the session manager plugin.";

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -207,7 +209,61 @@ impl ClientAction {
     }
 }
 
+impl ClientAction {
+    /// Asks the client to make a data key; `challenge` is random.
+    pub fn kms_encryption(kms_key_id: &str, challenge: &[u8; 16]) -> ClientAction {
+        let parameters = KmsParameters {
+            kms_key_id: kms_key_id.to_owned(),
+            challenge: STANDARD.encode(challenge),
+        };
+        ClientAction {
+            action_type: ActionType::KmsEncryption,
+            action_parameters: serde_json::to_value(parameters).unwrap_or_default(),
+        }
+    }
+}
+
+impl KmsResult {
+    /// Tells of a wrapped data key.
+    pub fn new(wrapped: &[u8]) -> KmsResult {
+        KmsResult {
+            cipher_text_key: STANDARD.encode(wrapped),
+            cipher_text_hash: None,
+        }
+    }
+
+    /// Returns the wrapped data key; `None` if this is not one.
+    pub fn wrapped(&self) -> Option<Vec<u8>> {
+        let wrapped = STANDARD.decode(&self.cipher_text_key).ok()?;
+        (1..=MAX_WRAPPED_BYTES)
+            .contains(&wrapped.len())
+            .then_some(wrapped)
+    }
+}
+
+impl HandshakeResponse {
+    /// Returns the wrapped data key that the client has made, if it has.
+    pub fn wrapped_key(&self) -> Option<Vec<u8>> {
+        let made = |action: &&ProcessedAction| {
+            action.action_type == ActionType::KmsEncryption && action.action_status == ActionStatus::Success
+        };
+        let action = self.processed_client_actions.iter().find(made)?;
+        KmsResult::deserialize(&action.action_result).ok()?.wrapped()
+    }
+}
+
+/// Length of the longest wrapped data key that is taken; KMS knows none beyond this.
+const MAX_WRAPPED_BYTES: usize = 6144;
+
 impl ProcessedAction {
+    /// Answers [`ActionType::KmsEncryption`] with the data key that was made.
+    pub fn data_key(wrapped: &[u8]) -> ProcessedAction {
+        ProcessedAction {
+            action_result: serde_json::to_value(KmsResult::new(wrapped)).unwrap_or_default(),
+            ..ProcessedAction::success(ActionType::KmsEncryption)
+        }
+    }
+
     /// Answers an action that was done.
     pub fn success(action_type: ActionType) -> ProcessedAction {
         ProcessedAction {

@@ -137,6 +137,15 @@ impl Inbound {
         Some(frame)
     }
 
+    /// Drops the frames that came early.
+    ///
+    /// They have been acknowledged, so no honest peer sends them again: for the moment from which frames are judged otherwise,
+    /// when an honest one has sent none.
+    pub fn forget_early(&mut self) {
+        self.early.clear();
+        self.early_bytes = 0;
+    }
+
     /// Returns the next acknowledgement to send, until none is owed.
     pub fn poll_acknowledge(&mut self, now: Time, ids: &mut MessageIds) -> Option<Bytes> {
         self.acknowledgements.poll(now, ids)

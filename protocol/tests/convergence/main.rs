@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawbridge_protocol::data_channel::client::{ClientConfig, ClientEnd, Event as ClientEvent};
-use drawbridge_protocol::data_channel::node::{Event as NodeEvent, NodeConfig, NodeEnd};
+use drawbridge_protocol::data_channel::node::{Event as NodeEvent, KeyExchange, NodeConfig, NodeEnd};
+use drawbridge_protocol::encryption::{Challenge, Cipher, DataKey};
 use drawbridge_protocol::payload::SessionType;
 use drawbridge_protocol::stream::{InboundLimits, SequenceError, Window};
 use drawbridge_protocol::wire::PayloadType;
@@ -42,6 +43,13 @@ proptest! {
         case in any_case(&[SessionType::Port, SessionType::NonInteractiveCommands]),
     ) {
         both_arrive(&case)?;
+    }
+
+    #[test]
+    fn both_streams_of_an_encrypted_session_arrive_whole_in_order_and_once(
+        case in any_case(&[SessionType::StandardStream, SessionType::NonInteractiveCommands]),
+    ) {
+        both_arrive(&Case { encrypted: true, ..case })?;
     }
 }
 
@@ -91,6 +99,7 @@ fn a_long_session_on_a_terrible_link_arrives_whole() {
             },
             ours: seed % 2 == 0,
             session_type: SessionType::StandardStream,
+            encrypted: seed % 4 < 2,
             window: Window {
                 bytes: 32 * 1024,
                 frames: 64,
@@ -121,6 +130,7 @@ fn a_burst_of_losses_is_made_up_for_together() {
         },
         ours: true,
         session_type: SessionType::StandardStream,
+        encrypted: false,
         window: Window::DEFAULT,
         limits: InboundLimits::DEFAULT,
         output: vec![b'x'; 33 * 32 * 1024],
@@ -139,6 +149,7 @@ struct Case {
     link: Link,
     ours: bool,
     session_type: SessionType,
+    encrypted: bool,
     window: Window,
     limits: InboundLimits,
     output: Vec<u8>,
@@ -183,6 +194,7 @@ fn any_case(session_types: &'static [SessionType]) -> impl Strategy<Value = Case
                 link,
                 ours,
                 session_type,
+                encrypted: false,
                 window,
                 limits,
                 output: noise(seed, output).collect(),
@@ -190,6 +202,10 @@ fn any_case(session_types: &'static [SessionType]) -> impl Strategy<Value = Case
                 input: noise(!seed, input).map(|byte| byte | 0x80).collect(),
             },
         )
+}
+
+fn data_key() -> DataKey {
+    DataKey::new(&[5; 64]).unwrap()
 }
 
 fn noise(seed: u64, length: usize) -> impl Iterator<Item = u8> {
@@ -242,7 +258,7 @@ struct Run {
     typed: Vec<u8>,
     /// What is at both ends in place of input and output.
     tunnels: Option<Tunnels>,
-    /// The handshake took longer than the 30 s that the protocol gives it: now and then a link is that bad.
+    /// A step of the handshake took longer than the 30 s that the protocol gives it: now and then a link is that bad.
     gave_up: bool,
 }
 
@@ -256,7 +272,13 @@ impl Run {
             client_commands: true,
         };
         let node = NodeConfig::new(SESSION, NODE, "3.3.987.0", case.ours.then_some(extension));
+        let key_exchange = case.encrypted.then(|| KeyExchange {
+            kms_key_id: "k".to_owned(),
+            request_challenge: [1; 16],
+            challenge: Challenge::new([2; 64]),
+        });
         let node = NodeConfig {
+            key_exchange,
             window: case.window,
             limits: case.limits,
             ..node
@@ -289,7 +311,7 @@ impl Run {
         };
         run.connect(Place::Client);
         run.connect(Place::Node);
-        if case.session_type.needs_handshake() {
+        if case.encrypted || case.session_type.needs_handshake() {
             run.node
                 .begin_handshake(case.session_type.clone(), Value::Null, run.time());
         }
@@ -432,6 +454,10 @@ impl Run {
                     self.tunnels.as_mut().unwrap().client_received(bytes);
                 }
                 ClientEvent::Output { bytes, .. } => self.shown.extend_from_slice(&bytes),
+                ClientEvent::DataKeyWanted { .. } => {
+                    self.client
+                        .handle_data_key(Cipher::of_client(&data_key(), [3; 32]), b"wrapped");
+                }
                 ClientEvent::Established { .. } | ClientEvent::Hello(_) | ClientEvent::Message(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -443,7 +469,12 @@ impl Run {
                 }
                 NodeEvent::Input(bytes) => self.typed.extend_from_slice(&bytes),
                 NodeEvent::HandshakeDone { .. } => {}
-                NodeEvent::HandshakeFailed(words) if words.starts_with("Handshake timed out.") => {
+                NodeEvent::DataKeyWrapped(_) => {
+                    let now = self.time();
+                    self.node
+                        .handle_data_key(Cipher::of_node(&data_key(), [4; 12]), now);
+                }
+                NodeEvent::HandshakeFailed(words) if words.contains("imed out") => {
                     self.gave_up = true;
                 }
                 other => panic!("{other:?}"),

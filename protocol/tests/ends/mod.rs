@@ -233,6 +233,13 @@ pub(crate) fn port_action() -> ClientAction {
     ClientAction::session_type(SessionType::Port, json!({"portNumber": "80"}))
 }
 
+pub(crate) fn unknown_action() -> ClientAction {
+    ClientAction {
+        action_type: ActionType::Unknown("Dance".to_owned()),
+        action_parameters: Value::Null,
+    }
+}
+
 pub(crate) fn kms_action() -> ClientAction {
     let action_parameters = json!({"KMSKeyId": "k", "Challenge": "AAECAwQFBgcICQoLDA0ODw=="});
     ClientAction {

@@ -179,6 +179,7 @@ impl Client {
                     return Some(ClientEvent::Closed { output, exit_code });
                 }
                 Event::Hello(hello) => self.role = Some(hello.role),
+                Event::DataKeyWanted { .. } => panic!("nobody encrypts here"),
                 Event::Message(_) | Event::Unresponsive => {}
             }
         }

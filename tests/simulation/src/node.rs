@@ -199,6 +199,7 @@ impl Node {
             match end.poll_event()? {
                 Event::Input(bytes) => return Some(NodeEvent::Input(bytes)),
                 Event::ChannelClosed => return Some(NodeEvent::Closed),
+                Event::DataKeyWrapped(_) => panic!("nobody encrypts here"),
                 Event::HandshakeFailed(reason) => panic!("the handshake failed: {reason}"),
                 Event::Size(_)
                 | Event::Flag(_)

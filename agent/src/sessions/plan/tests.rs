@@ -64,7 +64,6 @@ fn the_request_overrides_the_documents_user() {
 #[test]
 fn refuses_what_it_could_not_keep() {
     for inputs in [
-        json!({"kmsKeyId": "alias/x"}),
         json!({"s3BucketName": "logs"}),
         json!({"cloudWatchLogGroupName": "logs"}),
     ] {
@@ -78,6 +77,22 @@ fn refuses_what_it_could_not_keep() {
             assert!(matches!(error, PlanError::Unsupported(_)), "{error}");
         }
     }
+}
+
+#[test]
+fn encrypts_what_is_typed_and_printed_and_no_tunnel() {
+    let inputs = json!({"kmsKeyId": "alias/x"});
+    let commands = json!({"linux": {"commands": "date"}});
+    let key = |content: ShellContent| Plan::parse(&content).expect("accepted").kms_key_id;
+    for content in [
+        shell(&inputs),
+        request("InteractiveCommands", &inputs, &commands),
+        request("NonInteractiveCommands", &inputs, &commands),
+    ] {
+        assert_eq!(key(content).as_deref(), Some("alias/x"));
+    }
+    assert_eq!(key(request("Port", &inputs, &json!({"portNumber": "22"}))), None);
+    assert_eq!(key(shell(&json!({"kmsKeyId": ""}))), None);
 }
 
 #[test]

@@ -141,6 +141,8 @@ mod tests {
             session_id: "alice-1".into(),
             token: Token::new("t"),
             stream_url: "wss://h".into(),
+            target: None,
+            joined_key: None,
         };
         exit_code(ended, &ticket).map_err(|error| error.to_string())
     }

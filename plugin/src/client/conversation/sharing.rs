@@ -20,8 +20,9 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
 
     /// Errors: there is nothing else to do, and the node cannot.
     pub(super) fn begin_sharing(&mut self, kind: SessionKind) -> Result<(), ClientError> {
-        let can_share =
-            kind == SessionKind::Shell && self.hello.is_some_and(|hello| hello.capabilities.commands);
+        let can_share = kind == SessionKind::Shell
+            && !self.core.is_encrypted()
+            && self.hello.is_some_and(|hello| hello.capabilities.commands);
         match self.to_share.take() {
             Some(sharing) if can_share => {
                 self.exchange = Some(Exchange::new(sharing, &self.ticket.session_id));
@@ -30,8 +31,16 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
                     self.terminal.notice(&text);
                 }
             }
-            Some(_) if self.options.mode == Mode::Hold => return Err(ClientError::NotShared),
-            Some(_) => self.terminal.notice(&ClientError::NotShared.to_string()),
+            Some(_) => {
+                let why = match self.core.is_encrypted() {
+                    true => ClientError::EncryptedNotShared,
+                    false => ClientError::NotShared,
+                };
+                if self.options.mode == Mode::Hold {
+                    return Err(why);
+                }
+                self.terminal.notice(&why.to_string());
+            }
             None => {}
         }
         if can_share && self.options.mode == Mode::Attach {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drawbridge_aws_client::CallError;
+use drawbridge_protocol::encryption::DataKey;
 use drawbridge_protocol::payload::Size;
 use drawbridge_protocol::{Hello, Token};
 use drawbridge_session::{Clock, SeededRandom};
@@ -20,7 +21,9 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::peer::{HELLO, Peer};
 use crate::SessionTicket;
 use crate::api::ApiError;
-use crate::client::{ClientError, ClientOptions, Mode, Remote, SessionEnd, run_session};
+use crate::client::{
+    ClientError, ClientOptions, DataKeyError, MadeKey, Mode, Remote, SessionEnd, run_session,
+};
 use crate::terminal::{Channel, Occurrence, Signal, Terminal};
 
 /// What a script holds: the far side of everything the client touches.
@@ -57,6 +60,8 @@ pub(super) async fn play_with(
         door,
         refusals: RefCell::default(),
         renewals: RefCell::default(),
+        keys: RefCell::default(),
+        joined: RefCell::default(),
         calls: RefCell::default(),
     });
     let screen = Rc::new(Screen::new(interactive));
@@ -69,6 +74,8 @@ pub(super) async fn play_with(
         session_id: "alice-0a1b2c3d4e5f67890".into(),
         token: Token::new("first-token"),
         stream_url: "wss://bridge.example/v1/data-channel/alice-0a1b2c3d4e5f67890".into(),
+        target: Some("mi-0123456789abcdef0".into()),
+        joined_key: None,
     };
     let clock = VirtualClock {
         origin: tokio::time::Instant::now(),
@@ -140,6 +147,10 @@ pub(super) struct Server {
     pub(super) refusals: RefCell<VecDeque<CallError>>,
     /// Answers to the next requests for a token, in place of a token.
     pub(super) renewals: RefCell<VecDeque<Result<Option<Token>, ApiError>>>,
+    /// Answers to requests for a data key.
+    pub(super) keys: RefCell<VecDeque<Result<DataKey, DataKeyError>>>,
+    /// The data key of the session, if it was encrypted before.
+    pub(super) joined: RefCell<Option<Result<Option<DataKey>, DataKeyError>>>,
     /// The calls made, by name.
     pub(super) calls: RefCell<Vec<&'static str>>,
 }
@@ -167,6 +178,19 @@ impl Remote for Server {
         self.calls.borrow_mut().push("renew");
         let answer = self.renewals.borrow_mut().pop_front();
         answer.unwrap_or_else(|| Ok(Some(Token::new(format!("token-{}", self.count("renew"))))))
+    }
+
+    async fn make_data_key(&self, kms_key_id: String) -> Result<MadeKey, DataKeyError> {
+        self.calls.borrow_mut().push("make_data_key");
+        assert_eq!(kms_key_id, "alias/k");
+        let answer = self.keys.borrow_mut().pop_front();
+        let key = answer.unwrap_or(Err(DataKeyError::NotOne))?;
+        let wrapped = b"wrapped".to_vec();
+        Ok(MadeKey { key, wrapped })
+    }
+
+    async fn joined_data_key(&self) -> Result<Option<DataKey>, DataKeyError> {
+        self.joined.borrow_mut().take().unwrap_or(Ok(None))
     }
 
     async fn terminate(&self) -> Result<(), ApiError> {

@@ -19,6 +19,12 @@ pub enum Event {
         /// Version of the agent, as it says; empty for shells, whose agents do not.
         agent_version: String,
     },
+    /// The node wants a data key: have this key make one of 64 bytes, and hand it over with
+    /// [`handle_data_key`](super::ClientEnd::handle_data_key). The node waits 15 s, ours 30 s.
+    DataKeyWanted {
+        /// The key that wraps it: an id, an alias or an ARN.
+        kms_key_id: String,
+    },
     /// The node sent bytes, next in order.
     Output {
         /// [`Output`](PayloadType::Output), [`StdErr`](PayloadType::StdErr), [`ExitCode`](PayloadType::ExitCode),

@@ -15,6 +15,9 @@ pub enum Event {
     Size(Size),
     /// The client sent one of the numbers of [`flag`](crate::payload::flag).
     Flag(u32),
+    /// The client has made a data key: have it unwrapped, and hand it over with
+    /// [`handle_data_key`](super::NodeEnd::handle_data_key) within 30 s.
+    DataKeyWrapped(Vec<u8>),
     /// The handshake went well; output may flow.
     HandshakeDone {
         /// Version of the plugin, as it says.

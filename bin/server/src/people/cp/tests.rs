@@ -68,6 +68,8 @@ fn told(error: &CopyError, output: &str) -> String {
         session_id: "alice-1".into(),
         token: Token::new("t"),
         stream_url: "wss://h".into(),
+        target: None,
+        joined_key: None,
     };
     let ended = SessionEnd::Closed {
         kind: Some(SessionKind::Command),
