@@ -104,3 +104,43 @@ pub trait Keys: Send + Sync {
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, KeyError>;
 }
+
+/// The keys of a server that has none.
+#[derive(Debug)]
+pub struct NoKeys;
+
+fn none<T>(key: &str) -> Result<T, KeyError> {
+    Err(KeyError::NotFound(format!("key {key} does not exist")))
+}
+
+#[async_trait]
+impl Keys for NoKeys {
+    async fn check(
+        &self,
+        _user: KeyUser<'_>,
+        key: &str,
+        _usage: KeyUse,
+        _context: &EncryptionContext,
+    ) -> Result<String, KeyError> {
+        none(key)
+    }
+
+    async fn generate_data_key(
+        &self,
+        _user: KeyUser<'_>,
+        key: &str,
+        _length: usize,
+        _context: &EncryptionContext,
+    ) -> Result<DataKey, KeyError> {
+        none(key)
+    }
+
+    async fn decrypt(
+        &self,
+        _user: KeyUser<'_>,
+        _wrapped: &[u8],
+        _context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        none("of this text")
+    }
+}

@@ -1,6 +1,6 @@
 //! What the operations need of the relay, which joins the two ends of a session.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,9 @@ pub trait Relay: Send + Sync {
     ///
     /// [`SessionDocument::for_awss_agent`]: crate::document::SessionDocument::for_awss_agent
     async fn node_keeps_destinations(&self, node: &NodeId) -> bool;
+
+    /// Returns the data key of an encrypted session as its client wrapped it; `None` where nobody has yet.
+    async fn wrapped_data_key(&self, session: &SessionId) -> Option<Vec<u8>>;
 
     /// Closes a node's control channel and ends its sessions: it was deregistered.
     async fn disconnect_node(&self, node: &NodeId);
@@ -77,6 +80,7 @@ struct FakeState {
     started: Vec<(AuthorizedSession, SessionStart)>,
     terminated: Vec<(SessionId, String)>,
     disconnected: Vec<NodeId>,
+    wrapped_data_keys: HashMap<SessionId, Vec<u8>>,
     patience: Option<Duration>,
     refuses_starts: bool,
 }
@@ -95,6 +99,13 @@ impl FakeRelay {
     /// Gives a node AWS's agent; it has ours otherwise.
     pub fn give_awss_agent(&self, node: &NodeId) {
         self.lock().awss.insert(node.clone());
+    }
+
+    /// Lets the client of a session have wrapped its data key.
+    pub fn wrap_data_key(&self, session: &SessionId, wrapped: &[u8]) {
+        self.lock()
+            .wrapped_data_keys
+            .insert(session.clone(), wrapped.to_vec());
     }
 
     /// Takes down a node's control channel.
@@ -161,6 +172,10 @@ impl Relay for FakeRelay {
 
     async fn node_keeps_destinations(&self, node: &NodeId) -> bool {
         !self.lock().awss.contains(node)
+    }
+
+    async fn wrapped_data_key(&self, session: &SessionId) -> Option<Vec<u8>> {
+        self.lock().wrapped_data_keys.get(session).cloned()
     }
 
     async fn disconnect_node(&self, node: &NodeId) {

@@ -46,7 +46,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::payload::{Size, TaskComplete};
+use crate::payload::{HandshakeResponse, Size, TaskComplete};
+use crate::wire::Frame;
 use crate::{MessageIds, Time};
 
 pub use config::{Limits, RelayConfig, SessionKind, Timers};
@@ -90,6 +91,8 @@ pub struct RelayCore {
     ledger: Ledger,
     /// Number of the handshake answer that was passed on.
     answer: Option<i64>,
+    /// The data key that it carried, wrapped.
+    wrapped_key: Option<Vec<u8>>,
     /// That answer as it was recorded, if another relay passed it on: it may not have reached the node.
     recorded_answer: Option<(i64, Bytes)>,
     /// First output frame behind the handshake; 0 without one.
@@ -121,6 +124,7 @@ impl RelayCore {
             recorder: Recorder::default(),
             ledger: Ledger::default(),
             answer: None,
+            wrapped_key: None,
             recorded_answer: None,
             handshake_end: 0,
             refused: -1,
@@ -306,6 +310,11 @@ impl RelayCore {
         self.store.bytes() + self.input.bytes()
     }
 
+    /// Returns the data key of an encrypted session as its client wrapped it; `None` while no client has.
+    pub fn wrapped_data_key(&self) -> Option<Vec<u8>> {
+        self.wrapped_key.clone()
+    }
+
     /// Returns what peers did wrong so far.
     pub fn faults(&self) -> Faults {
         self.faults
@@ -336,6 +345,10 @@ impl RelayCore {
         self.last_size = recovered.last_size.unwrap_or(self.last_size);
         let recorded_answer = recovered.answer.as_ref().map(|(sequence, _)| *sequence);
         self.answer = positions.answer.or(recorded_answer);
+        self.wrapped_key = recovered
+            .answer
+            .as_ref()
+            .and_then(|(_, bytes)| wrapped_key(bytes));
         self.recorded_answer = recovered.answer;
         self.handshake_end = recovered.handshake_end;
         let reserved = if self.config.kind.is_port() {
@@ -385,4 +398,10 @@ impl RelayCore {
     fn acknowledges_on_delivery(&self) -> bool {
         !self.config.kind.is_recorded() || self.recorder.has_failed()
     }
+}
+
+/// Returns the wrapped data key in a frame with a handshake answer.
+fn wrapped_key(answer: &Bytes) -> Option<Vec<u8>> {
+    let frame = Frame::decode(answer.clone()).ok()?;
+    HandshakeResponse::parse(&frame.payload).ok()?.wrapped_key()
 }

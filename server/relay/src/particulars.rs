@@ -35,6 +35,7 @@ pub(crate) fn particulars(
     let config = RelayConfig {
         node_id: authorized.node().to_string(),
         command: command(&start.document),
+        encrypted: start.document.is_encrypted(),
         node,
         limits,
         fail_open: inputs.fails_open(),
@@ -84,7 +85,7 @@ pub(crate) fn start_order(
             cumulative_ack: config.server.cumulative_ack,
             client_streams_input: client.is_some_and(|client| client.end_of_input),
             client_tunnels: client.is_some_and(|client| client.tunnels),
-            client_commands: client.is_some_and(|client| client.commands),
+            client_commands: !config.encrypted && client.is_some_and(|client| client.commands),
         };
         content.insert("Drawbridge".to_owned(), json!(extension));
     }

@@ -417,6 +417,10 @@ impl Relay for SessionRelay {
         keeps_destinations(self.inner.nodes.capabilities(node))
     }
 
+    async fn wrapped_data_key(&self, session: &SessionId) -> Option<Vec<u8>> {
+        self.inner.session(session)?.wrapped_data_key().await
+    }
+
     async fn disconnect_node(&self, node: &NodeId) {
         for live in self.inner.sessions_of(node) {
             let output = "the managed node was deregistered".to_owned();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::recording::{NoRecordings, Recordings};
 use drawbridge_session::{
-    Authority, Caller, Clock, ManagedNode, NodeId, Random, Region, Relay, Session, SessionId,
+    Authority, Caller, Clock, Keys, ManagedNode, NoKeys, NodeId, Random, Region, Relay, Session, SessionId,
 };
 use drawbridge_store::{ChannelEnd, RootKey, Store, Token, TokenBinding, TokenGrant};
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ pub struct Ssm {
     pub(crate) root: Arc<RootKey>,
     pub(crate) relay: Arc<dyn Relay>,
     pub(crate) authority: Arc<dyn Authority>,
+    pub(crate) keys: Arc<dyn Keys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
@@ -76,6 +77,7 @@ impl Ssm {
             root,
             relay,
             authority,
+            keys: Arc::new(NoKeys),
             clock,
             random,
             settings,
@@ -87,6 +89,12 @@ impl Ssm {
     #[must_use]
     pub fn with_recordings(self, recordings: Arc<dyn Recordings>) -> Self {
         Self { recordings, ..self }
+    }
+
+    /// Takes the keys that sessions are encrypted with; a service without them starts no encrypted session.
+    #[must_use]
+    pub fn with_keys(self, keys: Arc<dyn Keys>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Finds an operation of `AmazonSSM.<Operation>`.

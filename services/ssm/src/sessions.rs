@@ -4,6 +4,7 @@ pub(crate) mod attach;
 pub(crate) mod connection_status;
 pub(crate) mod describe;
 pub(crate) mod describe_recording;
+mod encryption;
 pub(crate) mod get_recording;
 pub(crate) mod resume;
 mod run_as;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use crate::error::internal;
 use crate::{Ssm, floor, input};
+use encryption::JoinedEncryption;
 
 /// The input of every operation on one session.
 #[derive(Debug, Deserialize)]
@@ -35,6 +37,8 @@ struct Stream {
     #[serde(skip_serializing_if = "Option::is_none")]
     token_value: Option<String>,
     stream_url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption: Option<JoinedEncryption>,
 }
 
 impl Stream {
@@ -43,6 +47,7 @@ impl Stream {
             stream_url: ssm.stream_url(caller, &session_id),
             token_value: token.map(|token| token.expose().to_owned()),
             session_id,
+            encryption: None,
         }
     }
 }
@@ -85,6 +90,10 @@ async fn join(ssm: &Ssm, call: Call, end: ChannelEnd) -> Result<Value, AwsError>
         ));
     }
     floor::check_session(ssm, caller, &session.start, session.reason.as_deref()).await?;
+    let encryption = encryption::joined(ssm, &session).await?;
     let token = grant(ssm, &session.id, end, Some(grounds)).await?;
-    input::write(&Stream::new(ssm, caller, session.id, Some(&token)))
+    input::write(&Stream {
+        encryption,
+        ..Stream::new(ssm, caller, session.id, Some(&token))
+    })
 }

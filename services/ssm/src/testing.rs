@@ -9,9 +9,13 @@ use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_aws_dialects::model;
 use drawbridge_session::iam::{Holder, NewRole, NewUser};
 use drawbridge_session::recording::{Event, Header, Page, ReadError, RecordingState, Recordings};
-use drawbridge_session::{AccountId, Caller, Clock as _, Ending, ManagedNode, SessionId, SessionState};
+use drawbridge_session::{
+    AccountId, Caller, Clock as _, DataKey, EncryptionContext, Ending, KeyError, KeyUse, KeyUser, Keys,
+    ManagedNode, Principal, SessionId, SessionState,
+};
 use drawbridge_store::{Directories as _, Sessions as _, TokenBinding, Tokens as _};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::{ActivationTier, Settings, Ssm};
 
@@ -21,6 +25,7 @@ pub(crate) const EMPTY_ROLE: &str = "Ops";
 pub(crate) struct House {
     pub(crate) ssm: Arc<Ssm>,
     pub(crate) recordings: Arc<FakeRecordings>,
+    pub(crate) keys: Arc<FakeKeys>,
     house: drawbridge_house::House,
 }
 
@@ -36,6 +41,7 @@ impl House {
     pub(crate) async fn new() -> Self {
         let house = drawbridge_house::House::new().await;
         let recordings = Arc::new(FakeRecordings::default());
+        let keys = Arc::new(FakeKeys::default());
         let ssm = Ssm::new(
             house.store.clone(),
             house.root.clone(),
@@ -49,7 +55,8 @@ impl House {
                 ..Settings::new("public.example")
             },
         )
-        .with_recordings(recordings.clone());
+        .with_recordings(recordings.clone())
+        .with_keys(keys.clone());
         let (now, random) = (house.clock.now(), house.random.as_ref());
         house
             .change(|directory| {
@@ -64,6 +71,7 @@ impl House {
         Self {
             ssm: Arc::new(ssm),
             recordings,
+            keys,
             house,
         }
     }
@@ -246,4 +254,80 @@ pub(crate) fn shell_document(description: &str) -> String {
     let content =
         json!({"schemaVersion": "1.0", "description": description, "sessionType": "Standard_Stream"});
     content.to_string()
+}
+
+/// Who asked what of which key, in which context.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) caller: Caller,
+    pub(crate) key: String,
+    pub(crate) usage: KeyUse,
+    pub(crate) context: EncryptionContext,
+}
+
+/// Keys that anyone may use, until something else is said.
+#[derive(Debug, Default)]
+pub(crate) struct FakeKeys {
+    asked: Mutex<Vec<Asked>>,
+    refusals: Mutex<HashMap<&'static str, KeyError>>,
+}
+
+/// What every name of a key stands for.
+pub(crate) const KEY_ARN: &str = "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d";
+
+impl FakeKeys {
+    /// What was asked, in order.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().expect("a lock").clone()
+    }
+
+    /// Refuses a kind of caller, `user` or `node`, once.
+    pub(crate) fn refuse(&self, whom: &'static str, error: KeyError) {
+        self.refusals.lock().expect("a lock").insert(whom, error);
+    }
+}
+
+#[async_trait]
+impl Keys for FakeKeys {
+    async fn check(
+        &self,
+        user: KeyUser<'_>,
+        key: &str,
+        usage: KeyUse,
+        context: &EncryptionContext,
+    ) -> Result<String, KeyError> {
+        self.asked.lock().expect("a lock").push(Asked {
+            caller: user.caller.clone(),
+            key: key.to_owned(),
+            usage,
+            context: context.clone(),
+        });
+        let whom = match user.caller.principal {
+            Principal::Node { .. } => "node",
+            _ => "user",
+        };
+        match self.refusals.lock().expect("a lock").remove(whom) {
+            Some(error) => Err(error),
+            None => Ok(KEY_ARN.to_owned()),
+        }
+    }
+
+    async fn generate_data_key(
+        &self,
+        _user: KeyUser<'_>,
+        _key: &str,
+        _length: usize,
+        _context: &EncryptionContext,
+    ) -> Result<DataKey, KeyError> {
+        unreachable!("sessions are encrypted by their ends")
+    }
+
+    async fn decrypt(
+        &self,
+        _user: KeyUser<'_>,
+        _wrapped: &[u8],
+        _context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        unreachable!("sessions are decrypted by their ends")
+    }
 }

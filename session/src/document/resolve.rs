@@ -82,6 +82,11 @@ impl SessionDocument {
         Ok(document)
     }
 
+    /// Says whether both ends encrypt what is typed and printed. Tunnels never do: the protocol has no way for them.
+    pub fn is_encrypted(&self) -> bool {
+        self.session_type != SessionType::Port && !self.inputs.kms_key_id.is_empty()
+    }
+
     /// Says whether the session acts as an account of the node: with a process of its own, or by connecting to a UNIX socket,
     /// whose file says who may.
     pub fn runs_as_an_account(&self) -> bool {

@@ -45,6 +45,12 @@ impl RelayCore {
             (AttachKind::Attach { .. }, _) if self.config.kind.is_port() => {
                 self.turn_away(client.conn, "A tunnel cannot be taken over.", now);
             }
+            (AttachKind::Attach { .. }, _)
+                if self.config.encrypted && !self.ledger.facts.handshake_complete =>
+            {
+                // Only the client that made the data key can prove to the node that it has it.
+                self.turn_away(client.conn, "The session is not encrypted yet.", now);
+            }
             (AttachKind::Attach { .. }, _) if !self.stage.is_live() => {
                 self.turn_away(client.conn, "The session is ending.", now);
             }
@@ -299,7 +305,9 @@ impl RelayCore {
                     && !self.ledger.facts.input_is_keys,
                 tunnels: self.config.server.tunnels && node.is_some_and(|node| node.tunnels),
                 signals: self.config.server.signals && node.is_some_and(|node| node.signals),
-                commands: self.config.server.commands && node.is_some_and(|node| node.commands),
+                commands: self.config.server.commands
+                    && !self.config.encrypted
+                    && node.is_some_and(|node| node.commands),
                 ..self.config.server
             },
             input_sequence,

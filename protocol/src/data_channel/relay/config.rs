@@ -15,6 +15,8 @@ pub struct RelayConfig {
     pub kind: SessionKind,
     /// Which kind of command it is, for clients that come after its handshake; `None` for others.
     pub command: Option<CommandKind>,
+    /// Whether its ends encrypt what is typed and printed. What passes beside that they do not.
+    pub encrypted: bool,
     /// What the agent named in its control channel; `None` for AWS's.
     pub node: Option<Capabilities>,
     /// What the server offers, as told to a client in its hello.
@@ -35,6 +37,7 @@ impl RelayConfig {
             node_id: String::new(),
             kind,
             command: (kind == SessionKind::Command).then_some(CommandKind::NonInteractiveCommands),
+            encrypted: false,
             node: None,
             server: Capabilities::OURS,
             limits: Limits::default(),

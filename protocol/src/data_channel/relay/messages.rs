@@ -97,6 +97,9 @@ impl RelayCore {
                 return self.frames.filler(sequence, self.last_size, now);
             }
             self.answer = Some(sequence);
+            if self.config.encrypted && self.wrapped_key.is_none() {
+                self.wrapped_key = super::wrapped_key(&message);
+            }
         }
         with_sequence(message, sequence)
     }

@@ -176,6 +176,10 @@ impl Actor {
                 self.core.handle_node_connected(conn, now);
                 let _ = accepted.send(());
             }
+            Command::DataKey(answer) => {
+                // Whoever asked may have given up.
+                let _ = answer.send(self.core.wrapped_data_key());
+            }
             Command::TaskComplete(complete) => self.core.handle_task_complete(&complete, now),
             Command::Terminate { cause, output } => self.core.terminate(cause, &output, now),
         }

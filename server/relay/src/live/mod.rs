@@ -60,6 +60,7 @@ pub(crate) enum Command {
         outgoing: Outgoing,
         accepted: oneshot::Sender<()>,
     },
+    DataKey(oneshot::Sender<Option<Vec<u8>>>),
     TaskComplete(Box<TaskComplete>),
     Terminate {
         cause: EndCause,
@@ -111,6 +112,13 @@ impl LiveSession {
     pub(crate) async fn connect(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) -> bool {
         let (accepted, acceptance) = oneshot::channel();
         self.commands.send(command(accepted)).await.is_ok() && acceptance.await.is_ok()
+    }
+
+    /// Returns the wrapped data key of an encrypted session, once there is one.
+    pub(crate) async fn wrapped_data_key(&self) -> Option<Vec<u8>> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::DataKey(answer)).await.ok()?;
+        answered.await.ok()?
     }
 
     /// Hands over a command; `false` when the session is over.

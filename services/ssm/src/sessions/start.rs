@@ -6,15 +6,15 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::document::NeedsOurAgent;
 use drawbridge_session::{
-    Audit, Call, Caller, Ending, Grounds, Need, Needs, NodeId, RelayError, Resource, Session, SessionId,
-    SessionStart, SessionState, SignedWith,
+    Audit, Call, Caller, Ending, Grounds, ManagedNode, Need, Needs, NodeId, RelayError, Resource, Session,
+    SessionId, SessionStart, SessionState, SignedWith,
 };
 use drawbridge_store::{ChannelEnd, CreateSessionError};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Stream;
 use super::run_as::run_as;
+use super::{Stream, encryption};
 use crate::error::internal;
 use crate::service_settings::{allows_sessions_on_registered_nodes, session_limits};
 use crate::{Operation, Ssm, documents, floor, input};
@@ -56,13 +56,14 @@ async fn start(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let grounds = Grounds::of(&call);
     let (caller, allowed, input) = call.into_parts();
     let input: Input = input::read(input)?;
-    let start = prepare(&ssm, &caller, &input).await?;
+    let mut start = prepare(&ssm, &caller, &input).await?;
     let node = find_connected(&ssm, &caller, &input.target).await?;
-    check_agent(&ssm, &node, &start).await?;
+    check_agent(&ssm, &node.id, &start).await?;
 
     let id = SessionId::generate(caller.principal.session_prefix(), ssm.random.as_ref());
+    encryption::check(&ssm, &caller, &node, &id, &mut start).await?;
     let authorized = allowed
-        .open_session(id.clone(), node)
+        .open_session(id.clone(), node.id)
         .ok_or_else(|| AwsError::internal("InternalServerError"))?;
     let session = Session {
         grounds: Some(grounds.clone()),
@@ -171,7 +172,7 @@ fn refused(session: &Session, error: CreateSessionError) -> AwsError {
 
 /// Finds the node by its id and waits for it where it is expected back; one that is not there, belongs to someone
 /// else or is down looks the same.
-async fn find_connected(ssm: &Ssm, caller: &Caller, target: &str) -> Result<NodeId, AwsError> {
+async fn find_connected(ssm: &Ssm, caller: &Caller, target: &str) -> Result<ManagedNode, AwsError> {
     let node = ssm
         .node(caller, target)
         .await?
@@ -187,7 +188,7 @@ async fn find_connected(ssm: &Ssm, caller: &Caller, target: &str) -> Result<Node
         .node_connected(&node.id, ssm.settings.node_patience)
         .await
     {
-        Ok(node.id)
+        Ok(node)
     } else {
         Err(not_connected(target))
     }
