@@ -43,6 +43,16 @@ impl Service {
         signing_name: "ssmmessages",
         target_prefix: "",
     };
+    /// CloudWatch Logs.
+    pub const LOGS: Self = Self {
+        signing_name: "logs",
+        target_prefix: "Logs_20140328",
+    };
+    /// Buckets and objects (REST).
+    pub const S3: Self = Self {
+        signing_name: "s3",
+        target_prefix: "",
+    };
 }
 
 /// Why a call did not give an answer.
@@ -153,7 +163,7 @@ impl CallError {
                 status.is_server_error()
                     || matches!(
                         code.as_str(),
-                        "ThrottlingException" | "Throttling" | "TooManyUpdates"
+                        "ThrottlingException" | "Throttling" | "TooManyUpdates" | "RequestTimeout"
                     )
             }
             Self::Status { status, .. } => {

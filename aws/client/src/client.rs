@@ -205,33 +205,26 @@ impl Client {
             .map_err(|_| CallError::Timeout(limit))?
     }
 
-    async fn signed(
+    /// Sends a request to a path and returns whatever status it answers.
+    ///
+    /// # Errors
+    /// Only when there is no answer; see [`CallError`].
+    pub async fn send(
         &self,
         service: Service,
-        path: &str,
-        content_type: &'static str,
-        target: Option<&str>,
-        body: String,
+        request: Request<Bytes>,
         auth: Auth<'_>,
     ) -> Result<Answer, CallError> {
         let limit = self.connector.timeouts().call;
-        let body = Bytes::from(body);
+        let (mut head, body) = request.into_parts();
+        head.headers
+            .insert(header::HOST, value(&self.endpoint.authority())?);
+        head.headers
+            .insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         let call = async {
             let mut corrected = false;
             loop {
-                let mut request = Request::new(());
-                *request.method_mut() = Method::POST;
-                *request.uri_mut() = path.parse().map_err(|_| CallError::Url {
-                    url: path.to_owned(),
-                    reason: "it is not a path",
-                })?;
-                let headers = request.headers_mut();
-                headers.insert(header::HOST, value(&self.endpoint.authority())?);
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-                headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-                if let Some(target) = target {
-                    headers.insert("x-amz-target", value(target)?);
-                }
+                let request = Request::from_parts(head.clone(), ());
                 let request = self.sign(request, service, &body, auth)?;
                 let request = request.map(|()| Full::new(body.clone()));
                 let answer = self
@@ -251,6 +244,29 @@ impl Client {
         timeout(limit, call)
             .await
             .map_err(|_| CallError::Timeout(limit))?
+    }
+
+    async fn signed(
+        &self,
+        service: Service,
+        path: &str,
+        content_type: &'static str,
+        target: Option<&str>,
+        body: String,
+        auth: Auth<'_>,
+    ) -> Result<Answer, CallError> {
+        let mut request = Request::new(Bytes::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = path.parse().map_err(|_| CallError::Url {
+            url: path.to_owned(),
+            reason: "it is not a path",
+        })?;
+        let headers = request.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(target) = target {
+            headers.insert("x-amz-target", value(target)?);
+        }
+        self.send(service, request, auth).await
     }
 
     fn sign(

@@ -6,6 +6,7 @@
 //! redirect handling and no HTTP/2: one kept connection per [`Client`] and a new one when that is busy.
 
 mod auth;
+mod bucket;
 mod call;
 mod client;
 mod connect;
@@ -20,6 +21,7 @@ mod tls;
 mod websocket;
 
 pub use auth::Auth;
+pub use bucket::{Bucket, Encryption, PartNumber, Upload};
 pub use call::{CallError, Service};
 pub use client::{Answer, Client, Now};
 pub use connect::{Connector, Timeouts};
