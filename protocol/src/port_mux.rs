@@ -33,7 +33,7 @@ pub use credited::{Credited, MAX_STREAMS};
 pub use flows::{Flow, FlowOutcome, Flows, Rest};
 pub use kind::LONGEST_OPENING;
 pub use message::{Accepted, Exit, Opening, Refusal, RefusalCode, Reset};
-pub use passing::{Meaning, Passing};
+pub use passing::{Meaning, Passing, Saying};
 pub use smux::{MAX_SMUX_BUFFER, Smux};
 pub use versions::{client_multiplexes, node_multiplexes};
 

@@ -6,7 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::kind::{Kind, header};
-use super::{HEADER_BYTES, MuxError, Reset, StreamId};
+use super::{Accepted, HEADER_BYTES, MuxError, Reset, StreamId};
 
 /// A message whose header has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,15 @@ pub enum Meaning {
     Begins,
 }
 
+/// What a node's message says, for whoever keeps a log of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Saying {
+    /// A command was started, of these words.
+    Ran(Vec<String>),
+    /// A command or a connection said this, whether as output or as errors.
+    Said(Bytes),
+}
+
 impl Passing {
     /// Reads a message's header.
     ///
@@ -58,6 +67,26 @@ impl Passing {
             meaning,
             message,
         })
+    }
+
+    /// Returns what a node says in it, if it says anything of its own.
+    pub fn saying(&self) -> Option<Saying> {
+        let body = self.message.slice(HEADER_BYTES..);
+        match Kind::from_number(*self.message.first()?)? {
+            kind @ Kind::Accept => {
+                let accepted: Accepted = kind.read(&body).ok()?;
+                (!accepted.command.is_empty()).then_some(Saying::Ran(accepted.command))
+            }
+            Kind::Data | Kind::Errors => Some(Saying::Said(body)),
+            Kind::Open
+            | Kind::Finish
+            | Kind::Credit
+            | Kind::Signal
+            | Kind::Reset
+            | Kind::Refuse
+            | Kind::Exit
+            | Kind::Begin => None,
+        }
     }
 
     /// Returns the message, as one of another stream.
@@ -99,6 +128,34 @@ mod tests {
             node.poll_event(),
             Some(Event::Reset(StreamId(7), Reset::default()))
         );
+    }
+
+    #[test]
+    fn what_a_node_says_can_be_kept() {
+        let mut node = Credited::new(Side::Node);
+        let mut client = Credited::new(Side::Client);
+        let words = vec!["echo".to_owned(), "hi".to_owned()];
+        client.open(&Opening::command(words.clone()).unwrap()).unwrap();
+        let opening = client.poll_transmit().unwrap();
+        assert_eq!(Passing::read(opening.clone()).unwrap().saying(), None);
+        node.receive(opening).unwrap();
+        let accepted = Accepted {
+            command: words.clone(),
+            ..Accepted::default()
+        };
+        node.accept(StreamId(1), &accepted);
+        let mut said = vec![node.poll_transmit().unwrap()];
+        for wrap in [Credited::wrap, Credited::wrap_errors] {
+            let mut message = BytesMut::zeroed(HEADER_BYTES);
+            message.extend_from_slice(b"hi\n");
+            said.push(wrap(&mut node, StreamId(1), message));
+        }
+        let said: Vec<_> = said
+            .into_iter()
+            .map(|it| Passing::read(it).unwrap().saying())
+            .collect();
+        let hi = Some(Saying::Said(Bytes::from_static(b"hi\n")));
+        assert_eq!(said, [Some(Saying::Ran(words)), hi.clone(), hi]);
     }
 
     #[test]
