@@ -1,0 +1,145 @@
+//! A recording as asciicast v2, which other programs play.
+//!
+//! Source: <https://docs.asciinema.org/manual/asciicast/v2/>.
+
+use std::fmt::Write as _;
+
+use drawbridge_session::recording::{Event, Happening, Header};
+use serde_json::{Value, json};
+
+use crate::screen::screen_size;
+use crate::sieve::Sieve;
+
+/// Writes the lines of an asciicast, each an array of a time, a code and a text.
+#[derive(Debug)]
+pub struct Asciicast {
+    sieve: Sieve,
+    /// Until the first output: a player wants the size before anything else.
+    head: Option<Header>,
+    size: (u16, u16),
+}
+
+impl Asciicast {
+    /// Makes one for the start of a recording.
+    pub fn new(header: Header) -> Self {
+        Self {
+            sieve: Sieve::new(),
+            head: Some(header),
+            size: (80, 24),
+        }
+    }
+
+    /// Appends what happened next.
+    pub fn play(&mut self, event: &Event, out: &mut String) {
+        match &event.what {
+            Happening::Output(bytes) | Happening::Errors(bytes) => {
+                let mut text = String::new();
+                self.sieve.pass(bytes, &mut text);
+                if !text.is_empty() {
+                    self.line(event.at_ms, "o", &text, out);
+                }
+            }
+            Happening::Resize { columns, rows } => {
+                self.size = screen_size(*columns, *rows);
+                if self.head.is_none() {
+                    let (columns, rows) = self.size;
+                    self.line(event.at_ms, "r", &format!("{columns}x{rows}"), out);
+                }
+            }
+            Happening::Note(text) => self.line(event.at_ms, "m", text, out),
+            Happening::Exit(code) => self.line(event.at_ms, "m", &format!("ended with code {code}"), out),
+            Happening::End { why, .. } => {
+                self.line(event.at_ms, "m", &format!("session ended: {why}"), out);
+            }
+            Happening::Key(_) => {}
+        }
+    }
+
+    fn line(&mut self, at_ms: u64, code: &str, text: &str, out: &mut String) {
+        if let Some(header) = self.head.take() {
+            let _ = writeln!(out, "{}", self.head_of(&header));
+        }
+        let seconds = format!("{}.{:03}", at_ms / 1000, at_ms % 1000);
+        let (code, text) = (json!(code), json!(text));
+        // Writing into memory cannot fail.
+        let _ = writeln!(out, "[{seconds}, {code}, {text}]");
+    }
+
+    fn head_of(&self, header: &Header) -> Value {
+        let title = format!("{} on {}", header.session_id, header.target);
+        json!({
+            "version": 2,
+            "width": self.size.0,
+            "height": self.size.1,
+            "timestamp": header.start_date.as_second(),
+            "title": title,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::document::SessionType;
+    use drawbridge_session::{AccountId, NodeId, Region, SessionId};
+
+    use super::*;
+
+    fn header() -> Header {
+        Header {
+            session_id: SessionId::parse("alice-1").expect("a session id"),
+            account_id: AccountId::parse("123456789012").expect("an account"),
+            region: Region::parse("us-east-1").expect("a region"),
+            target: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("a node"),
+            owner: "arn:aws:iam::123456789012:user/alice".into(),
+            reason: None,
+            document_name: "D".into(),
+            session_type: SessionType::StandardStream,
+            start_date: "2026-01-01T00:00:00Z".parse().expect("a time"),
+            kms_key_id: None,
+        }
+    }
+
+    #[test]
+    fn every_line_is_json_and_draws_only() {
+        let mut cast = Asciicast::new(header());
+        let mut out = String::new();
+        let events = [
+            (
+                1,
+                Happening::Resize {
+                    columns: 100,
+                    rows: 30,
+                },
+            ),
+            (1500, Happening::Output(b"\x1b]52;c;eA==\x07$ \xe6\xbc".to_vec())),
+            (2000, Happening::Output(b"\xa2\"\r\n\x1b[6n".to_vec())),
+            (
+                2500,
+                Happening::Resize {
+                    columns: 90,
+                    rows: 20,
+                },
+            ),
+            (61_007, Happening::Exit(3)),
+        ];
+        for (at_ms, what) in events {
+            cast.play(&Event { at_ms, what }, &mut out);
+        }
+        let lines: Vec<Value> = out
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!(lines[0]["width"], 100);
+        assert_eq!(lines[0]["height"], 30);
+        assert_eq!(lines[0]["timestamp"], 1_767_225_600);
+        assert_eq!(
+            lines[1..],
+            [
+                json!([1.5, "o", "$ "]),
+                json!([2.0, "o", "漢\"\r\n"]),
+                json!([2.5, "r", "90x20"]),
+                json!([61.007, "m", "ended with code 3"]),
+            ]
+        );
+    }
+}
