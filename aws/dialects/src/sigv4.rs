@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 pub use failure::SignatureError;
-pub use parse::{is_signed, parse};
+pub use parse::{is_signed, parse, scope_service};
 pub use sign::{RsaSigner, SignError, Signing, presign, sign, sign_rsa};
 pub use verify::{MAX_PRESIGN_SECONDS, SKEW_SECONDS, Verified};
 

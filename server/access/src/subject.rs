@@ -1,5 +1,7 @@
 //! The object that a need is about: the ARN that it really has, its tags, and a policy of its own.
 
+mod bucket;
+
 use std::sync::Arc;
 
 use drawbridge_session::iam::Directory;
@@ -32,7 +34,8 @@ pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Resu
         found.context.add("kms:CallerAccount", account.to_string());
     }
     match found.need.resource().subject().clone() {
-        Subject::Nothing | Subject::NodeMessages(_) | Subject::Bucket(_) => {}
+        Subject::Nothing | Subject::NodeMessages(_) => {}
+        Subject::Bucket(name) => bucket::add(&mut found, store, caller, &name).await?,
         Subject::Key(arn) => key::add(&mut found, store, caller, &arn).await?,
         Subject::LogGroup(name) => add_log_group(&mut found, store, caller, &name).await?,
         Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,

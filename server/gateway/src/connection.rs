@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -17,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::Gateway;
+use crate::http::{AnswerBody, Gateway};
 use crate::limits::Limits;
 use crate::listener::{Io, Place};
 use crate::request_ids::RequestIds;
@@ -35,6 +34,8 @@ pub(crate) const ALPN_HTTP1: &[u8] = b"http/1.1";
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// The version of TLS, as policies write it.
+    pub(crate) tls_version: Option<&'static str>,
     /// Kept by whoever keeps the connection open.
     pub(crate) _place: Place,
     /// Takes the byte stream out of an upgraded connection, with what was read of it already.
@@ -66,8 +67,14 @@ pub(crate) async fn serve<S: Io>(
         }
     };
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_H2);
+    let tls_version = match stream.get_ref().1.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => Some("1.3"),
+        Some(rustls::ProtocolVersion::TLSv1_2) => Some("1.2"),
+        _ => None,
+    };
     let peer = Peer {
         address,
+        tls_version,
         _place: place,
         unwrap: unwrap_upgraded::<S>,
     };
@@ -95,7 +102,7 @@ async fn serve_http1<S, F>(
 ) -> hyper::Result<()>
 where
     S: Io,
-    F: hyper::service::Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = Infallible>,
+    F: hyper::service::Service<Request<Incoming>, Response = Response<AnswerBody>, Error = Infallible>,
     F::Future: Send + 'static,
 {
     let connection = http1::Builder::new()
@@ -122,7 +129,7 @@ async fn serve_http2<S, F>(
 ) -> hyper::Result<()>
 where
     S: Io,
-    F: hyper::service::Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = Infallible>,
+    F: hyper::service::Service<Request<Incoming>, Response = Response<AnswerBody>, Error = Infallible>,
     F::Future: Send + 'static,
 {
     let connection = http2::Builder::new(TokioExecutor::new())

@@ -22,10 +22,12 @@ use drawbridge_service_kms::Kms;
 use drawbridge_service_logs::Logs;
 use drawbridge_service_operator::Operator;
 use drawbridge_service_organizations::Organizations;
+use drawbridge_service_s3::S3;
 use drawbridge_service_ssm::{ActivationTier, Settings, Ssm};
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
 use drawbridge_session::{AccountId, Clock, Random, Region, SystemClock, SystemRandom};
+use drawbridge_store::blobs::{self, BlobFolder, Blobs};
 use drawbridge_store::{DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -37,7 +39,7 @@ use tokio_util::task::TaskTracker;
 use crate::ca::{AuthorityError, CERTIFICATE_FILE, CertificateAuthority, LeafCertificates, PrivateNames};
 use crate::connection;
 use crate::first_start::{AdministratorKey, first_start};
-use crate::http::{Gateway, Services, Strangers};
+use crate::http::{Gateway, S3Hosts, Services, Strangers};
 use crate::limits::Limits;
 use crate::listener::{Listen, accept_until_stopped};
 use crate::{housekeeping, tls};
@@ -101,6 +103,9 @@ pub enum OpenError {
     /// The certificate authority cannot be loaded or made.
     #[error("cannot use the certificate authority")]
     Authority(#[from] AuthorityError),
+    /// The folder of objects cannot be opened or swept.
+    #[error("cannot use the folder of objects")]
+    Objects(#[source] io::Error),
     /// The journal cannot be opened.
     #[error("cannot open the journal")]
     Journal(#[from] JournalError),
@@ -162,6 +167,7 @@ impl Server {
         )
         .await?;
 
+        let blobs: Arc<dyn Blobs> = Arc::new(open_blobs(folder.path(), store.as_ref()).await?);
         let (journal, writer) = open_journal(folder.path(), &root, &clock, &random)?;
         let recordings = Folder::open(&folder.path().join(RECORDINGS_FOLDER), config.recordings.clone());
         let (recorder, recorder_task) = JournalRecorder::open(
@@ -247,6 +253,14 @@ impl Server {
                 Operator::new(store, root, clock, random, Arc::new(access.clone()))
             })),
             organizations: Arc::new(Organizations::new(Arc::clone(&store))),
+            s3: Arc::new(S3::new(
+                Arc::clone(&store),
+                blobs,
+                Arc::clone(&root),
+                Arc::clone(&clock),
+                Arc::clone(&random),
+                None,
+            )),
             ssm: Arc::new(ssm),
             ssmmessages: Arc::new(ssmmessages),
             sts: Arc::new(with(parts(), Sts::new)),
@@ -262,6 +276,7 @@ impl Server {
             clock,
             random,
             account: config.account,
+            s3_hosts: S3Hosts::new(&config.region, config.public_host.as_deref()),
             region: config.region,
             long_bodies: Semaphore::new(limits.long_bodies),
             limits,
@@ -408,6 +423,16 @@ async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), OpenError> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// Opens the folder of objects, and removes what a server that died left there without a reference.
+async fn open_blobs(folder: &Path, store: &dyn Store) -> Result<BlobFolder, OpenError> {
+    let blobs = BlobFolder::open(&folder.join(BlobFolder::NAME)).map_err(OpenError::Objects)?;
+    let swept = blobs::sweep(&blobs, store).await.map_err(OpenError::Objects)?;
+    if swept > 0 {
+        tracing::info!(blobs = swept, "removed what unfinished uploads had left");
+    }
+    Ok(blobs)
 }
 
 fn open_journal(

@@ -56,8 +56,8 @@ pub use log_groups::{
 };
 pub use nodes::{NodeAccessKey, Nodes, Registration, RegistrationError};
 pub use objects::{
-    Condition, Content, Deleted, KeyRange, Checksum, LockError, ObjectAt, ObjectVersion, Objects, Piece, Place, PutObjectError, Retention,
-    RetentionMode, Sealing,
+    Checksum, Condition, Content, Deleted, KeyRange, LockError, ObjectAt, ObjectVersion, Objects, Piece,
+    Place, PutObjectError, Retention, RetentionMode, Sealing,
 };
 pub use parameters::{Parameter, ParameterAt, ParameterKind, Parameters, PutParameterError};
 pub use root_key::{RootKey, RootKeyError, SealError};
@@ -107,6 +107,6 @@ impl<S> Store for S where
         + Settings
         + Tags
         + Tokens
-    + Uploads
+        + Uploads
 {
 }

@@ -17,12 +17,18 @@ pub(crate) fn told(error: &AwsError) -> S3Error {
 
 /// The store or the blobs failed: it is logged, and the caller learns no more than that.
 pub(crate) fn internal(error: impl std::error::Error + 'static) -> AwsError {
-    tracing::error!(error = &error as &dyn std::error::Error, "an operation on objects failed");
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "an operation on objects failed"
+    );
     Family::S3.internal()
 }
 
 pub(crate) fn no_such_bucket(bucket: &str) -> AwsError {
-    not_found("NoSuchBucket", format!("The specified bucket does not exist: {bucket}"))
+    not_found(
+        "NoSuchBucket",
+        format!("The specified bucket does not exist: {bucket}"),
+    )
 }
 
 pub(crate) fn no_such_key() -> AwsError {
@@ -60,7 +66,8 @@ pub(crate) fn malformed_xml() -> AwsError {
 }
 
 pub(crate) fn not_implemented(what: &str) -> AwsError {
-    AwsError::new("NotImplemented", format!("{what} is not implemented")).with_status(StatusCode::NOT_IMPLEMENTED)
+    AwsError::new("NotImplemented", format!("{what} is not implemented"))
+        .with_status(StatusCode::NOT_IMPLEMENTED)
 }
 
 /// A method that a delete marker does not take.

@@ -40,7 +40,10 @@ const HEADERS: [&str; 14] = [
 /// Headers whose condition keys have other names.
 const LOCK_HEADERS: [(&str, &str); 3] = [
     ("x-amz-object-lock-mode", "s3:object-lock-mode"),
-    ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
+    (
+        "x-amz-object-lock-retain-until-date",
+        "s3:object-lock-retain-until-date",
+    ),
     ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
 ];
 

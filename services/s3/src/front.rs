@@ -27,7 +27,7 @@ pub trait Gate: Send + Sync + 'static {
         took: Took<I>,
     ) -> Result<S3Response<O>, AwsError>
     where
-        I: Send + 'static,
+        I: Send + Sync + 'static,
         O: Send + 'static;
 
     /// Returns the region of a bucket, which every answer about it names.
@@ -53,7 +53,7 @@ impl<G: Gate> Front<G> {
         request: S3Request<I>,
     ) -> S3Result<S3Response<O>>
     where
-        I: Named + Send + 'static,
+        I: Named + Send + Sync + 'static,
         O: Send + 'static,
     {
         let summary = summary(&request.input, &request.uri, &request.headers, &self.facts);

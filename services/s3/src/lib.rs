@@ -19,9 +19,6 @@ mod stored;
 
 mod wire;
 
-
-
-
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,7 +47,10 @@ pub struct S3 {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// What wraps data keys that are not the root key's to seal.
-    #[expect(dead_code, reason = "no object is sealed under keys of the service of keys yet")]
+    #[expect(
+        dead_code,
+        reason = "no object is sealed under keys of the service of keys yet"
+    )]
     keys: Option<Arc<dyn Keys>>,
 }
 

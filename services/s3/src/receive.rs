@@ -1,7 +1,5 @@
 //! A body on its way into a blob: counted, checked and sealed as it comes, never held whole.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use drawbridge_aws_dialects::error::AwsError;
@@ -13,7 +11,6 @@ use http::StatusCode;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::StreamingBlob;
 use s3s::{StdError, TrailingHeaders};
-use tokio::time::timeout;
 
 use crate::S3;
 use crate::checksum::{Algorithm, Announced, well_formed};
@@ -21,15 +18,6 @@ use crate::error::{internal, invalid_request};
 
 /// The most bytes of one request (S3's documented limit).
 pub(crate) const MAX_BYTES: u64 = 5 * 1024 * 1024 * 1024;
-
-/// How long a body may pause.
-const PAUSE: Duration = Duration::from_secs(30);
-
-/// How long a body may take besides what its length is worth at [`SLOWEST`].
-const GRACE: Duration = Duration::from_secs(60);
-
-/// Bytes in a second that a body comes with at least, on average.
-const SLOWEST: u64 = 4 * 1024;
 
 /// What a request says of its body.
 #[derive(Debug, Default)]
@@ -70,20 +58,19 @@ impl S3 {
         let created = create_sealed(self.blobs.as_ref(), &self.root, self.random.as_ref());
         let (mut writer, sealing) = created.await.map_err(internal)?;
         let (mut md5, mut hasher, mut size) = (Md5::new(), algorithm.hasher(), 0_u64);
-        let began = self.clock.monotonic();
         let mut body = body;
         while let Some(body) = &mut body {
-            let Some(bytes) = timeout(PAUSE, body.next()).await.map_err(|_| too_slow())? else {
+            let Some(bytes) = body.next().await else {
                 break;
             };
             let bytes = bytes.map_err(|error| broken(&error))?;
             size += bytes.len() as u64;
             if size > announced.unwrap_or(MAX_BYTES) {
-                return Err(if announced.is_some() { incomplete() } else { too_large() });
-            }
-            let allowed = GRACE + Duration::from_secs(size / SLOWEST);
-            if self.clock.monotonic().saturating_sub(began) > allowed {
-                return Err(too_slow());
+                return Err(if announced.is_some() {
+                    incomplete()
+                } else {
+                    too_large()
+                });
             }
             md5.update(&bytes);
             hasher.update(&bytes);
@@ -169,6 +156,9 @@ fn broken(error: &StdError) -> AwsError {
     if has("Sha256Mismatch") {
         let text = "The provided 'x-amz-content-sha256' header does not match what was computed.";
         return AwsError::new("XAmzContentSHA256Mismatch", text);
+    }
+    if has("too slowly") {
+        return too_slow();
     }
     if has("FormatError") || has("TooLarge") || has("TooMany") {
         return invalid_request("The chunks of the body are not well-formed");

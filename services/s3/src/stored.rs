@@ -77,9 +77,7 @@ impl S3 {
     pub(crate) fn opened(&self, pieces: Vec<Piece>) -> Result<Vec<Opened>, AwsError> {
         let opened = pieces.into_iter().map(|piece| {
             let key = match &piece.sealing {
-                Sealing::Root(sealed) => {
-                    DataKey::open(&self.root, &piece.blob, sealed).map_err(internal)?
-                }
+                Sealing::Root(sealed) => DataKey::open(&self.root, &piece.blob, sealed).map_err(internal)?,
                 Sealing::Kms { .. } => return Err(not_implemented("Server side encryption with KMS keys")),
             };
             Ok((piece, key))
@@ -205,7 +203,10 @@ fn default_lock(bucket: &Bucket, now: Timestamp) -> Option<Retention> {
 }
 
 /// Reads `ON` or `OFF`.
-pub(crate) fn held(status: Option<&dto::ObjectLockLegalHoldStatus>, bucket: &Bucket) -> Result<bool, AwsError> {
+pub(crate) fn held(
+    status: Option<&dto::ObjectLockLegalHoldStatus>,
+    bucket: &Bucket,
+) -> Result<bool, AwsError> {
     let held = match status.map(dto::ObjectLockLegalHoldStatus::as_str) {
         None | Some("OFF") => false,
         Some("ON") => true,

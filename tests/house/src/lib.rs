@@ -16,8 +16,8 @@ use drawbridge_aws_dialects::json11;
 use drawbridge_aws_dialects::model::Service;
 use drawbridge_session::iam::{Directory, IamError, NewRole, NewUser};
 use drawbridge_session::{
-    Account, AccountId, Caller, Clock as _, Declaration, FakeRelay, FixedClock, Operation, OrganizationId, Refusal,
-    Region, SeededRandom, iam,
+    Account, AccountId, Caller, Clock as _, Declaration, FakeRelay, FixedClock, Operation, OrganizationId,
+    Refusal, Region, SeededRandom, iam,
 };
 use drawbridge_store::{Directories as _, RootKey, Sqlite, change_directory};
 use serde_json::Value;

@@ -26,7 +26,9 @@ impl Place {
         match (self.family, shape.kind()) {
             (Family::Ec2, Kind::List { .. }) => self.then(&format!("{}Set", lowered(&member.form_name))),
             (Family::Ec2, _) => self.then(&lowered(&member.form_name)),
-            (Family::Json | Family::Query | Family::Rest | Family::S3, _) => self.then(&lowered(&member.name)),
+            (Family::Json | Family::Query | Family::Rest | Family::S3, _) => {
+                self.then(&lowered(&member.name))
+            }
         }
     }
 
@@ -35,7 +37,9 @@ impl Place {
         let number = index.saturating_add(1);
         match self.family {
             Family::Ec2 => self.then(&number.to_string()),
-            Family::Json | Family::Query | Family::Rest | Family::S3 => self.then(&format!("{number}.member")),
+            Family::Json | Family::Query | Family::Rest | Family::S3 => {
+                self.then(&format!("{number}.member"))
+            }
         }
     }
 

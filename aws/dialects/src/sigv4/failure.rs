@@ -136,9 +136,7 @@ impl SignatureError {
                 "InvalidToken",
                 "The provided token is malformed or otherwise invalid.",
             ),
-            Self::ExpiredSessionToken => {
-                AwsError::new("ExpiredToken", "The provided token has expired.")
-            }
+            Self::ExpiredSessionToken => AwsError::new("ExpiredToken", "The provided token has expired."),
         }
     }
 

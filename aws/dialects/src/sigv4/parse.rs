@@ -36,6 +36,12 @@ pub fn is_signed(parts: &Parts) -> bool {
     parts.headers.contains_key(header::AUTHORIZATION) || is_presigned(parts)
 }
 
+/// The service in the scope of a request's signature, if that much of it can be read.
+pub fn scope_service(parts: &Parts) -> Option<String> {
+    let scope = Claim::of_request(parts).ok()?.scope().ok()?;
+    Some(scope.service)
+}
+
 /// Reads the signature and canonicalises everything it covers except the body.
 ///
 /// # Errors

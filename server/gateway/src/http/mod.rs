@@ -7,6 +7,7 @@ mod json;
 mod pipeline;
 mod query;
 mod rest;
+mod s3;
 mod services;
 mod strangers;
 
@@ -19,7 +20,7 @@ use drawbridge_session::{AccountId, Caller, Clock, Random, Region};
 use drawbridge_store::{RootKey, Store};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -30,6 +31,7 @@ use uuid::Uuid;
 pub(crate) use answer::{Answer, REQUEST_ID};
 pub(crate) use authenticate::{AuthenticationError, Identity, authenticate};
 pub(crate) use rest::path_segment;
+pub(crate) use s3::S3Hosts;
 pub(crate) use services::Services;
 pub(crate) use strangers::Strangers;
 
@@ -55,6 +57,8 @@ pub(crate) struct Gateway {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) account: AccountId,
     pub(crate) region: Region,
+    /// Hosts that name S3, or a bucket.
+    pub(crate) s3_hosts: S3Hosts,
     pub(crate) limits: Limits,
     pub(crate) strangers: Strangers,
     /// Places for bodies that are long.
@@ -63,6 +67,9 @@ pub(crate) struct Gateway {
     pub(crate) channels: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
+
+/// The body of an answer: whole, or a stream of S3's.
+pub(crate) type AnswerBody = Either<Full<Bytes>, s3s::Body>;
 
 /// What a request is for, by its path and headers alone.
 enum Route<'a> {
@@ -80,25 +87,32 @@ impl Gateway {
         self: &Arc<Self>,
         request: Request<Incoming>,
         peer: Peer,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<AnswerBody> {
         let id = self.random.uuid();
+        let (parts, body) = request.into_parts();
+        // Of two hosts, a proxy before us may have believed the other one.
+        if parts.headers.get_all(header::HOST).iter().nth(1).is_some() {
+            let text = "the request names more than one host\n";
+            let answer = Answer::text(StatusCode::BAD_REQUEST, text);
+            return answer.into_response(id).map(Either::Left);
+        }
+        let known_path = !matches!(Route::of(&parts, parts.uri.path()), Route::Unknown);
+        if s3::claims(self, &parts, known_path) {
+            // Bodies there take as long as they are long.
+            return s3::answer(self, parts, body, &peer, id).await.map(Either::Right);
+        }
         let within = self.limits.answer_within;
-        let answer = match timeout(within, self.route(request, peer, id)).await {
+        let answer = match timeout(within, self.route(parts, body, peer, id)).await {
             Ok(answer) => answer,
             Err(_elapsed) => {
                 tracing::error!(request.id = %id, "a request took longer than {} s", within.as_secs());
                 Answer::json_error(&AwsError::internal("InternalServerError"))
             }
         };
-        answer.into_response(id)
+        answer.into_response(id).map(Either::Left)
     }
 
-    async fn route(self: &Arc<Self>, request: Request<Incoming>, peer: Peer, id: Uuid) -> Answer {
-        let (parts, body) = request.into_parts();
-        // Of two hosts, a proxy before us may have believed the other one.
-        if parts.headers.get_all(header::HOST).iter().nth(1).is_some() {
-            return Answer::text(StatusCode::BAD_REQUEST, "the request names more than one host\n");
-        }
+    async fn route(self: &Arc<Self>, parts: Parts, body: Incoming, peer: Peer, id: Uuid) -> Answer {
         let path = parts.uri.path().to_owned();
         match Route::of(&parts, &path) {
             Route::Health if parts.method == Method::GET => Answer::text(StatusCode::OK, "ok\n"),

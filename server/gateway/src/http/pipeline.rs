@@ -36,7 +36,7 @@ pub(crate) struct Asked {
 /// How an operation takes more than its call, and gives what is no JSON.
 pub(crate) struct Carriage<I, O> {
     /// Puts the call beside what else is taken.
-    pub(crate) take: Box<dyn FnOnce(Call) -> I + Send>,
+    pub(crate) take: Box<dyn FnOnce(Call) -> I + Send + Sync>,
     /// What the audit log is shown of the answer.
     pub(crate) show: fn(&O) -> Cow<'_, Value>,
 }

@@ -13,6 +13,7 @@ use drawbridge_service_kms::Kms;
 use drawbridge_service_logs::Logs;
 use drawbridge_service_operator::Operator;
 use drawbridge_service_organizations::Organizations;
+use drawbridge_service_s3::S3;
 use drawbridge_service_ssm::Ssm;
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
@@ -32,6 +33,7 @@ pub(crate) struct Services {
     pub(crate) logs: Arc<Logs>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) organizations: Arc<Organizations>,
+    pub(crate) s3: Arc<S3>,
     pub(crate) ssm: Arc<Ssm>,
     pub(crate) ssmmessages: Arc<SsmMessages>,
     pub(crate) sts: Arc<Sts>,

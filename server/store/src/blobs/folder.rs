@@ -60,7 +60,12 @@ impl Blobs for BlobFolder {
     async fn create(&self, id: &str) -> io::Result<Box<dyn BlobWriter>> {
         let path = self.file(id)?;
         let mut options = tokio::fs::OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&path).await?;
+        let file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .await?;
         Ok(Box::new(FileWriter {
             file: BufWriter::with_capacity(BUFFER, file),
             unfinished: Some(path),
@@ -95,7 +100,10 @@ fn next_shelf(folder: &Path, after: Option<&str>) -> io::Result<Vec<String>> {
         for entry in fs::read_dir(folder.join(&shelf))? {
             // What we did not name is not ours to remove.
             let name = entry?.file_name().into_string();
-            found.extend(name.ok().filter(|name| name.len() == 32 && name.starts_with(&shelf)));
+            found.extend(
+                name.ok()
+                    .filter(|name| name.len() == 32 && name.starts_with(&shelf)),
+            );
         }
         if !found.is_empty() {
             found.sort_unstable();

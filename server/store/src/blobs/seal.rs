@@ -64,7 +64,9 @@ impl DataKey {
     }
 
     fn aead(&self) -> LessSafeKey {
-        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, self.0.as_slice()).expect("an AES-256 key has 32 bytes"))
+        LessSafeKey::new(
+            UnboundKey::new(&AES_256_GCM, self.0.as_slice()).expect("an AES-256 key has 32 bytes"),
+        )
     }
 }
 
@@ -146,7 +148,11 @@ impl SealedWriter {
         let mut chunk = std::mem::replace(&mut self.chunk, BytesMut::with_capacity(CHUNK + TAG));
         let tag = self
             .key
-            .seal_in_place_separate_tag(nonce(self.number, last), Aad::from(self.id.as_bytes()), &mut chunk)
+            .seal_in_place_separate_tag(
+                nonce(self.number, last),
+                Aad::from(self.id.as_bytes()),
+                &mut chunk,
+            )
             .map_err(|_| io::Error::other("a chunk cannot be sealed"))?;
         chunk.extend_from_slice(tag.as_ref());
         self.number += 1;
@@ -246,7 +252,9 @@ impl OpenPiece {
         let mut chunk = vec![0; usize::try_from(length).map_err(io::Error::other)? + TAG];
         self.reader.read_exact(&mut chunk).await?;
         let nonce = nonce(self.number, last);
-        let plain = self.key.open_in_place(nonce, Aad::from(self.id.as_bytes()), &mut chunk);
+        let plain = self
+            .key
+            .open_in_place(nonce, Aad::from(self.id.as_bytes()), &mut chunk);
         let plain = plain.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a chunk was changed"))?;
         let length = plain.len();
         chunk.truncate(length);
@@ -337,7 +345,16 @@ mod tests {
             pieces.push(world.store(&bytes).await);
             whole.extend(bytes);
         }
-        let edges = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 1, whole.len()];
+        let edges = [
+            0,
+            1,
+            CHUNK - 1,
+            CHUNK,
+            CHUNK + 1,
+            2 * CHUNK,
+            3 * CHUNK + 1,
+            whole.len(),
+        ];
         for from in edges {
             for to in edges.into_iter().filter(|to| *to >= from) {
                 let read = world.read(&pieces, from as u64, (to - from) as u64).await;
@@ -393,8 +410,16 @@ mod tests {
         let (mut writer, _) = created.expect("begins");
         writer.write(b"half").await.expect("written");
         drop(writer);
-        assert_eq!(world.blobs.list(None).await.expect("listed"), Vec::<String>::new());
-        for name in ["../../../../etc/passwd", "", "ab", "ABCDEF0123456789ABCDEF0123456789"] {
+        assert_eq!(
+            world.blobs.list(None).await.expect("listed"),
+            Vec::<String>::new()
+        );
+        for name in [
+            "../../../../etc/passwd",
+            "",
+            "ab",
+            "ABCDEF0123456789ABCDEF0123456789",
+        ] {
             assert!(world.blobs.create(name).await.is_err(), "{name}");
             assert!(world.blobs.open(name, 0).await.is_err(), "{name}");
             assert!(world.blobs.remove(name).await.is_err(), "{name}");

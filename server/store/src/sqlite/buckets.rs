@@ -81,14 +81,13 @@ impl Buckets for Sqlite {
     ) -> Result<bool, StoreError> {
         let failed = || StoreError::doing("change what a bucket locks with");
         let mut transaction = self.write(Durability::Synced).await?;
-        let changed = sqlx::query(
-            "UPDATE buckets SET locks = 1, versioning = 'Enabled', retention = ? WHERE name = ?",
-        )
-        .bind(retention.as_ref().map(to_json))
-        .bind(name)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed())?;
+        let changed =
+            sqlx::query("UPDATE buckets SET locks = 1, versioning = 'Enabled', retention = ? WHERE name = ?")
+                .bind(retention.as_ref().map(to_json))
+                .bind(name)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
         Ok(changed.rows_affected() > 0)
     }

@@ -13,8 +13,8 @@ mod list;
 mod rows;
 
 pub(super) use list::Bounds;
-pub(super) use rows::{forget_blobs, note_blobs};
 use rows::{find, insert, newest, remove, touch};
+pub(super) use rows::{forget_blobs, note_blobs};
 
 #[async_trait]
 impl Objects for Sqlite {
@@ -84,7 +84,9 @@ impl Objects for Sqlite {
     ) -> Result<Deleted, LockError> {
         let failed = || StoreError::doing("remove a version");
         let mut transaction = self.write(Durability::Synced).await?;
-        let found = find(&mut transaction, at, Some(version)).await.map_err(failed())?;
+        let found = find(&mut transaction, at, Some(version))
+            .await
+            .map_err(failed())?;
         let Some(found) = found else {
             return Ok(Deleted {
                 version: Some(version.to_owned()),
@@ -260,9 +262,7 @@ async fn replace_null(
     now: Timestamp,
 ) -> Result<Vec<String>, PutObjectError> {
     let failed = || StoreError::doing("replace an object");
-    let found = find(connection, at, Some(NULL_VERSION))
-        .await
-        .map_err(failed())?;
+    let found = find(connection, at, Some(NULL_VERSION)).await.map_err(failed())?;
     let Some(found) = found else {
         return Ok(Vec::new());
     };

@@ -85,7 +85,9 @@ impl Uploads for Sqlite {
                 .await
                 .map_err(failed())?;
         let replaced = blobs_of(replaced.iter()).map_err(failed())?;
-        forget_blobs(&mut transaction, &replaced).await.map_err(failed())?;
+        forget_blobs(&mut transaction, &replaced)
+            .await
+            .map_err(failed())?;
         sqlx::query("INSERT INTO parts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body")
             .bind(upload)
             .bind(part.number)
@@ -102,13 +104,14 @@ impl Uploads for Sqlite {
 
     async fn parts(&self, upload: &str, after: u32, limit: u32) -> Result<Vec<Part>, StoreError> {
         let failed = || StoreError::doing("list parts");
-        let rows = sqlx::query("SELECT body FROM parts WHERE upload = ? AND number > ? ORDER BY number LIMIT ?")
-            .bind(upload)
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed())?;
+        let rows =
+            sqlx::query("SELECT body FROM parts WHERE upload = ? AND number > ? ORDER BY number LIMIT ?")
+                .bind(upload)
+                .bind(after)
+                .bind(limit)
+                .fetch_all(&self.readers)
+                .await
+                .map_err(failed())?;
         let parts = rows.iter().map(|row| json(row, "body"));
         parts.collect::<Result<_, _>>().map_err(failed())
     }
@@ -187,11 +190,7 @@ async fn remove(
     blobs_of(bodies.iter())
 }
 
-async fn exists(
-    connection: &mut SqliteConnection,
-    at: ObjectAt<'_>,
-    id: &str,
-) -> Result<bool, sqlx::Error> {
+async fn exists(connection: &mut SqliteConnection, at: ObjectAt<'_>, id: &str) -> Result<bool, sqlx::Error> {
     let found: Option<i64> =
         sqlx::query_scalar("SELECT initiated_at FROM uploads WHERE bucket = ? AND key = ? AND id = ?")
             .bind(at.bucket)

@@ -77,7 +77,9 @@ async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<Create
         &input.grant_write_acp,
     ];
     if grants.into_iter().any(Option::is_some) {
-        return Err(invalid_request("Grants are not supported: the bucket's owner owns every object"));
+        return Err(invalid_request(
+            "Grants are not supported: the bucket's owner owns every object",
+        ));
     }
     check_name(&input.bucket)?;
     let locks = input.object_lock_enabled_for_bucket.unwrap_or(false);
@@ -86,7 +88,11 @@ async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<Create
         account: caller.account.clone(),
         region: caller.region.clone(),
         created_at: s3.clock.now(),
-        versioning: if locks { Versioning::Enabled } else { Versioning::Never },
+        versioning: if locks {
+            Versioning::Enabled
+        } else {
+            Versioning::Never
+        },
         locks,
         retention: None,
     };
@@ -141,7 +147,10 @@ fn check_name(name: &str) -> Result<(), AwsError> {
     if (3..=63).contains(&name.len()) && plain && ends && !reserved && !address && !name.contains("..") {
         return Ok(());
     }
-    Err(AwsError::new("InvalidBucketName", "The specified bucket is not valid."))
+    Err(AwsError::new(
+        "InvalidBucketName",
+        "The specified bucket is not valid.",
+    ))
 }
 
 #[cfg(test)]
@@ -154,7 +163,17 @@ mod tests {
             assert!(check_name(good).is_ok(), "{good}");
         }
         let bad = [
-            "ab", "Abc", "a_b", "-abc", "abc-", "a..b", "192.168.0.1", "xn--abc", "abc-s3alias", "a/b", "",
+            "ab",
+            "Abc",
+            "a_b",
+            "-abc",
+            "abc-",
+            "a..b",
+            "192.168.0.1",
+            "xn--abc",
+            "abc-s3alias",
+            "a/b",
+            "",
         ];
         for bad in bad {
             assert!(check_name(bad).is_err(), "{bad}");

@@ -9,14 +9,15 @@ use s3s::dto::{BucketLocationConstraint, GetBucketLocationInput, GetBucketLocati
 use crate::facts::on_bucket;
 use crate::{Answered, Asked, Operation, S3};
 
-pub(crate) const GET_BUCKET_LOCATION: Operation<GetBucketLocationInput, GetBucketLocationOutput> = Operation {
-    name: "GetBucketLocation",
-    action: "s3:GetBucketLocation",
-    signed_with: SignedWith::AccessKey,
-    needs: on_bucket,
-    audit: Audit::READ,
-    handler: |s3, asked| Box::pin(locate(s3, asked)),
-};
+pub(crate) const GET_BUCKET_LOCATION: Operation<GetBucketLocationInput, GetBucketLocationOutput> =
+    Operation {
+        name: "GetBucketLocation",
+        action: "s3:GetBucketLocation",
+        signed_with: SignedWith::AccessKey,
+        needs: on_bucket,
+        audit: Audit::READ,
+        handler: |s3, asked| Box::pin(locate(s3, asked)),
+    };
 
 async fn locate(s3: Arc<S3>, asked: Asked<GetBucketLocationInput>) -> Answered<GetBucketLocationOutput> {
     // The one question that may be asked from any region: clients ask it to learn the right one.

@@ -39,7 +39,9 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectInput>) -> Answered<GetObjectOut
     let pieces = s3.opened(found.content.pieces)?;
     let (from, length) = (found.range.start, found.range.end - found.range.start);
     let mut chunks = unsealed(Arc::clone(&s3.blobs), pieces, from, length);
-    output.body = Some(StreamingBlob::wrap(poll_fn(move |context| chunks.poll_recv(context))));
+    output.body = Some(StreamingBlob::wrap(poll_fn(move |context| {
+        chunks.poll_recv(context)
+    })));
     let mut answer = S3Response::new(output);
     answer.status = found.partial.then_some(StatusCode::PARTIAL_CONTENT);
     Ok(answer)
@@ -108,10 +110,13 @@ fn described(version: &ObjectVersion, content: &Content) -> GetObjectOutput {
         content_language: header("content-language"),
         content_type: header("content-type").or_else(|| Some("binary/octet-stream".to_owned())),
         e_tag: Some(etag(&content.etag)),
-        expires: header("expires")
-            .and_then(|text| Timestamp::parse(TimestampFormat::HttpDate, &text).ok()),
+        expires: header("expires").and_then(|text| Timestamp::parse(TimestampFormat::HttpDate, &text).ok()),
         last_modified: Some(time(version.modified_at)),
-        metadata: Some(metadata.map(|(key, value)| (key.clone(), value.clone())).collect()),
+        metadata: Some(
+            metadata
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        ),
         object_lock_legal_hold_status: version
             .held
             .then(|| ObjectLockLegalHoldStatus::from_static(ObjectLockLegalHoldStatus::ON)),
@@ -136,7 +141,10 @@ fn override_headers(output: &mut GetObjectOutput, input: &GetObjectInput) {
         }
     };
     over(&mut output.cache_control, &input.response_cache_control);
-    over(&mut output.content_disposition, &input.response_content_disposition);
+    over(
+        &mut output.content_disposition,
+        &input.response_content_disposition,
+    );
     over(&mut output.content_encoding, &input.response_content_encoding);
     over(&mut output.content_language, &input.response_content_language);
     over(&mut output.content_type, &input.response_content_type);
@@ -171,7 +179,11 @@ fn part_of(content: &Content, number: i32) -> Result<std::ops::Range<u64>, AwsEr
             .with_status(StatusCode::RANGE_NOT_SATISFIABLE)
     };
     if content.parts.is_empty() {
-        return if at == 1 { Ok(0..content.size) } else { Err(missing()) };
+        return if at == 1 {
+            Ok(0..content.size)
+        } else {
+            Err(missing())
+        };
     }
     let length = content.parts.get(at - 1).ok_or_else(missing)?;
     let start: u64 = content.parts.iter().take(at - 1).sum();

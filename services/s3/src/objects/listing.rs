@@ -124,7 +124,9 @@ pub(crate) async fn list(store: &dyn Store, wanted: Wanted<'_>) -> Result<Page, 
                 None => {
                     from = match wanted.which {
                         Which::Current => Mark::After(version.key.clone().into_bytes()),
-                        Which::Versions => Mark::AfterVersion(version.key.clone().into_bytes(), version.number),
+                        Which::Versions => {
+                            Mark::AfterVersion(version.key.clone().into_bytes(), version.number)
+                        }
                     };
                     page.versions.push(version);
                 }
@@ -140,10 +142,12 @@ pub(crate) async fn list(store: &dyn Store, wanted: Wanted<'_>) -> Result<Page, 
 fn last(page: &Page, from: &Mark) -> Option<Last> {
     match from {
         Mark::AfterPrefix(_) => page.prefixes.last().cloned().map(Last::Prefix),
-        Mark::Start | Mark::After(_) | Mark::AfterVersion(..) => page.versions.last().map(|last| Last::Version {
-            key: last.key.clone(),
-            version: last.version.clone(),
-        }),
+        Mark::Start | Mark::After(_) | Mark::AfterVersion(..) => {
+            page.versions.last().map(|last| Last::Version {
+                key: last.key.clone(),
+                version: last.version.clone(),
+            })
+        }
     }
 }
 
@@ -202,7 +206,11 @@ mod tests {
             ("a/b", "", Some(""), None),
             ("ü/é", "", Some("/"), Some("ü/")),
         ] {
-            assert_eq!(rolled_up(key, prefix, delimiter), rolled, "{key} {prefix} {delimiter:?}");
+            assert_eq!(
+                rolled_up(key, prefix, delimiter),
+                rolled,
+                "{key} {prefix} {delimiter:?}"
+            );
         }
     }
 }

@@ -125,7 +125,8 @@ pub(crate) fn check_acl(acl: Option<&ObjectCannedACL>) -> Result<(), AwsError> {
     match acl.map(ObjectCannedACL::as_str) {
         None | Some("bucket-owner-full-control" | "private") => Ok(()),
         Some(
-            "public-read" | "public-read-write" | "authenticated-read" | "aws-exec-read" | "bucket-owner-read",
+            "public-read" | "public-read-write" | "authenticated-read" | "aws-exec-read"
+            | "bucket-owner-read",
         ) => Err(AwsError::new(
             "AccessControlListNotSupported",
             "The bucket does not allow ACLs",
