@@ -549,7 +549,16 @@ fn a_later_client_reads_and_types_with_the_same_key() {
     later.join_encrypted(cipher);
     later.handle_connected(Token::new("token"), at(0));
     assert!(later.poll_transmit(at(0)).is_some());
-    let renumbered = Frame { sequence: 0, ..frame };
+    // The handshake was between others, should it be repeated.
+    let shell = port_free_action();
+    later
+        .handle_message(handshake_request(0, vec![shell, kms_action()]), at(0))
+        .unwrap();
+    later
+        .handle_message(handshake_complete(1, "hello"), at(0))
+        .unwrap();
+    assert_eq!(stream_data(client_frames(&mut later, at(0))), []);
+    let renumbered = Frame { sequence: 2, ..frame };
     later.handle_message(renumbered.encode(), at(0)).unwrap();
     let events = client_events(&mut later);
     assert!(

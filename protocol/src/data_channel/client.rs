@@ -364,10 +364,14 @@ impl ClientEnd {
         if self.cipher.is_some() && encryption::is_never_sealed(payload_type) {
             return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
         }
+        if self.has_joined() && is_handshake(payload_type) {
+            // It was between others.
+            return Ok(());
+        }
         let unreadable = |source| PeerMisbehaved::StreamPayload { payload_type, source };
         match payload_type {
             PayloadType::HandshakeRequest => {
-                if !matches!(self.phase, Phase::AwaitingFirstMessage) || self.cipher.is_some() {
+                if !matches!(self.phase, Phase::AwaitingFirstMessage) {
                     // A second answer would block AWS's agent for good.
                     return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
                 }
@@ -423,6 +427,11 @@ impl ClientEnd {
             }
         }
         Ok(())
+    }
+
+    /// Says whether the session has a key from before this client, which has heard nothing of it yet.
+    fn has_joined(&self) -> bool {
+        self.cipher.is_some() && matches!(self.phase, Phase::AwaitingFirstMessage)
     }
 
     fn answer_handshake(&mut self, request: HandshakeRequest) {
@@ -541,4 +550,11 @@ impl ClientEnd {
             .set_cumulative(ours.cumulative_ack && hello.capabilities.cumulative_ack);
         self.max_payload = (hello.max_payload as usize).clamp(DEFAULT_MAX_PAYLOAD, LARGEST_MAX_PAYLOAD);
     }
+}
+
+fn is_handshake(payload_type: PayloadType) -> bool {
+    matches!(
+        payload_type,
+        PayloadType::HandshakeRequest | PayloadType::EncChallengeRequest | PayloadType::HandshakeComplete
+    )
 }

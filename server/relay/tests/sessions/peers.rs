@@ -5,13 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use drawbridge_protocol::control_channel::node::{self as control, NodeControl, NodeControlConfig};
 use drawbridge_protocol::data_channel::client::{self, ClientConfig, ClientEnd};
-use drawbridge_protocol::data_channel::node::{self, NodeConfig, NodeEnd};
+use drawbridge_protocol::data_channel::node::{self, KeyExchange, NodeConfig, NodeEnd};
+use drawbridge_protocol::encryption::{Challenge, Cipher, DataKey};
 use drawbridge_protocol::payload::ShellContent;
 use drawbridge_protocol::wire::PayloadType;
 use drawbridge_protocol::{Capabilities, MessageIds, NodeExtension, Time, Token, Transmit};
 use drawbridge_relay::socket::{MemorySocket, Message};
 use drawbridge_session::{Clock, Random, SystemClock, SystemRandom};
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::task::unconstrained;
 
 /// What the cores of all three have in common.
 pub(crate) trait Core {
@@ -29,6 +31,8 @@ pub(crate) trait Core {
 /// A core and its present connection.
 pub(crate) struct Peer<C> {
     pub(crate) core: C,
+    /// Every binary message that passed here, as whoever is between the ends sees it.
+    pub(crate) passed: Vec<Bytes>,
     socket: Option<MemorySocket>,
     clock: SystemClock,
 }
@@ -37,6 +41,7 @@ impl<C: Core> Peer<C> {
     pub(crate) fn new(core: C) -> Peer<C> {
         Peer {
             core,
+            passed: Vec::new(),
             socket: None,
             clock: SystemClock::new(),
         }
@@ -96,12 +101,14 @@ impl<C: Core> Peer<C> {
         while let Some(transmit) = self.core.transmit(now) {
             let message = match transmit {
                 Transmit::Text(_) => panic!("only the first message is text"),
-                Transmit::Binary(bytes) => Message::Binary(bytes),
+                Transmit::Binary(bytes) => {
+                    self.passed.push(bytes.clone());
+                    Message::Binary(bytes)
+                }
                 Transmit::Ping(payload) => Message::Ping(payload),
             };
             // A server that is gone is noticed by reading.
-            let _ = socket
-                .feed(message)
+            let _ = unconstrained(socket.feed(message))
                 .now_or_never()
                 .expect("the pair is large enough");
         }
@@ -109,13 +116,15 @@ impl<C: Core> Peer<C> {
 
     fn hear(&mut self, message: Option<Message>) {
         match message {
-            Some(Message::Binary(bytes)) => self.core.message(bytes, self.now()),
+            Some(Message::Binary(bytes)) => {
+                self.passed.push(bytes.clone());
+                self.core.message(bytes, self.now());
+            }
             Some(Message::Pong(_)) => self.core.pong(self.now()),
             Some(Message::Ping(payload)) => {
                 let pong = Message::Pong(payload);
                 if let Some(socket) = &mut self.socket {
-                    let _ = socket
-                        .feed(pong)
+                    let _ = unconstrained(socket.feed(pong))
                         .now_or_never()
                         .expect("the pair is large enough");
                 }
@@ -126,6 +135,14 @@ impl<C: Core> Peer<C> {
         self.core.absorb();
     }
 }
+
+/// The data key of encrypted sessions.
+pub(crate) fn data_key() -> DataKey {
+    DataKey::new(&[5; 64]).expect("a key")
+}
+
+/// The same as its client wrapped it.
+pub(crate) const WRAPPED_KEY: &[u8] = b"wrapped data key";
 
 /// The user's end.
 pub(crate) struct Client {
@@ -193,6 +210,10 @@ impl Core for Client {
                 client::Event::Closed {
                     output, exit_code, ..
                 } => self.closed = Some((output, exit_code)),
+                client::Event::DataKeyWanted { .. } => {
+                    self.end
+                        .handle_data_key(Cipher::of_client(&data_key(), [1; 32]), WRAPPED_KEY);
+                }
                 client::Event::Message(_) | client::Event::Hello(_) => {}
                 client::Event::Unresponsive => panic!("the relay answers pings"),
             }
@@ -206,18 +227,36 @@ pub(crate) struct Worker {
     pub(crate) input: Vec<u8>,
     /// Messages of a tunnel's multiplexing that came.
     pub(crate) messages: usize,
+    /// Whether the client has wrapped a data key.
+    pub(crate) wrapped: bool,
     pub(crate) closed: bool,
 }
 
 impl Worker {
     pub(crate) fn start(session: &str, node: &str, extension: Option<NodeExtension>) -> Peer<Worker> {
-        let config = NodeConfig::new(session, node, "3.3.987.0", extension);
+        Worker::of(NodeConfig::new(session, node, "3.3.987.0", extension))
+    }
+
+    /// The node's end of an encrypted session.
+    pub(crate) fn encrypted(session: &str, node: &str, extension: Option<NodeExtension>) -> Peer<Worker> {
+        Worker::of(NodeConfig {
+            key_exchange: Some(KeyExchange {
+                kms_key_id: "alias/k".to_owned(),
+                request_challenge: [1; 16],
+                challenge: Challenge::new([2; 64]),
+            }),
+            ..NodeConfig::new(session, node, "3.3.987.0", extension)
+        })
+    }
+
+    fn of(config: NodeConfig) -> Peer<Worker> {
         let mut end = NodeEnd::new(config, MessageIds::new([2; 16]));
         end.send_state(node::State::Connected);
         Peer::new(Worker {
             end,
             input: Vec::new(),
             messages: 0,
+            wrapped: false,
             closed: false,
         })
     }
@@ -263,6 +302,10 @@ impl Core for Worker {
                 node::Event::Input(bytes) => self.input.extend_from_slice(&bytes),
                 node::Event::Multiplexed(_) => self.messages += 1,
                 node::Event::ChannelClosed => self.closed = true,
+                node::Event::DataKeyWrapped(wrapped) => {
+                    assert_eq!(wrapped, WRAPPED_KEY);
+                    self.wrapped = true;
+                }
                 node::Event::HandshakeFailed(reason) => panic!("{reason}"),
                 node::Event::Size(_)
                 | node::Event::Flag(_)

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use drawbridge_protocol::data_channel::relay::Timers;
 use drawbridge_protocol::payload::{OpenControlChannel, TaskComplete, TaskStatus};
-use drawbridge_relay::journal::{FaultyFolder, Journal, JournalConfig, JournalKey, JournalWriter};
+use drawbridge_relay::journal::{
+    FaultyFolder, Journal, JournalConfig, JournalKey, JournalWriter, Recorded, SessionDigest,
+};
 use drawbridge_relay::socket::MemorySocket;
 use drawbridge_relay::{AcceptedClient, ClientRole, SessionRelay};
 use drawbridge_session::policy::{Context, Decision, PolicySet, Question, administrator, decide};
@@ -195,6 +197,25 @@ impl World {
         self.until(&mut client, &mut worker, |client, _| client.output == b"$ ")
             .await;
         (session, client, worker)
+    }
+
+    /// Everything that the journal has of a session, opened, as it would be after a crash at this moment.
+    pub(crate) fn recorded(&self, session: &SessionId) -> Vec<Recorded> {
+        let digest = SessionDigest::of(session);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (journal, _writer) = Journal::open(
+            JournalConfig::default(),
+            Arc::new(self.folder.after_power_cut(0)),
+            JournalKey::new([1; 32]),
+            clock,
+            Arc::new(SystemRandom),
+        )
+        .expect("journal");
+        let mut records = Vec::new();
+        journal
+            .recover(&[digest].into(), |_, recorded| records.push(recorded))
+            .expect("read");
+        records
     }
 
     /// Lets everybody run until something is so.
