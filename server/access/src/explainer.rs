@@ -16,7 +16,7 @@ impl Explainer for Access {
         need: &Need,
         facts: &Context,
     ) -> Result<Explanation, AuthorityError> {
-        let found = self.find(caller, need).await?;
+        let found = self.find(caller, need, facts).await?;
         let own = policies::of(self.store.as_ref(), caller);
         let asked = self.ask(caller, &found, own, facts, |request, policies| {
             policy::explain(request, policies)
@@ -36,7 +36,7 @@ impl Explainer for Access {
         // What is asked about is the same for everyone who asks in this account and region.
         let mut subjects = Vec::with_capacity(needs.len());
         for need in needs {
-            subjects.push(self.find(first, need).await?);
+            subjects.push(self.find(first, need, facts).await?);
         }
         let mut verdicts = Vec::with_capacity(callers.len());
         for caller in callers {
@@ -55,8 +55,13 @@ impl Explainer for Access {
 }
 
 impl Access {
-    async fn find(&self, caller: &Caller, need: &Need) -> Result<Found, AuthorityError> {
-        let found = subject::find(self.store.as_ref(), caller, need.clone()).await;
+    async fn find(&self, caller: &Caller, need: &Need, facts: &Context) -> Result<Found, AuthorityError> {
+        let need = facts.iter().fold(need.clone(), |need, (key, values)| {
+            values
+                .iter()
+                .fold(need, |need, value| need.with(key, value.as_str()))
+        });
+        let found = subject::find(self.store.as_ref(), caller, need).await;
         found.map_err(AuthorityError::new)
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use drawbridge_session::Need;
 use drawbridge_session::policy::{Context, NamedPolicy, Policy, PolicyKind};
 use drawbridge_store::{Grant, GrantConstraint, GrantOperation};
 use serde_json::{Map, Value, json};
@@ -12,29 +13,10 @@ use serde_json::{Map, Value, json};
 /// The keys of a request's encryption context, in the case in which they came.
 const CONTEXT_KEYS: &str = "kms:EncryptionContextKeys";
 
-/// Writes a grant as the policy that it comes to for a request with these facts.
-pub(crate) fn as_policy(grant: &Grant, facts: &Context) -> Option<NamedPolicy> {
-    let mut statements = Vec::new();
-    let (bound, free): (Vec<_>, Vec<_>) = grant
-        .operations
-        .iter()
-        .copied()
-        .filter(|operation| *operation != GrantOperation::RetireGrant)
-        .partition(|operation| operation.has_context());
-    if !bound.is_empty() && has_keys(grant, facts) {
-        statements.push(statement(grant, &grant.grantee, &bound, context_condition(grant)));
-    }
-    for operation in free {
-        let condition = match operation {
-            GrantOperation::CreateGrant => child_condition(grant),
-            _ => json!({}),
-        };
-        statements.push(statement(grant, &grant.grantee, &[operation], condition));
-    }
-    for whom in retirers(grant) {
-        let this = json!({"StringEquals": {"drawbridge:Grant": grant.id}});
-        statements.push(statement(grant, whom, &[GrantOperation::RetireGrant], this));
-    }
+/// Writes what a grant says of a need as a policy; `None` for a grant that is about other operations.
+pub(crate) fn as_policy(grant: &Grant, need: &Need) -> Option<NamedPolicy> {
+    let operation = GrantOperation::of_action(need.action())?;
+    let statements = statements(grant, operation, need.context());
     if statements.is_empty() {
         return None;
     }
@@ -49,23 +31,41 @@ pub(crate) fn as_policy(grant: &Grant, facts: &Context) -> Option<NamedPolicy> {
     }
 }
 
-fn retirers(grant: &Grant) -> impl Iterator<Item = &str> {
-    let grantee = grant
-        .operations
-        .contains(&GrantOperation::RetireGrant)
-        .then_some(grant.grantee.as_str());
-    grantee.into_iter().chain(grant.retiring.as_deref())
+fn statements(grant: &Grant, operation: GrantOperation, facts: &Context) -> Vec<Value> {
+    let granted = grant.operations.contains(&operation);
+    let to_grantee = |condition| vec![statement(grant, &grant.grantee, operation, condition)];
+    match operation {
+        GrantOperation::RetireGrant => {
+            // It says which grant is meant, and is about that one only.
+            let condition = json!({"StringEquals": {"drawbridge:Grant": grant.id}});
+            let grantee = granted.then_some(grant.grantee.as_str());
+            let whom = grantee.into_iter().chain(grant.retiring.as_deref());
+            whom.map(|whom| statement(grant, whom, operation, condition.clone()))
+                .collect()
+        }
+        _ if !granted => Vec::new(),
+        GrantOperation::CreateGrant => to_grantee(child_condition(grant)),
+        GrantOperation::DescribeKey => to_grantee(json!({})),
+        GrantOperation::Decrypt
+        | GrantOperation::Encrypt
+        | GrantOperation::GenerateDataKey
+        | GrantOperation::GenerateDataKeyWithoutPlaintext
+        | GrantOperation::ReEncryptFrom
+        | GrantOperation::ReEncryptTo => {
+            if has_keys(grant, facts) {
+                to_grantee(context_condition(grant))
+            } else {
+                Vec::new()
+            }
+        }
+    }
 }
 
-fn statement(grant: &Grant, principal: &str, operations: &[GrantOperation], condition: Value) -> Value {
-    let actions: Vec<_> = operations
-        .iter()
-        .map(|operation| format!("kms:{}", operation.as_str()))
-        .collect();
+fn statement(grant: &Grant, principal: &str, operation: GrantOperation, condition: Value) -> Value {
     let mut statement = json!({
         "Effect": "Allow",
         "Principal": {"AWS": principal},
-        "Action": actions,
+        "Action": format!("kms:{}", operation.as_str()),
         "Resource": "*",
     });
     if let Some(name) = &grant.name {

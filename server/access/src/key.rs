@@ -36,7 +36,7 @@ async fn add_key(found: &mut Found, store: &dyn Store, key: &Key) -> Result<(), 
     let grants = store.grants(&key.id).await?;
     let granted = grants
         .iter()
-        .filter_map(|held| grant::as_policy(held, found.need.context()));
+        .filter_map(|held| grant::as_policy(held, &found.need));
     let policy = granted.fold(policy, ResourcePolicy::with_grant);
     found.resource_policy = Some(policy);
     add_kind(found);

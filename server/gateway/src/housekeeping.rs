@@ -1,5 +1,5 @@
 //! What is done now and then: old journal segments, recordings, audit events and log events go, a checkpoint of the audit
-//! log is shown, and the uses of access keys are stored.
+//! log is shown, the uses of access keys are stored, and keys are rotated and deleted.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use drawbridge_recorder::JournalRecorder;
 use drawbridge_relay::journal::{Journal, JournalError, SessionDigest};
+use drawbridge_service_kms::Kms;
 use drawbridge_session::Clock;
 use drawbridge_store::{Store, StoreError};
 use tokio::task::JoinHandle;
@@ -39,6 +40,7 @@ pub(crate) fn start(
     journal: Journal,
     recorder: JournalRecorder,
     store: Arc<dyn Store>,
+    kms: Arc<Kms>,
     clock: Arc<dyn Clock>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
@@ -52,6 +54,7 @@ pub(crate) fn start(
                     report("sweep the audit log", sweep_events(store.as_ref(), clock.as_ref()).await);
                     report("sweep log events", sweep_log_events(store.as_ref(), clock.as_ref()).await);
                     report("show a checkpoint", show_checkpoint(store.as_ref()).await);
+                    report("rotate and delete keys", kms.keep_up().await);
                 }
                 _ = key_uses.tick() => report("store the uses of access keys", store.store_key_uses().await),
             }

@@ -189,8 +189,6 @@ impl Server {
         )
         .await?;
         let recording = Recording::start(recorder_task, &relay);
-        let housekeeping =
-            housekeeping::start(journal, recorder.clone(), Arc::clone(&store), Arc::clone(&clock));
 
         let private = config
             .private_names
@@ -212,6 +210,13 @@ impl Server {
             Arc::clone(&clock),
             Arc::clone(&random),
         ));
+        let housekeeping = housekeeping::start(
+            journal,
+            recorder.clone(),
+            Arc::clone(&store),
+            Arc::clone(&kms),
+            Arc::clone(&clock),
+        );
         let ssm = Ssm::new(
             Arc::clone(&store),
             Arc::clone(&root),

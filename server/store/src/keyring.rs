@@ -227,10 +227,11 @@ pub trait Keyring: Send + Sync {
     /// Lists the grants of a key in the order of their ids.
     async fn grants(&self, key: &KeyId) -> Result<Vec<Grant>, StoreError>;
 
-    /// Lists the grants that a principal may retire, in the order of their ids.
+    /// Lists the grants of keys of a region that a principal may retire, in the order of their ids.
     async fn retirable_grants(
         &self,
         principal: &str,
+        region: &Region,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Grant>, StoreError>;

@@ -18,12 +18,14 @@ mod needs;
 mod page;
 mod policies;
 mod provided;
+mod rotation;
 mod service;
 mod tags;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod wire;
 
 use drawbridge_aws_dialects::error::AwsError;
@@ -45,6 +47,11 @@ pub const OPERATIONS: &[Operation] = &[
     data::generate_data_key::WITHOUT_PLAINTEXT,
     data::generate_random::OPERATION,
     data::re_encrypt::OPERATION,
+    grants::create::OPERATION,
+    grants::list::OF_KEY,
+    grants::list::RETIRABLE,
+    grants::retire::OPERATION,
+    grants::revoke::OPERATION,
     keys::create::OPERATION,
     keys::deletion::CANCEL,
     keys::deletion::SCHEDULE,
@@ -56,6 +63,11 @@ pub const OPERATIONS: &[Operation] = &[
     policies::get::GET,
     policies::get::LIST,
     policies::put::OPERATION,
+    rotation::automatic::DISABLE,
+    rotation::automatic::ENABLE,
+    rotation::list::OPERATION,
+    rotation::on_demand::OPERATION,
+    rotation::status::OPERATION,
     tags::LIST,
     tags::TAG,
     tags::UNTAG,

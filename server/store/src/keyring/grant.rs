@@ -106,6 +106,15 @@ impl GrantOperation {
         Self::RetireGrant,
     ];
 
+    /// Finds the operation of an action such as `kms:Decrypt`, which has no case.
+    pub fn of_action(action: &str) -> Option<Self> {
+        let (vendor, name) = action.split_once(':')?;
+        let found = Self::ALL
+            .into_iter()
+            .find(|it| it.as_str().eq_ignore_ascii_case(name));
+        found.filter(|_| vendor.eq_ignore_ascii_case("kms"))
+    }
+
     /// Returns the word of the wire, which is the action without its vendor.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -119,11 +128,6 @@ impl GrantOperation {
             Self::ReEncryptTo => "ReEncryptTo",
             Self::RetireGrant => "RetireGrant",
         }
-    }
-
-    /// Says whether the operation has an encryption context that a constraint can be about.
-    pub fn has_context(self) -> bool {
-        !matches!(self, Self::DescribeKey | Self::RetireGrant | Self::CreateGrant)
     }
 }
 

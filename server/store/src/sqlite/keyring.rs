@@ -233,10 +233,11 @@ impl Keyring for Sqlite {
     async fn retirable_grants(
         &self,
         principal: &str,
+        region: &Region,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Grant>, StoreError> {
-        grants::retirable(self, principal, after, limit).await
+        grants::retirable(self, principal, region, after, limit).await
     }
 
     async fn create_grant(&self, grant: &Grant) -> Result<(), CreateGrantError> {

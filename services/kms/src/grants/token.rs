@@ -31,7 +31,6 @@ pub(crate) struct Named {
 }
 
 /// Makes the token of a grant.
-#[cfg_attr(not(test), expect(dead_code, reason = "the operations on grants come next"))]
 pub(crate) fn make(root: &RootKey, key_arn: &str, grant: &str) -> String {
     let text = format!("{key_arn} {grant}");
     let mac = hmac::sign(&key(root), text.as_bytes());

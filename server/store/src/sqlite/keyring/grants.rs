@@ -1,4 +1,4 @@
-use drawbridge_session::KeyId;
+use drawbridge_session::{KeyId, Region};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -31,17 +31,22 @@ pub(super) async fn of_key(store: &Sqlite, key: &KeyId) -> Result<Vec<Grant>, St
 pub(super) async fn retirable(
     store: &Sqlite,
     principal: &str,
+    region: &Region,
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Grant>, StoreError> {
     let failed = || StoreError::doing("list the grants that somebody may retire");
-    let rows = sqlx::query("SELECT * FROM key_grants WHERE retiring = ? AND id > ? ORDER BY id LIMIT ?")
-        .bind(principal)
-        .bind(after.unwrap_or_default())
-        .bind(limit)
-        .fetch_all(&store.readers)
-        .await
-        .map_err(failed())?;
+    let rows = sqlx::query(
+        "SELECT key_grants.* FROM key_grants JOIN keys ON keys.id = key_grants.key \
+         WHERE retiring = ? AND region = ? AND key_grants.id > ? ORDER BY key_grants.id LIMIT ?",
+    )
+    .bind(principal)
+    .bind(region.as_str())
+    .bind(after.unwrap_or_default())
+    .bind(limit)
+    .fetch_all(&store.readers)
+    .await
+    .map_err(failed())?;
     let grants = rows.iter().map(read);
     grants.collect::<Result<_, _>>().map_err(failed())
 }

@@ -1,0 +1,289 @@
+//! Grants: what they allow, to whom, and how they end.
+
+use drawbridge_session::{Authority as _, Caller, Decision, Need, Resource};
+use serde_json::{Value, json};
+
+use super::PLAIN;
+use crate::testing::{House, OTHER, other, text};
+
+const BOB: &str = "arn:aws:iam::123456789012:user/bob";
+const CAROL: &str = "arn:aws:iam::123456789012:user/carol";
+
+struct Scene {
+    house: House,
+    key: String,
+    bob: Caller,
+    carol: Caller,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let house = House::new().await;
+        let bob = house.give_user(&house.account, "bob", json!(null)).await;
+        let carol = house.give_user(&house.account, "carol", json!(null)).await;
+        let key = house.key().await;
+        Self {
+            house,
+            key,
+            bob,
+            carol,
+        }
+    }
+
+    fn encrypt(&self, context: Value) -> Value {
+        json!({"KeyId": self.key, "Plaintext": PLAIN, "EncryptionContext": context})
+    }
+
+    async fn grant(&self, more: Value) -> Value {
+        let mut input = json!({"KeyId": self.key, "GranteePrincipal": BOB, "Operations": ["Encrypt"]});
+        for (name, value) in more.as_object().expect("members") {
+            input[name] = value.clone();
+        }
+        self.house.ask("CreateGrant", input).await.expect("created")
+    }
+
+    async fn bob_may(&self, context: Value) -> bool {
+        let asked = self
+            .house
+            .ask_as(self.bob.clone(), "Encrypt", self.encrypt(context))
+            .await;
+        match asked {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.code(), "AccessDeniedException", "{error}");
+                false
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_grant_allows_its_operations_until_it_is_revoked() {
+    let scene = Scene::new().await;
+    let house = &scene.house;
+    assert!(!scene.bob_may(json!({})).await);
+    let grant = scene.grant(json!({"Name": "for-bob"})).await;
+    assert!(scene.bob_may(json!({})).await);
+    let sealed = house
+        .ask_as(scene.bob.clone(), "Encrypt", scene.encrypt(json!({})))
+        .await;
+    let decrypt = json!({"CiphertextBlob": sealed.expect("allowed")["CiphertextBlob"]});
+    house
+        .refuses_as(&scene.bob, "Decrypt", &[(decrypt, "AccessDeniedException")])
+        .await;
+    house
+        .refuses_as(
+            &scene.carol,
+            "Encrypt",
+            &[(scene.encrypt(json!({})), "AccessDeniedException")],
+        )
+        .await;
+    // Whoever asks why is told which grant it was.
+    let need = Need::also("kms:Encrypt", Resource::at(&scene.key));
+    let decision = house.access.decide(&scene.bob, &[need]).await.expect("decided");
+    let Decision::Allow(allowed) = decision else {
+        panic!("denied")
+    };
+    let statement = allowed.statement().expect("a statement").to_string();
+    assert_eq!(statement, format!("grant {}/for-bob", text(&grant["GrantId"])));
+
+    // The same once more is the same grant.
+    let again = scene.grant(json!({"Name": "for-bob"})).await;
+    assert_eq!(again["GrantId"], grant["GrantId"]);
+    let listed = house
+        .ask("ListGrants", json!({"KeyId": scene.key}))
+        .await
+        .expect("listed");
+    assert_eq!(listed["Grants"].as_array().map(Vec::len), Some(1));
+    assert_eq!(listed["Grants"][0]["GranteePrincipal"], BOB);
+
+    let revoke = json!({"KeyId": scene.key, "GrantId": grant["GrantId"]});
+    house.ask("RevokeGrant", revoke.clone()).await.expect("revoked");
+    assert!(!scene.bob_may(json!({})).await);
+    house
+        .refuses("RevokeGrant", &[(revoke, "NotFoundException")])
+        .await;
+}
+
+#[tokio::test]
+async fn a_constraint_is_about_the_whole_context_or_a_part_of_it() {
+    let pairs = json!({"Tenant": "a"});
+    for (constraint, with_more) in [
+        ("EncryptionContextEquals", false),
+        ("EncryptionContextSubset", true),
+    ] {
+        let scene = Scene::new().await;
+        scene.grant(json!({"Constraints": {constraint: pairs}})).await;
+        assert!(scene.bob_may(json!({"Tenant": "a"})).await, "{constraint}");
+        assert_eq!(
+            scene.bob_may(json!({"Tenant": "a", "More": "x"})).await,
+            with_more,
+            "{constraint}"
+        );
+        for wrong in [
+            json!({}),
+            json!({"Tenant": "b"}),
+            json!({"tenant": "a"}),
+            json!({"More": "a"}),
+            json!({"Tenant": "A"}),
+        ] {
+            assert!(!scene.bob_may(wrong.clone()).await, "{constraint} {wrong}");
+        }
+    }
+    let scene = Scene::new().await;
+    scene
+        .grant(json!({"Constraints": {"EncryptionContextEquals": {}}}))
+        .await;
+    assert!(scene.bob_may(json!({})).await);
+    assert!(!scene.bob_may(json!({"a": "b"})).await);
+}
+
+#[tokio::test]
+async fn nothing_in_a_constraint_is_a_pattern() {
+    let scene = Scene::new().await;
+    let pairs = json!({"a": "*", "b": "${aws:username}"});
+    scene
+        .grant(json!({"Constraints": {"EncryptionContextEquals": pairs}}))
+        .await;
+    assert!(scene.bob_may(pairs).await);
+    assert!(!scene.bob_may(json!({"a": "x", "b": "bob"})).await);
+}
+
+#[tokio::test]
+async fn a_grant_made_by_the_right_of_another_allows_no_more() {
+    let scene = Scene::new().await;
+    let house = &scene.house;
+    let constraints = json!({"EncryptionContextEquals": {"a": "b"}});
+    scene
+        .grant(json!({"Operations": ["CreateGrant", "Encrypt"], "Constraints": constraints}))
+        .await;
+    let child = |operations: Value, constraints: Value| {
+        json!({
+            "KeyId": scene.key, "GranteePrincipal": CAROL, "Operations": operations, "Constraints": constraints,
+        })
+    };
+    let denied = "AccessDeniedException";
+    house
+        .refuses_as(
+            &scene.bob,
+            "CreateGrant",
+            &[
+                (child(json!(["Decrypt"]), constraints.clone()), denied),
+                (child(json!(["Encrypt", "Decrypt"]), constraints.clone()), denied),
+                (child(json!(["Encrypt"]), json!({})), denied),
+                (
+                    child(json!(["Encrypt"]), json!({"EncryptionContextSubset": {"a": "b"}})),
+                    denied,
+                ),
+            ],
+        )
+        .await;
+    house
+        .ask_as(
+            scene.bob.clone(),
+            "CreateGrant",
+            child(json!(["Encrypt"]), constraints),
+        )
+        .await
+        .expect("no more than bob has");
+    let encrypt = scene.encrypt(json!({"a": "b"}));
+    house
+        .ask_as(scene.carol.clone(), "Encrypt", encrypt)
+        .await
+        .expect("granted");
+}
+
+#[tokio::test]
+async fn whom_a_grant_names_retires_it_and_no_other() {
+    let scene = Scene::new().await;
+    let house = &scene.house;
+    let own = scene.grant(json!({"RetiringPrincipal": CAROL})).await;
+    let another = scene.grant(json!({"Name": "another"})).await;
+    let by_token = |grant: &Value| json!({"GrantToken": grant["GrantToken"]});
+    let denied = "AccessDeniedException";
+    house
+        .refuses_as(&scene.carol, "RetireGrant", &[(by_token(&another), denied)])
+        .await;
+    house
+        .refuses_as(&scene.bob, "RetireGrant", &[(by_token(&own), denied)])
+        .await;
+    house
+        .refuses_as(
+            &scene.carol,
+            "RetireGrant",
+            &[
+                (json!({}), "ValidationException"),
+                (json!({"GrantToken": "made-up"}), "InvalidGrantTokenException"),
+                (
+                    json!({"GrantToken": own["GrantToken"], "DryRun": true}),
+                    "DryRunOperationException",
+                ),
+            ],
+        )
+        .await;
+    let retirable = json!({"RetiringPrincipal": CAROL});
+    let listed = house.ask("ListRetirableGrants", retirable).await.expect("listed");
+    assert_eq!(listed["Grants"][0]["GrantId"], own["GrantId"]);
+    house
+        .ask_as(scene.carol.clone(), "RetireGrant", by_token(&own))
+        .await
+        .expect("retired");
+    let left = house
+        .ask("ListGrants", json!({"KeyId": scene.key}))
+        .await
+        .expect("listed");
+    assert_eq!(left["Grants"].as_array().map(Vec::len), Some(1));
+    assert_eq!(left["Grants"][0]["GrantId"], another["GrantId"]);
+}
+
+#[tokio::test]
+async fn a_grant_for_another_account_needs_that_accounts_word_too() {
+    let scene = Scene::new().await;
+    let house = &scene.house;
+    let nobody = house.give_user(&other(), "nobody", json!(null)).await;
+    let admin = house.other_admin();
+    for name in ["nobody", "admin"] {
+        let grantee = format!("arn:aws:iam::{OTHER}:user/{name}");
+        scene.grant(json!({"GranteePrincipal": grantee})).await;
+    }
+    let encrypt = scene.encrypt(json!({}));
+    house
+        .ask_as(admin, "Encrypt", encrypt.clone())
+        .await
+        .expect("both allow");
+    house
+        .refuses_as(&nobody, "Encrypt", &[(encrypt, "AccessDeniedException")])
+        .await;
+}
+
+#[tokio::test]
+async fn grants_are_for_principals_that_are_there() {
+    let scene = Scene::new().await;
+    let grant = |grantee: &str, operation: &str| json!({"KeyId": scene.key, "GranteePrincipal": grantee, "Operations": [operation]});
+    let mut both = grant(BOB, "Encrypt");
+    both["Constraints"] = json!({"EncryptionContextEquals": {}, "EncryptionContextSubset": {}});
+    let mut token = grant(BOB, "Encrypt");
+    token["GrantTokens"] = json!(["made-up"]);
+    let mut dry = grant(BOB, "Encrypt");
+    dry["DryRun"] = json!(true);
+    scene
+        .house
+        .refuses(
+            "CreateGrant",
+            &[
+                (
+                    grant("arn:aws:iam::123456789012:user/none", "Encrypt"),
+                    "InvalidArnException",
+                ),
+                (grant("bob", "Encrypt"), "InvalidArnException"),
+                (grant("123456789012", "Encrypt"), "InvalidArnException"),
+                (grant(BOB, "Sign"), "ValidationException"),
+                (both, "ValidationException"),
+                (token, "InvalidGrantTokenException"),
+                (dry, "DryRunOperationException"),
+            ],
+        )
+        .await;
+    let listed = scene.house.ask("ListGrants", json!({"KeyId": scene.key})).await;
+    assert_eq!(listed.expect("listed")["Grants"], json!([]));
+}
