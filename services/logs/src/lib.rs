@@ -39,6 +39,7 @@ pub const OPERATIONS: &[Operation] = &[
     tags::LIST,
     tags::LIST_OF_GROUP,
     events::put::OPERATION,
+    groups::protection::OPERATION,
     groups::retention::PUT,
     tags::TAG_GROUP,
     tags::TAG,

@@ -285,6 +285,7 @@ pub(super) const SELECTIONS: [Selection; 8] = [
             "ListTagsForResource",
             "ListTagsLogGroup",
             "PutLogEvents",
+            "PutLogGroupDeletionProtection",
             "PutRetentionPolicy",
             "TagLogGroup",
             "TagResource",

@@ -19,8 +19,17 @@ use crate::limits::Limits;
 ///
 /// It is too long, comes too slowly, or breaks off.
 pub(crate) async fn read(body: Incoming, gateway: &Gateway) -> Result<Bytes, AwsError> {
+    read_times(body, gateway, 1).await
+}
+
+/// Reads the whole body, which may be so many times as long as others: one that is takes as many places.
+///
+/// # Errors
+///
+/// See [`read`].
+pub(crate) async fn read_times(body: Incoming, gateway: &Gateway, times: u32) -> Result<Bytes, AwsError> {
     let within = gateway.limits.body_within;
-    timeout(within, collect(body, gateway))
+    timeout(within, collect(body, gateway, times))
         .await
         .unwrap_or_else(|_elapsed| {
             let text = format!("the request's body did not arrive within {} s", within.as_secs());
@@ -28,11 +37,15 @@ pub(crate) async fn read(body: Incoming, gateway: &Gateway) -> Result<Bytes, Aws
         })
 }
 
-async fn collect(mut body: Incoming, gateway: &Gateway) -> Result<Bytes, AwsError> {
+async fn collect(mut body: Incoming, gateway: &Gateway, times: u32) -> Result<Bytes, AwsError> {
     let limits = &gateway.limits;
-    if body.size_hint().lower() > limits.body_bytes as u64 {
-        return Err(too_large(limits));
+    // A body that does not say how long it is may be as long as others.
+    let announced = body.size_hint().lower().div_ceil(limits.body_bytes as u64);
+    let places = u32::try_from(announced.max(1)).unwrap_or(u32::MAX);
+    if places > times {
+        return Err(too_large(limits, times));
     }
+    let most = limits.body_bytes.saturating_mul(places as usize);
     let mut collected = BytesMut::new();
     let mut place = None;
     while let Some(frame) = body.frame().await {
@@ -40,19 +53,20 @@ async fn collect(mut body: Incoming, gateway: &Gateway) -> Result<Bytes, AwsErro
             continue;
         };
         let length = collected.len() + data.len();
-        if length > limits.body_bytes {
-            return Err(too_large(limits));
+        if length > most {
+            return Err(too_large(limits, times));
         }
         if length > limits.short_body_bytes && place.is_none() {
-            place = gateway.long_bodies.acquire().await.ok();
+            place = gateway.long_bodies.acquire_many(places).await.ok();
         }
         collected.extend_from_slice(&data);
     }
     Ok(collected.freeze())
 }
 
-fn too_large(limits: &Limits) -> AwsError {
-    let text = format!("the request's body is larger than {} bytes", limits.body_bytes);
+fn too_large(limits: &Limits, times: u32) -> AwsError {
+    let most = limits.body_bytes.saturating_mul(times as usize);
+    let text = format!("the request's body is larger than {most} bytes");
     AwsError::new("RequestEntityTooLargeException", text).with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }
 

@@ -25,7 +25,7 @@ pub(crate) async fn answer(
     peer: &Peer,
     id: Uuid,
 ) -> Answer {
-    let body = match body::read(body, gateway).await {
+    let body = match body::read_times(body, gateway, times_as_long(&parts)).await {
         Ok(body) => body,
         Err(error) => return Answer::json_error(&error),
     };
@@ -35,6 +35,20 @@ pub(crate) async fn answer(
     }
 }
 
+/// The events of a batch have 1 MiB at most, and escaped six times that; what is around them has less than 1 MiB.
+const LOG_EVENTS: (&str, u32) = ("Logs_20140328.PutLogEvents", 7);
+
+/// How many times as long as others a body may be.
+fn times_as_long(parts: &Parts) -> u32 {
+    let (long, times) = LOG_EVENTS;
+    if target(parts) == long { times } else { 1 }
+}
+
+fn target(parts: &Parts) -> &str {
+    let header = parts.headers.get("x-amz-target");
+    header.and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
 async fn dispatch(
     gateway: &Arc<Gateway>,
     parts: &Parts,
@@ -42,12 +56,7 @@ async fn dispatch(
     peer: &Peer,
     id: Uuid,
 ) -> Result<Value, AwsError> {
-    let header = parts
-        .headers
-        .get("x-amz-target")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let (prefix, name) = json11::target(header).unwrap_or_default();
+    let (prefix, name) = json11::target(target(parts)).unwrap_or_default();
     let service = ServiceName::of_target(prefix);
     let identity = identify(gateway, parts, &body, service, name).await?;
     let service = service.ok_or_else(AwsError::unknown_operation)?;

@@ -20,6 +20,7 @@ mod directories;
 mod documents;
 mod enrolment;
 mod key_uses;
+mod logs;
 mod migrations;
 mod parameters;
 

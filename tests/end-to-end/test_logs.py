@@ -1,0 +1,215 @@
+"""Log groups, streams and events, by the AWS CLI, boto3 and Terraform."""
+
+import itertools
+import json
+import time
+
+import pytest
+
+from drawbridge import Dev
+from principals import ACCOUNT, administrator, allow, denied, refused
+from terraform import Terraform
+
+names = (f"/e2e/{number}" for number in itertools.count())
+
+MINUTE = 60_000
+
+
+def now():
+    return int(time.time() * 1000)
+
+
+@pytest.fixture
+def group(dev):
+    """A group of the test's own, with a stream `s`."""
+    logs, name = administrator(dev).client("logs"), next(names)
+    logs.create_log_group(logGroupName=name)
+    logs.create_log_stream(logGroupName=name, logStreamName="s")
+    yield name
+    logs.delete_log_group(logGroupName=name)
+
+
+def put(logs, group, *messages, stream="s", at=None):
+    events = [{"timestamp": (at or now()) + nth, "message": message} for nth, message in enumerate(messages)]
+    return logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def test_events_are_written_and_read_by_the_cli(dev, group):
+    """As AWS's agent does: look for the group by its name, ask for the token, write."""
+    found = dev.aws("logs", "describe-log-groups", "--log-group-name-prefix", group)["logGroups"]
+    arn = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{group}"
+    assert [(it["logGroupName"], it["arn"], it["logGroupArn"]) for it in found] == [(group, f"{arn}:*", arn)]
+    token = dev.aws("logs", "describe-log-streams", "--log-group-name", group)["logStreams"][0]["uploadSequenceToken"]
+    events = json.dumps([{"timestamp": now(), "message": f"line {nth}"} for nth in range(3)])
+    stream = ["--log-group-name", group, "--log-stream-name", "s"]
+    answer = dev.aws("logs", "put-log-events", *stream, "--sequence-token", token, "--log-events", events)
+    assert answer["nextSequenceToken"] != token
+    read = dev.aws("logs", "get-log-events", *stream, "--limit", "2")
+    assert [event["message"] for event in read["events"]] == ["line 1", "line 2"]
+    end = dev.aws("logs", "get-log-events", *stream, "--next-token", read["nextForwardToken"])
+    assert (end["events"], end["nextForwardToken"]) == ([], read["nextForwardToken"])
+    searched = dev.aws("logs", "filter-log-events", "--log-group-name", group, "--filter-pattern", '"line 0"')
+    assert [event["message"] for event in searched["events"]] == ["line 0"]
+
+
+def test_tail_shows_what_is_there_and_follows_what_comes(dev, group, terminal):
+    logs = administrator(dev).client("logs")
+    put(logs, group, "written before")
+    tail = terminal(["aws", "logs", "tail", group, "--follow", "--format", "short"], dev.env)
+    tail.wait_for("written before")
+    put(logs, group, "written meanwhile")
+    tail.wait_for("written meanwhile")
+    assert tail.text().count("written before") == 1
+
+
+def test_pages_of_boto3_have_every_event_once(dev, group):
+    logs = administrator(dev).client("logs")
+    for stream in ("t", "u"):
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    start, expected = now() - MINUTE, []
+    for nth in range(30):
+        stream = "stu"[nth % 3]
+        # Every second batch begins before the one that was written last.
+        at = start + nth * 10 - (nth % 2) * 25
+        messages = [f"{nth}.{it}" for it in range(4)]
+        put(logs, group, *messages, stream=stream, at=at)
+        expected += [(at + it, nth, message) for it, message in enumerate(messages)]
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group, PaginationConfig={"PageSize": 7})
+    read = [(event["timestamp"], event["message"]) for page in pages for event in page["events"]]
+    assert read == [(at, message) for at, _, message in sorted(expected)]
+    groups = logs.get_paginator("describe_log_streams").paginate(
+        logGroupName=group, orderBy="LastEventTime", descending=True, PaginationConfig={"PageSize": 1})
+    assert [stream["logStreamName"] for page in groups for stream in page["logStreams"]] == ["u", "t", "s"]
+
+
+def test_the_largest_batch_arrives_whatever_it_is_written_as(dev, group):
+    """A megabyte of what JSON writes as six characters each, and ten thousand small ones."""
+    logs = administrator(dev).client("logs")
+    longest = "\x01" * (262_144 - 26)
+    put(logs, group, *[longest] * 4, at=now() - MINUTE)
+    put(logs, group, *["é"] * 10_000)
+    events, token = [], {}
+    while True:
+        page = logs.get_log_events(logGroupName=group, logStreamName="s", startFromHead=True, **token)
+        if not page["events"]:
+            break
+        events += page["events"]
+        token = {"nextToken": page["nextForwardToken"]}
+    assert [event["message"] for event in events] == [longest] * 4 + ["é"] * 10_000
+    refused(logs.put_log_events, "InvalidParameterException", logGroupName=group, logStreamName="s",
+            logEvents=[{"timestamp": now(), "message": longest + "x"}])
+
+
+def test_what_is_too_old_or_too_new_is_told(dev, group):
+    logs, day = administrator(dev).client("logs"), 24 * 60 * MINUTE
+    old = put(logs, group, "old", at=now() - 15 * day)
+    assert old["rejectedLogEventsInfo"] == {"tooOldLogEventEndIndex": 1}
+    new = put(logs, group, "new", at=now() + 3 * 60 * MINUTE)
+    assert new["rejectedLogEventsInfo"] == {"tooNewLogEventStartIndex": 0}
+    dev.aws("logs", "put-retention-policy", "--log-group-name", group, "--retention-in-days", "1")
+    expired = put(logs, group, "expired", "kept", at=now() - day - 1)
+    assert expired["rejectedLogEventsInfo"]["expiredLogEventEndIndex"] >= 1
+    refused(logs.put_retention_policy, "InvalidParameterException", logGroupName=group, retentionInDays=2)
+
+
+def test_a_policy_keeps_a_principal_to_its_own_group(dev, group):
+    """Groups as AWS's policies write them, with an asterisk; and tags, by name and by ARN."""
+    admin = administrator(dev)
+    logs, arn = admin.client("logs"), f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{group}"
+    own = admin.new_user(
+        "log-writer", allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"{arn}:*"),
+        allow("logs:DescribeLogStreams", StringEquals={"aws:ResourceTag/Team": "web"})).client("logs")
+    other = next(names)
+    logs.create_log_group(logGroupName=other)
+    own.create_log_stream(logGroupName=group, logStreamName="own")
+    put(own, group, "mine", stream="own")
+    denied(own.create_log_stream, "logs:CreateLogStream", logGroupName=other, logStreamName="own")
+    denied(own.get_log_events, "logs:GetLogEvents", logGroupName=group, logStreamName="own")
+    denied(own.describe_log_groups, "logs:DescribeLogGroups")
+    denied(own.describe_log_streams, "logs:DescribeLogStreams", logGroupName=group)
+    logs.tag_resource(resourceArn=arn, tags={"Team": "web"})
+    assert logs.list_tags_log_group(logGroupName=group)["tags"] == {"Team": "web"}
+    assert own.describe_log_streams(logGroupName=group)["logStreams"]
+    logs.delete_log_group(logGroupName=other)
+
+
+def test_a_protected_group_cannot_be_deleted_until_it_is_not(dev):
+    logs, name = administrator(dev).client("logs"), next(names)
+    logs.create_log_group(logGroupName=name, deletionProtectionEnabled=True)
+    refused(logs.delete_log_group, "ValidationException", logGroupName=name)
+    logs.put_log_group_deletion_protection(logGroupIdentifier=name, deletionProtectionEnabled=False)
+    logs.delete_log_group(logGroupName=name)
+    refused(logs.delete_log_group, "ResourceNotFoundException", logGroupName=name)
+
+
+def test_events_outlive_the_server_that_took_them(own_dev):
+    logs = administrator(own_dev).client("logs")
+    logs.create_log_group(logGroupName="kept", tags={"Team": "web"})
+    logs.create_log_stream(logGroupName="kept", logStreamName="s")
+    put(logs, "kept", "acknowledged")
+    own_dev.kill()
+    own_dev.start()
+    own_dev.wait_ready()
+    read = own_dev.aws("logs", "get-log-events", "--log-group-name", "kept", "--log-stream-name", "s")
+    assert [event["message"] for event in read["events"]] == ["acknowledged"]
+    assert not any(b"acknowledged" in file.read_bytes() for file in own_dev.folder.rglob("*.sqlite*"))
+
+
+def test_events_of_the_audit_log(own_dev):
+    """What changes groups is kept; the events themselves are not."""
+    logs = administrator(own_dev).client("logs")
+    logs.create_log_group(logGroupName="audited")
+    logs.create_log_stream(logGroupName="audited", logStreamName="s")
+    put(logs, "audited", "a message")
+    logs.get_log_events(logGroupName="audited", logStreamName="s")
+    found = own_dev.aws("cloudtrail", "lookup-events", "--lookup-attributes",
+                        "AttributeKey=EventSource,AttributeValue=logs.amazonaws.com")["Events"]
+    assert [event["EventName"] for event in found] == ["CreateLogStream", "CreateLogGroup"]
+    assert found[1]["Resources"][0]["ResourceType"] == "AWS::Logs::LogGroup"
+
+
+TERRAFORM = """
+variable "days" {
+  default = 30
+}
+
+resource "aws_cloudwatch_log_group" "sessions" {
+  name_prefix       = "tf-sessions-"
+  retention_in_days = var.days
+  tags              = { Days = var.days }
+}
+
+resource "aws_cloudwatch_log_stream" "own" {
+  name           = "own"
+  log_group_name = aws_cloudwatch_log_group.sessions.name
+}
+
+output "name" {
+  value = aws_cloudwatch_log_group.sessions.name
+}
+"""
+
+
+def test_terraform_makes_changes_and_destroys_a_group(dev, tmp_path):
+    terraform, logs = Terraform(dev, tmp_path, TERRAFORM), administrator(dev).client("logs")
+    _, applied = terraform("apply", "-auto-approve")
+    assert "Apply complete! Resources: 2 added" in applied
+    different, plan = terraform("plan", "-detailed-exitcode", check=(0, 2))
+    assert not different, plan
+    _, name = terraform("output", "-raw", "name")
+
+    def described():
+        return logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+
+    assert described()[0]["retentionInDays"] == 30
+    for days, shown in (("7", 7), ("0", None)):
+        change = ["-var", f"days={days}"]
+        terraform("apply", "-auto-approve", *change)
+        assert described()[0].get("retentionInDays") == shown
+        assert logs.list_tags_log_group(logGroupName=name)["tags"] == {"Days": days}
+        different, plan = terraform("plan", "-detailed-exitcode", *change, check=(0, 2))
+        assert not different, plan
+    _, destroyed = terraform("destroy", "-auto-approve")
+    assert "Destroy complete! Resources: 2 destroyed." in destroyed
+    assert not described()
