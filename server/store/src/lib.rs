@@ -8,6 +8,7 @@ pub mod activations;
 pub mod audit;
 pub mod blobs;
 pub mod buckets;
+pub mod backup;
 pub mod credentials;
 pub mod directories;
 pub mod documents;

@@ -11,6 +11,8 @@ use aws_lc_rs::hkdf;
 use drawbridge_session::{Random, RandomArray as _};
 use zeroize::Zeroizing;
 
+use crate::Sqlite;
+
 /// The name of the key's file inside the data folder.
 pub const FILE_NAME: &str = "root.key";
 
@@ -41,6 +43,9 @@ pub enum RootKeyError {
     /// Others may read the file.
     #[error("root key file `{path}` has mode {mode:03o}, others can read it; expected 600", path = .0.display(), mode = .1)]
     TooOpen(PathBuf, u32),
+    /// The file is gone from a folder that was made with it.
+    #[error("root key file `{path}` is missing, and the data folder was made with it", path = .0.display())]
+    Lost(PathBuf),
     /// The file is not a key.
     #[error("root key file `{path}` does not hold exactly 32 bytes", path = .0.display())]
     WrongLength(PathBuf),
@@ -52,10 +57,14 @@ pub enum RootKeyError {
 pub struct SealError;
 
 impl RootKey {
-    /// Reads the key of a data folder, or makes one; call it while the folder is locked.
+    /// Reads the key of a data folder, or makes one for a folder without a store; call it while the folder is locked.
     pub fn load_or_create(folder: &Path, random: &dyn Random) -> Result<Self, RootKeyError> {
         match Self::load(folder) {
             Err(RootKeyError::Io { source, path, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                // Another key would open nothing, and seal what the right one does not open.
+                if folder.join(Sqlite::FILE_NAME).exists() {
+                    return Err(RootKeyError::Lost(path));
+                }
                 Self::create(folder, &path, random)
             }
             loaded => loaded,
@@ -64,15 +73,34 @@ impl RootKey {
 
     /// Reads the key of a data folder that has one.
     pub fn load(folder: &Path) -> Result<Self, RootKeyError> {
-        let path = folder.join(FILE_NAME);
-        match File::open(&path) {
-            Ok(file) => Self::read(file, &path),
-            Err(source) => Err(RootKeyError::Io {
-                doing: "open",
-                path,
-                source,
-            }),
-        }
+        Self::load_file(&folder.join(FILE_NAME))
+    }
+
+    /// Reads a key that is kept elsewhere.
+    pub fn load_file(path: &Path) -> Result<Self, RootKeyError> {
+        let file = File::open(path).map_err(|source| RootKeyError::Io {
+            doing: "open",
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::read(file, path)
+    }
+
+    /// Writes the key into a data folder that has none.
+    pub fn store(&self, folder: &Path) -> Result<(), RootKeyError> {
+        self.write(folder, &folder.join(FILE_NAME))
+    }
+
+    /// Takes the bytes of a key's file; `None` if they are none.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        <[u8; KEY_LENGTH]>::try_from(bytes)
+            .ok()
+            .map(|key| Self(Zeroizing::new(key)))
+    }
+
+    /// Returns the bytes of the key's file.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &*self.0
     }
 
     /// Draws a key that is kept nowhere.
@@ -154,17 +182,20 @@ impl RootKey {
         file.take(KEY_LENGTH as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(failed)?;
-        let key = <[u8; KEY_LENGTH]>::try_from(bytes.as_slice());
-        key.map(|key| Self(Zeroizing::new(key)))
-            .map_err(|_| RootKeyError::WrongLength(path.to_owned()))
+        Self::from_bytes(&bytes).ok_or_else(|| RootKeyError::WrongLength(path.to_owned()))
     }
 
     fn create(folder: &Path, path: &Path, random: &dyn Random) -> Result<Self, RootKeyError> {
+        let key = Self::ephemeral(random);
+        key.write(folder, path)?;
+        Ok(key)
+    }
+
+    fn write(&self, folder: &Path, path: &Path) -> Result<(), RootKeyError> {
         let failed = |doing| {
             let path = path.to_owned();
             move |source| RootKeyError::Io { doing, path, source }
         };
-        let key = Self::ephemeral(random);
         // Written aside and then named, so that a crash never leaves half a key under the name.
         let aside = folder.join("root.key.new");
         match fs::remove_file(&aside) {
@@ -177,13 +208,12 @@ impl RootKey {
             .mode(0o600)
             .open(&aside)
             .map_err(failed("create"))?;
-        file.write_all(&*key.0).map_err(failed("write"))?;
+        file.write_all(&*self.0).map_err(failed("write"))?;
         file.sync_all().map_err(failed("write"))?;
         fs::rename(&aside, path).map_err(failed("create"))?;
         File::open(folder)
             .and_then(|folder| folder.sync_all())
-            .map_err(failed("create"))?;
-        Ok(key)
+            .map_err(failed("create"))
     }
 }
 
@@ -247,6 +277,15 @@ mod tests {
             fs::metadata(&path).expect("a file").permissions().mode() & 0o777,
             0o600
         );
+    }
+
+    #[test]
+    fn makes_no_other_key_for_a_store() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(Sqlite::FILE_NAME), "").expect("written");
+        let lost = RootKey::load_or_create(folder.path(), &SeededRandom::new(1));
+        assert!(matches!(lost, Err(RootKeyError::Lost(_))), "{lost:?}");
+        assert!(!folder.path().join(FILE_NAME).exists());
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod access_keys;
 mod activations;
 mod audit;
 mod buckets;
+mod copy;
 mod directories;
 mod documents;
 mod keyring;
@@ -41,6 +42,7 @@ mod uploads;
 mod writer;
 
 pub use audit::verify_audit_log;
+pub(crate) use copy::copy_database;
 
 /// The store in one SQLite file.
 ///

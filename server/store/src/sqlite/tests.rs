@@ -16,6 +16,7 @@ use crate::{
     TokenBinding, TokenGrant, TokenHash, Tokens as _,
 };
 
+mod copy;
 mod directories;
 mod documents;
 mod enrolment;
