@@ -8,7 +8,7 @@ import pytest
 
 from drawbridge import clean_environment, program
 
-SCRIPT = r"""
+BEGIN = r"""
 set -eu
 ip link set lo up
 mount --bind "$FOLDER/hosts" /etc/hosts
@@ -22,6 +22,9 @@ for _ in $(seq 600); do
 done
 . "$FOLDER/data/env"
 unset AWS_ENDPOINT_URL
+"""
+
+PLAIN = r"""
 aws sts get-caller-identity --region us-east-1 --endpoint-url https://ssm.us-east-1.amazonaws.com --query Account --output text
 echo "echo through-''private-names; exit" | aws ssm start-session --target "$DRAWBRIDGE_NODE_ID"
 aws ssm describe-sessions --state History --query 'Sessions[0].Status' --output text
@@ -30,16 +33,45 @@ aws ssm describe-sessions --state History --query 'Sessions[0].Status' --output 
 NAMES = ["ssm", "ssmmessages", "ec2messages", "kms", "logs", "s3"]
 
 
-@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("ip"), reason="needs root and `ip` for a network of its own")
-def test_the_aws_cli_without_an_endpoint_setting(dev, tmp_path):
+pytestmark = pytest.mark.skipif(
+    os.getuid() != 0 or not shutil.which("ip"), reason="needs root and `ip` for a network of its own")
+
+
+def in_private_network(dev, folder, script):
+    """Runs a script in a network of its own; answers the finished process."""
     hosts = ["127.0.0.1 localhost"] + [f"127.0.0.1 {name}.us-east-1.amazonaws.com" for name in NAMES]
-    (tmp_path / "hosts").write_text("\n".join(hosts) + "\n")
-    os.mkfifo(tmp_path / "fifo")
-    env = clean_environment() | {"PATH": dev.env["PATH"], "FOLDER": str(tmp_path), "DRAWBRIDGE": program("drawbridge"),
-                                 "HOME": str(tmp_path)}
-    done = subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "bash", "-c", SCRIPT],
+    (folder / "hosts").write_text("\n".join(hosts) + "\n")
+    os.mkfifo(folder / "fifo")
+    env = clean_environment() | {"PATH": dev.env["PATH"], "FOLDER": str(folder), "DRAWBRIDGE": program("drawbridge"),
+                                 "HOME": str(folder)}
+    done = subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "bash", "-c", script],
                           env=env, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stderr + (tmp_path / "log").read_text()
+    assert done.returncode == 0, done.stderr + (folder / "log").read_text()
+    return done
+
+
+def test_the_aws_cli_without_an_endpoint_setting(dev, tmp_path):
+    done = in_private_network(dev, tmp_path, BEGIN + PLAIN)
     assert "123456789012" in done.stdout
     assert "through-private-names" in done.stdout
+    assert done.stdout.rstrip().endswith("Terminated")
+
+
+ENCRYPTED = r"""
+role="arn:aws:iam::123456789012:role/DrawbridgeNodeRole"
+aws kms create-key --query KeyMetadata.KeyId --output text --policy '{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "kms:*", "Resource": "*"},
+    {"Effect": "Allow", "Principal": {"AWS": "'$role'"}, "Action": "kms:Decrypt", "Resource": "*"}]}' >"$FOLDER/key"
+aws ssm create-document --name Encrypted --document-type Session --query DocumentDescription.Name --content \
+    '{"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {"kmsKeyId": "'$(cat "$FOLDER/key")'"}}'
+echo "echo through-''private-keys; exit" | aws ssm start-session --target "$DRAWBRIDGE_NODE_ID" --document-name Encrypted
+aws ssm describe-sessions --state History --query 'Sessions[0].Status' --output text
+"""
+
+
+def test_an_encrypted_session_finds_the_keys_under_awss_name(dev, tmp_path):
+    """Nothing points our plugin at a key service: it looks where AWS's plugin does."""
+    done = in_private_network(dev, tmp_path, BEGIN + ENCRYPTED)
+    assert "This session is encrypted using AWS KMS." in done.stdout
+    assert "through-private-keys" in done.stdout
     assert done.stdout.rstrip().endswith("Terminated")

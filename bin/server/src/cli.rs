@@ -125,6 +125,9 @@ pub(crate) struct Exec {
     /// Give the command a terminal, in a session of its own
     #[arg(long, short)]
     pub(crate) tty: bool,
+    /// The session document, with a parameter `command` [default: AWS's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) document: Option<String>,
     /// Why; kept with the session, which is then never one of `connect --persist`
     #[arg(long)]
     pub(crate) reason: Option<String>,
@@ -189,6 +192,9 @@ pub(crate) struct Cp {
     /// Tell the session's id and each file, on standard error
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// The session document, with a parameter `command` [default: AWS's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) document: Option<String>,
     /// Why; kept with the session
     #[arg(long)]
     pub(crate) reason: Option<String>,

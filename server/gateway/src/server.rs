@@ -226,7 +226,8 @@ impl Server {
             Arc::clone(&random),
             settings,
         )
-        .with_recordings(Arc::new(recorder));
+        .with_recordings(Arc::new(recorder))
+        .with_keys(Arc::clone(&kms) as _);
         let ssmmessages = SsmMessages::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
         let open_channels = Arc::new(OpenChannels::default());
         let revocation = config.end_disallowed_sessions.then(|| {

@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use self::journey::{COPY_END, Journey, Way};
 use self::progress::Progress;
+use super::exec::Documents;
 use super::{api, exec, failure, node_id, start};
 use crate::cli::Cp;
 use crate::exit::{COMMAND_NOT_RUN, FAILED, Failure, report, report_as};
@@ -47,7 +48,11 @@ pub(crate) async fn cp(arguments: Cp) -> ExitCode {
 async fn run(arguments: Cp, journey: Journey) -> Result<u8> {
     let api = api(&arguments.server)?;
     let target = node_id(&api, &journey.node).await?;
-    let request = exec::request(target, &journey.command, false, arguments.reason)?;
+    let documents = Documents {
+        chosen: arguments.document,
+        tty: false,
+    };
+    let request = exec::request(target, &journey.command, documents, arguments.reason)?;
     let ticket = start(&api, &request).await?;
     let progress = Progress::new(arguments.quiet, arguments.verbose);
     if arguments.verbose {

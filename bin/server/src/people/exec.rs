@@ -37,7 +37,11 @@ pub(crate) async fn shared_exec(arguments: &Exec) -> Option<ExitCode> {
 async fn run(arguments: Exec) -> Result<u8> {
     let api = api(&arguments.server)?;
     let target = node_id(&api, &arguments.node).await?;
-    let request = request(target, &arguments.command, arguments.tty, arguments.reason)?;
+    let documents = Documents {
+        chosen: arguments.document,
+        tty: arguments.tty,
+    };
+    let request = request(target, &arguments.command, documents, arguments.reason)?;
     let ticket = start(&api, &request).await?;
     if arguments.verbose {
         eprintln!("session {}", ticket.session_id);
@@ -47,25 +51,37 @@ async fn run(arguments: Exec) -> Result<u8> {
     exit_code(ended, &ticket)
 }
 
+/// Which document runs a command.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    /// The one that the person names.
+    pub(super) chosen: Option<String>,
+    /// Whether the command has a terminal, where AWS's are used.
+    pub(super) tty: bool,
+}
+
 /// Asks for the command as AWS's documents take it: one line, which the node splits as a shell does.
 pub(super) fn request(
     target: String,
     command: &[String],
-    tty: bool,
+    documents: Documents,
     reason: Option<String>,
 ) -> Result<StartSession> {
     let words: Vec<String> = command.iter().map(|word| quoted(word)).collect::<Result<_>>()?;
     let mut parameters = BTreeMap::from([("command".to_owned(), vec![words.join(" ")])]);
-    let document_name = if tty {
-        "AWS-StartInteractiveCommand"
+    let document_name = if let Some(chosen) = documents.chosen {
+        // Whether its streams are apart is for the document to say.
+        chosen
+    } else if documents.tty {
+        "AWS-StartInteractiveCommand".to_owned()
     } else {
         // Apart, because standard output may be an archive; and without it AWS's agent tells no exit code.
         parameters.insert("separateOutputStream".to_owned(), vec!["true".to_owned()]);
-        "AWS-StartNonInteractiveCommand"
+        "AWS-StartNonInteractiveCommand".to_owned()
     };
     Ok(StartSession {
         target,
-        document_name: Some(document_name.to_owned()),
+        document_name: Some(document_name),
         parameters,
         reason,
     })
@@ -133,7 +149,8 @@ mod tests {
 
     fn asked(command: &[&str], tty: bool) -> StartSession {
         let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-        request("mi-1".into(), &command, tty, None).unwrap()
+        let documents = Documents { chosen: None, tty };
+        request("mi-1".into(), &command, documents, None).unwrap()
     }
 
     fn ended(ended: Result<SessionEnd, ClientError>) -> Result<u8, String> {

@@ -38,6 +38,10 @@ pub(super) async fn run(arguments: &Exec) -> Result<Option<u8>> {
         tell("not shared: a reason belongs to a session of its own");
         return Ok(None);
     }
+    if arguments.document.is_some() {
+        tell("not shared: a document belongs to a session of its own");
+        return Ok(None);
+    }
     let Some(opening) = Opening::command(arguments.command.clone()) else {
         tell("not shared: the command is too long for it");
         return Ok(None);

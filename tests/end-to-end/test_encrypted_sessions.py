@@ -1,0 +1,258 @@
+"""Sessions with `kmsKeyId`: encrypted from end to end, with the key checked before anything starts."""
+
+import json
+import subprocess
+
+import pytest
+
+from drawbridge import PATIENCE, Dev, Server, eventually, program
+from principals import AWS_POLICY, Principal, administrator, allow, document, refused
+from test_enrolled_nodes import EnrolledNode
+from test_first_session import START
+
+MARK = "recog" + "nizable"
+SAY = "echo recog''nizable-$((40 + 2))"
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory):
+    with Dev(tmp_path_factory.mktemp("encrypted")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def admin(dev):
+    return administrator(dev)
+
+
+@pytest.fixture(scope="module")
+def key(admin):
+    """A key of the account that everybody of it may use, as far as their own policies allow; node roles may."""
+    made = admin.client("kms").create_key()["KeyMetadata"]
+    admin.client("kms").create_alias(AliasName="alias/sessions", TargetKeyId=made["KeyId"])
+    role = next(role for role in admin.iam.list_roles()["Roles"] if role["RoleName"] == "DrawbridgeNodeRole")
+    admin.iam.put_role_policy(RoleName=role["RoleName"], PolicyName="keys",
+                              PolicyDocument=document(allow("kms:Decrypt")))
+    return made
+
+
+def session_document(admin, name, key, session_type="Standard_Stream", **more):
+    content = {"schemaVersion": "1.0", "sessionType": session_type, "inputs": {"kmsKeyId": key}} | more
+    admin.ssm.create_document(Name=name, DocumentType="Session", Content=json.dumps(content))
+    return name
+
+
+def command_document(admin, name, key, session_type="NonInteractiveCommands"):
+    commands = {"commands": "{{ command }}"}
+    if session_type == "NonInteractiveCommands":
+        commands["separateOutputStream"] = True
+    return session_document(admin, name, key, session_type,
+                            parameters={"command": {"type": "String"}}, properties={"linux": commands})
+
+
+def lives(terminal, env, node, name, leave="exit"):
+    """A shell of this document shows and takes what it should."""
+    shell = terminal([*START, node, "--document-name", name], env)
+    shell.wait_for("This session is encrypted using AWS KMS.")
+    shell.line(SAY)
+    shell.wait_for(f"{MARK}-42")
+    if leave:
+        shell.line(leave)
+        assert shell.end() == 0
+    return shell
+
+
+def journal(dev):
+    return b"".join(path.read_bytes() for path in (dev.data / "journal").rglob("*") if path.is_file())
+
+
+def test_a_key_by_its_id_its_alias_and_their_arns(dev, admin, key, terminal):
+    account = key["Arn"].split(":")[4]
+    names = [key["KeyId"], key["Arn"], "alias/sessions", f"arn:aws:kms:us-east-1:{account}:alias/sessions"]
+    for number, name in enumerate(names):
+        lives(terminal, dev.env, dev.node, session_document(admin, f"Named{number}", name))
+
+
+def test_each_end_asks_for_the_key_in_its_own_name_and_context(dev, admin, key, terminal):
+    name = session_document(admin, "Context", "alias/sessions")
+    shell = lives(terminal, dev.env, dev.node, name, leave=None)
+    session = eventually(lambda: dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"])[0]
+    context = {"aws:ssm:SessionId": session["SessionId"], "aws:ssm:TargetId": dev.node}
+
+    def uses(name):
+        found = admin.cloudtrail.lookup_events(
+            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": name}])["Events"]
+        events = [json.loads(event["CloudTrailEvent"]) for event in found]
+        return [event for event in events
+                if event["requestParameters"].get("encryptionContext") == context and "errorCode" not in event]
+    [made] = uses("GenerateDataKey")
+    [opened] = uses("Decrypt")
+    assert made["userIdentity"]["arn"].endswith(":user/admin")
+    assert opened["userIdentity"]["arn"].endswith(f"/{dev.node}")
+    for event in (made, opened):
+        assert [resource["ARN"] for resource in event["resources"]] == [key["Arn"]]
+    shell.line("exit")
+    shell.end()
+
+
+def test_the_server_keeps_nothing_that_can_be_read(dev, admin, key, terminal):
+    name = session_document(admin, "Unread", "alias/sessions")
+    shell = lives(terminal, dev.env, dev.node, name)
+    assert MARK.encode() in shell.raw
+    assert MARK.encode() not in journal(dev)
+
+
+def test_exec_and_cp_over_documents_with_a_key(dev, admin, key, tmp_path):
+    name = command_document(admin, "Command", "alias/sessions")
+
+    def run(*arguments, **options):
+        return subprocess.run([program("drawbridge"), *arguments], env=dev.env, capture_output=True, timeout=PATIENCE,
+                              **options)
+    done = run("exec", "--document", name, dev.node, "--", "sh", "-c", "cat; echo err >&2; exit 7", input=b"through\n")
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"through\n", b"err\n")
+    (tmp_path / "from").write_bytes(bytes(range(256)) * 4000)
+    there = run("cp", "--document", name, str(tmp_path / "from"), f"{dev.node}:{tmp_path}/to", stdin=subprocess.DEVNULL)
+    assert there.returncode == 0, there.stderr
+    assert (tmp_path / "to").read_bytes() == (tmp_path / "from").read_bytes()
+
+
+def test_an_interactive_command(dev, admin, key, terminal):
+    name = command_document(admin, "OnTerminal", "alias/sessions", "InteractiveCommands")
+    run = terminal([*START, dev.node, "--document-name", name, "--parameters",
+                    json.dumps({"command": ["read -p 'name? ' name; echo \"<$name>\""]})], dev.env)
+    run.wait_for(b"name? ")
+    run.line("Ada")
+    run.wait_for("<Ada>")
+    run.end()
+
+
+def test_others_join_with_the_right_to_decrypt(dev, admin, key, terminal):
+    name = session_document(admin, "Joined", "alias/sessions")
+    shell = lives(terminal, dev.env, dev.node, name, leave=None)
+    session = dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"][0]["SessionId"]
+    watcher = terminal([program("drawbridge"), "sessions", "watch", session], dev.env)
+    watcher.wait_for("$")
+    shell.line("echo seen''-by-all")
+    watcher.wait_for(b"seen-by-all")
+    watcher.close()
+
+    eve = admin.new_user("Eve", allow(["drawbridge:WatchSession", "drawbridge:AttachSession", "ssm:DescribeSessions"]))
+    curious = terminal([program("drawbridge"), "sessions", "watch", session], eve.env)
+    curious.wait_for("which is encrypted")
+    curious.wait_for("kms:Decrypt")
+    assert curious.end() == 1
+
+    other = terminal([program("drawbridge"), "sessions", "attach", session], dev.env)
+    shell.wait_for("taken over by another client")
+    shell.end()
+    other.line("echo taken''-over")
+    other.wait_for(b"taken-over")
+    other.line("exit")
+    other.end()
+
+
+def test_a_session_outlives_its_connections(dev, admin, key, proxy, terminal):
+    name = session_document(admin, "Cut", "alias/sessions")
+    shell = lives(terminal, dev.through(proxy), dev.node, name, leave=None)
+    assert proxy.cut() > 0
+    shell.line("echo after''-the-cut; exit")
+    shell.wait_for(b"after-the-cut")
+    assert shell.end() == 0
+
+
+def test_a_tunnel_is_not_encrypted_and_needs_no_key(dev, admin):
+    name = session_document(admin, "Tunnel", "alias/nowhere", "Port", properties={"portNumber": "22"})
+    answer = admin.ssm.start_session(Target=dev.node, DocumentName=name)
+    admin.ssm.terminate_session(SessionId=answer["SessionId"])
+
+
+def test_a_key_that_cannot_be_used_refuses_the_session(dev, admin, key):
+    def start(name, by=admin, code="InvalidDocument", text=""):
+        return refused(by.ssm.start_session, code, text, Target=dev.node, DocumentName=name)
+    kms = admin.client("kms")
+    start(session_document(admin, "Nowhere", "alias/nowhere"), text="alias/nowhere")
+
+    spare = kms.create_key()["KeyMetadata"]["KeyId"]
+    name = session_document(admin, "Spare", spare)
+    kms.disable_key(KeyId=spare)
+    start(name, text="is disabled")
+    kms.enable_key(KeyId=spare)
+    kms.schedule_key_deletion(KeyId=spare, PendingWindowInDays=7)
+    start(name, text="pending deletion")
+
+    allowed = allow(["ssm:StartSession", "ssm:TerminateSession"])
+    mallory = admin.new_user("Mallory", allowed)
+    name = session_document(admin, "Mallory", "alias/sessions")
+    start(name, mallory, "AccessDeniedException", "kms:GenerateDataKey")
+
+    root = {"Effect": "Allow", "Principal": {"AWS": key["Arn"].replace("kms", "iam").split(":us-east-1:")[0] + "::"
+            + key["Arn"].split(":")[4] + ":root"}, "Action": "kms:*", "Resource": "*"}
+    nodes = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
+             "Condition": {"StringLike": {"aws:PrincipalArn": "*DrawbridgeNodeRole*"}}}
+    narrow = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": [root, nodes]}))["KeyMetadata"]
+    start(session_document(admin, "Narrow", narrow["Arn"]), code="AccessDeniedException", text=f"by node {dev.node}")
+    assert dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"] == []
+    events = admin.cloudtrail.lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "StartSession"}])["Events"]
+    assert any("key" in json.loads(event["CloudTrailEvent"]).get("errorMessage", "") for event in events)
+
+
+def test_a_key_that_is_disabled_later_ends_nothing(dev, admin, key, terminal):
+    kms = admin.client("kms")
+    spare = kms.create_key()["KeyMetadata"]["KeyId"]
+    shell = lives(terminal, dev.env, dev.node, session_document(admin, "Later", spare), leave=None)
+    kms.disable_key(KeyId=spare)
+    shell.line("echo still''-here; exit")
+    shell.wait_for(b"still-here")
+    assert shell.end() == 0
+
+
+def test_commands_beside_an_encrypted_shell_are_refused(dev, admin, key, terminal):
+    preferences = {"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {"kmsKeyId": "alias/sessions"}}
+    connect = [program("drawbridge"), "connect"]
+    plain = terminal([*connect, dev.node], dev.env)
+    plain.line("exit")
+    plain.end()
+    admin.ssm.update_document(Name="SSM-SessionManagerRunShell", Content=json.dumps(preferences),
+                              DocumentVersion="$LATEST")
+    shell = terminal([*connect, dev.node], dev.env)
+    shell.wait_for("This session is encrypted using AWS KMS.")
+    shell.line(f"{SAY}; exit")
+    shell.wait_for(f"{MARK}-42")
+    shell.end()
+    held = terminal([*connect, "--persist", "-N", dev.node], dev.env)
+    held.wait_for("it is encrypted")
+    assert held.end() == 1
+
+
+@pytest.fixture
+def organization(tmp_path):
+    with Server(tmp_path / "server") as running:
+        yield running
+
+
+def test_a_key_of_another_account(organization, tmp_path, terminal):
+    """Seed 000: one account has the key, another the node; a node that was registered cannot use it."""
+    dev, owner = organization, administrator(organization)
+    made = json.loads(dev.cli("accounts", "create", "workload", "--json").stdout)
+    workload = Principal(dev, made["AccessKeyId"], made["SecretAccessKey"])
+    account = made["AccountId"]
+    everything = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    own = owner.sts.get_caller_identity()["Account"]
+    policy = {"Version": "2012-10-17", "Statement": [
+        everything | {"Principal": {"AWS": f"arn:aws:iam::{own}:root"}},
+        {"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": "*",
+         "Principal": {"AWS": f"arn:aws:iam::{account}:root"}}]}
+    key = owner.client("kms").create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
+    name = session_document(workload, "Shared", key)
+
+    workload.new_role("Instances", {"Service": "ec2.amazonaws.com"}, allow("kms:Decrypt", key))
+    workload.iam.attach_role_policy(RoleName="Instances", PolicyArn=AWS_POLICY + "AmazonSSMManagedInstanceCore")
+    workload.iam.create_instance_profile(InstanceProfileName="instances")
+    workload.iam.add_role_to_instance_profile(InstanceProfileName="instances", RoleName="Instances")
+    plain, dev.env = dev.env, workload.env
+    try:
+        with EnrolledNode(dev, tmp_path / "enrolled", "--instance-profile", "instances") as node:
+            lives(terminal, workload.env, node.node, name)
+    finally:
+        dev.env = plain
