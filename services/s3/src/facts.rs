@@ -50,6 +50,14 @@ const LOCK_HEADERS: [(&str, &str); 3] = [
 /// Parameters of listings, each a condition key behind `s3:`.
 const PARAMETERS: [&str; 3] = ["prefix", "delimiter", "max-keys"];
 
+/// An object that bytes are copied from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) bucket: &'a str,
+    pub(crate) key: &'a str,
+    pub(crate) version: Option<&'a str>,
+}
+
 /// What an input acts on.
 pub(crate) trait Named {
     /// The bucket; `None` for what is about all of them.
@@ -62,6 +70,11 @@ pub(crate) trait Named {
 
     /// The version.
     fn version(&self) -> Option<&str> {
+        None
+    }
+
+    /// The object that bytes are copied from.
+    fn source(&self) -> Option<Source<'_>> {
         None
     }
 
@@ -93,6 +106,12 @@ pub(crate) fn summary(input: &impl Named, uri: &Uri, headers: &HeaderMap, facts:
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
     if bypass {
         summary.insert("bypassGovernanceRetention".to_owned(), json!(true));
+    }
+    if let Some(source) = input.source() {
+        let source = json!({
+            "bucketName": source.bucket, "key": source.key, "versionId": source.version,
+        });
+        summary.insert("source".to_owned(), source);
     }
     summary.insert("conditions".to_owned(), Value::Object(conditions));
     Value::Object(summary)
@@ -198,6 +217,20 @@ pub(crate) fn also(needs: Needs, action: &str, summary: &Value) -> Needs {
         }
         Needs::Signature => Needs::Signature,
     }
+}
+
+/// Needs to read the object that is copied from as well.
+pub(crate) fn also_reads(needs: Needs, summary: &Value) -> Needs {
+    let (Needs::All(mut needs), Some(source)) = (needs, summary.get("source")) else {
+        // Without a source the dialect has refused the request.
+        return Needs::All(Vec::new());
+    };
+    let resource = Resource::object(text(source, "bucketName"), text(source, "key"));
+    needs.push(match source.get("versionId").and_then(Value::as_str) {
+        Some(version) => Need::also("s3:GetObjectVersion", resource).with("s3:VersionId", version),
+        None => Need::also("s3:GetObject", resource),
+    });
+    Needs::All(needs)
 }
 
 /// Whether the request wants to bypass governance.

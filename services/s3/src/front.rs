@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::asked::Took;
 use crate::error::{malformed_xml, told};
 use crate::facts::{Named, RequestFacts, summary};
-use crate::{Operation, buckets, objects};
+use crate::{Operation, buckets, objects, uploads};
 
 /// Lets requests through to operations: decides, keeps the event, and calls the handler.
 #[async_trait]
@@ -77,6 +77,9 @@ impl<G: Gate> Front<G> {
             }
             Err(error) => {
                 let mut error = told(&error);
+                // These take the place of the dialect's own.
+                let xml = HeaderValue::from_static("application/xml");
+                headers.insert(http::header::CONTENT_TYPE, xml);
                 error.set_request_id(&self.facts.request_id);
                 error.set_headers(headers);
                 Err(error)
@@ -215,14 +218,45 @@ macro_rules! operations {
 }
 
 operations! {
+    abort_multipart_upload(AbortMultipartUploadInput: bucket key)
+        -> AbortMultipartUploadOutput = uploads::ABORT_MULTIPART_UPLOAD;
+    complete_multipart_upload(CompleteMultipartUploadInput: bucket key)
+        -> CompleteMultipartUploadOutput = uploads::COMPLETE_MULTIPART_UPLOAD;
+    copy_object(CopyObjectInput: own) -> CopyObjectOutput = objects::COPY_OBJECT;
     create_bucket(CreateBucketInput: own) -> CreateBucketOutput = buckets::CREATE_BUCKET;
+    create_multipart_upload(CreateMultipartUploadInput: bucket key)
+        -> CreateMultipartUploadOutput = uploads::CREATE_MULTIPART_UPLOAD;
     delete_bucket(DeleteBucketInput: bucket) -> DeleteBucketOutput = buckets::DELETE_BUCKET;
     delete_object(DeleteObjectInput: bucket key version) -> DeleteObjectOutput = objects::DELETE_OBJECT;
+    delete_object_tagging(DeleteObjectTaggingInput: bucket key version)
+        -> DeleteObjectTaggingOutput = objects::DELETE_OBJECT_TAGGING;
     get_bucket_location(GetBucketLocationInput: bucket) -> GetBucketLocationOutput = buckets::GET_BUCKET_LOCATION;
     get_object(GetObjectInput: bucket key version) -> GetObjectOutput = objects::GET_OBJECT;
+    get_object_acl(GetObjectAclInput: bucket key version) -> GetObjectAclOutput = objects::GET_OBJECT_ACL;
+    get_object_attributes(GetObjectAttributesInput: bucket key version)
+        -> GetObjectAttributesOutput = objects::GET_OBJECT_ATTRIBUTES;
+    get_object_legal_hold(GetObjectLegalHoldInput: bucket key version)
+        -> GetObjectLegalHoldOutput = objects::GET_OBJECT_LEGAL_HOLD;
+    get_object_retention(GetObjectRetentionInput: bucket key version)
+        -> GetObjectRetentionOutput = objects::GET_OBJECT_RETENTION;
+    get_object_tagging(GetObjectTaggingInput: bucket key version)
+        -> GetObjectTaggingOutput = objects::GET_OBJECT_TAGGING;
     head_bucket(HeadBucketInput: bucket) -> HeadBucketOutput = buckets::HEAD_BUCKET;
     head_object(HeadObjectInput: bucket key version) -> HeadObjectOutput = objects::HEAD_OBJECT;
     list_buckets(ListBucketsInput: nothing) -> ListBucketsOutput = buckets::LIST_BUCKETS;
+    list_multipart_uploads(ListMultipartUploadsInput: bucket)
+        -> ListMultipartUploadsOutput = uploads::LIST_MULTIPART_UPLOADS;
+    list_object_versions(ListObjectVersionsInput: bucket)
+        -> ListObjectVersionsOutput = objects::LIST_OBJECT_VERSIONS;
+    list_objects(ListObjectsInput: bucket) -> ListObjectsOutput = objects::LIST_OBJECTS;
     list_objects_v2(ListObjectsV2Input: bucket) -> ListObjectsV2Output = objects::LIST_OBJECTS_V2;
+    list_parts(ListPartsInput: bucket key) -> ListPartsOutput = uploads::LIST_PARTS;
     put_object(PutObjectInput: bucket key) -> PutObjectOutput = objects::PUT_OBJECT;
+    put_object_acl(PutObjectAclInput: bucket key version) -> PutObjectAclOutput = objects::PUT_OBJECT_ACL;
+    put_object_legal_hold(PutObjectLegalHoldInput: own)
+        -> PutObjectLegalHoldOutput = objects::PUT_OBJECT_LEGAL_HOLD;
+    put_object_retention(PutObjectRetentionInput: own) -> PutObjectRetentionOutput = objects::PUT_OBJECT_RETENTION;
+    put_object_tagging(PutObjectTaggingInput: own) -> PutObjectTaggingOutput = objects::PUT_OBJECT_TAGGING;
+    upload_part(UploadPartInput: bucket key) -> UploadPartOutput = uploads::UPLOAD_PART;
+    upload_part_copy(UploadPartCopyInput: own) -> UploadPartCopyOutput = uploads::UPLOAD_PART_COPY;
 }

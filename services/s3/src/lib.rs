@@ -16,6 +16,7 @@ mod front;
 mod objects;
 mod receive;
 mod stored;
+mod uploads;
 
 mod wire;
 

@@ -39,6 +39,11 @@ pub(crate) fn etag(value: &str) -> ETag {
     ETag::Strong(value.to_owned())
 }
 
+/// An ETag without its quotes.
+pub(crate) fn etag_value(etag: &ETag) -> &str {
+    etag.value()
+}
+
 /// The ETag that a condition names; `None` for any.
 pub(crate) fn condition(condition: &ETagCondition) -> Option<String> {
     match condition {

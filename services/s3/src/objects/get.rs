@@ -10,16 +10,17 @@ use futures_util::stream::poll_fn;
 use http::StatusCode;
 use s3s::S3Response;
 use s3s::dto::{
-    ETagCondition, GetObjectInput, GetObjectOutput, ObjectLockLegalHoldStatus, ObjectLockMode, Range,
-    ServerSideEncryption, StorageClass, StreamingBlob, Timestamp, TimestampFormat,
+    GetObjectInput, GetObjectOutput, ObjectLockLegalHoldStatus, ObjectLockMode, Range, ServerSideEncryption,
+    StorageClass, StreamingBlob, Timestamp, TimestampFormat,
 };
 
 use crate::checksum::with_checksum;
-use crate::error::{invalid_argument, precondition_failed};
+use crate::error::invalid_argument;
 use crate::facts::on_version;
-use crate::objects::put::named_version;
+use crate::objects::conditions::Conditions;
+use crate::objects::named_version;
 use crate::stored::check_key;
-use crate::wire::{condition, etag, moment, time};
+use crate::wire::{etag, time};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const GET_OBJECT: Operation<GetObjectInput, GetObjectOutput> = Operation {
@@ -68,7 +69,13 @@ impl S3 {
             key: &input.key,
         };
         let (version, content) = self.object(at, input.version_id.as_deref()).await?;
-        check_conditions(&version, &content, input)?;
+        let conditions = Conditions {
+            matches: input.if_match.as_ref(),
+            none_matches: input.if_none_match.as_ref(),
+            modified_since: input.if_modified_since.as_ref(),
+            unmodified_since: input.if_unmodified_since.as_ref(),
+        };
+        conditions.check(&version, &content)?;
         let range = range_of(&content, input)?;
         let partial = input.range.is_some() || input.part_number.is_some();
         let whole = range == (0..content.size);
@@ -188,33 +195,4 @@ fn part_of(content: &Content, number: i32) -> Result<std::ops::Range<u64>, AwsEr
     let length = content.parts.get(at - 1).ok_or_else(missing)?;
     let start: u64 = content.parts.iter().take(at - 1).sum();
     Ok(start..start + length)
-}
-
-/// The conditions of RFC 9110, section 13.2.2, in its order.
-fn check_conditions(
-    version: &ObjectVersion,
-    content: &Content,
-    input: &GetObjectInput,
-) -> Result<(), AwsError> {
-    let is = |wanted: &ETagCondition| condition(wanted).is_none_or(|etag| etag == content.etag);
-    // Headers have whole seconds.
-    let modified = version.modified_at.as_second();
-    let later_than = |at: &Timestamp| moment(at).is_some_and(|at| modified > at.as_second());
-    let holds = match (&input.if_match, &input.if_unmodified_since) {
-        (Some(wanted), _) => is(wanted),
-        (None, Some(at)) => !later_than(at),
-        (None, None) => true,
-    };
-    if !holds {
-        return Err(precondition_failed());
-    }
-    let changed = match (&input.if_none_match, &input.if_modified_since) {
-        (Some(known), _) => !is(known),
-        (None, Some(at)) => later_than(at),
-        (None, None) => true,
-    };
-    if changed {
-        return Ok(());
-    }
-    Err(AwsError::new("NotModified", "Not Modified").with_status(StatusCode::NOT_MODIFIED))
 }

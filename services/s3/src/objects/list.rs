@@ -1,4 +1,4 @@
-//! `ListObjectsV2`.
+//! `ListObjectsV2`, and `ListObjects` as it was before.
 
 use std::sync::Arc;
 
@@ -6,9 +6,11 @@ use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::ObjectVersion;
 use s3s::S3Response;
-use s3s::dto::{self, ListObjectsV2Input, ListObjectsV2Output, ObjectStorageClass};
+use s3s::dto::{
+    self, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ObjectStorageClass,
+};
 
-use super::listing::{Last, Mark, Wanted, Which, limit, list, url_encoding};
+use super::listing::{Last, Mark, Wanted, Which, limit, list, rolled_up, url_encoding};
 use crate::error::invalid_argument;
 use crate::facts::on_bucket;
 use crate::wire::{encoded, etag, place, time, token};
@@ -65,6 +67,69 @@ async fn list_objects(s3: Arc<S3>, asked: Asked<ListObjectsV2Input>) -> Answered
         start_after: encode(input.start_after),
         ..ListObjectsV2Output::default()
     }))
+}
+
+pub(crate) const LIST_OBJECTS: Operation<ListObjectsInput, ListObjectsOutput> = Operation {
+    name: "ListObjects",
+    action: "s3:ListBucket",
+    signed_with: SignedWith::AccessKeyOrNothing,
+    needs: on_bucket,
+    audit: Audit::OFF,
+    handler: |s3, asked| Box::pin(list_by_marker(s3, asked)),
+};
+
+async fn list_by_marker(s3: Arc<S3>, asked: Asked<ListObjectsInput>) -> Answered<ListObjectsOutput> {
+    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let input = asked.input;
+    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
+    let url = url_encoding(input.encoding_type.as_ref())?;
+    let (limit, max_keys) = limit(input.max_keys)?;
+    let prefix = input.prefix.as_deref().unwrap_or_default();
+    let delimiter = input.delimiter.as_deref();
+    let wanted = Wanted {
+        which: Which::Current,
+        bucket: &bucket.name,
+        prefix,
+        delimiter,
+        from: after_marker(input.marker.as_deref(), prefix, delimiter),
+        limit,
+    };
+    let page = list(s3.store.as_ref(), wanted).await?;
+    let owner = dto::Owner {
+        id: Some(bucket.account.to_string()),
+        display_name: None,
+    };
+    let last = page.last.as_ref().map(|last| encoded(last.text(), url));
+    let contents = page
+        .versions
+        .into_iter()
+        .map(|it| object(it, url, Some(owner.clone())));
+    let encode = |text: Option<String>| text.map(|text| encoded(&text, url));
+    Ok(S3Response::new(ListObjectsOutput {
+        name: Some(bucket.name),
+        is_truncated: Some(last.is_some()),
+        // Without a delimiter the last key says as much.
+        next_marker: last.filter(|_| input.delimiter.is_some()),
+        prefix: Some(encode(input.prefix).unwrap_or_default()),
+        marker: Some(encode(input.marker).unwrap_or_default()),
+        delimiter: encode(input.delimiter),
+        max_keys: Some(max_keys),
+        contents: Some(contents.collect()),
+        common_prefixes: Some(common_prefixes(&page.prefixes, url)),
+        encoding_type: input.encoding_type,
+        ..ListObjectsOutput::default()
+    }))
+}
+
+/// Where a marker leads: behind a key, or behind all keys of a common prefix.
+pub(super) fn after_marker(marker: Option<&str>, prefix: &str, delimiter: Option<&str>) -> Mark {
+    match marker.filter(|marker| !marker.is_empty()) {
+        None => Mark::Start,
+        Some(marker) if rolled_up(marker, prefix, delimiter) == Some(marker) => {
+            Mark::AfterPrefix(marker.as_bytes().to_vec())
+        }
+        Some(marker) => Mark::After(marker.as_bytes().to_vec()),
+    }
 }
 
 pub(crate) fn common_prefixes(prefixes: &[String], url: bool) -> Vec<dto::CommonPrefix> {

@@ -182,7 +182,7 @@ async fn fetch(
 }
 
 /// The first bytes after all that begin with some; there are none after those that are all `ff`.
-fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
     let mut after = prefix.get(..=last)?.to_vec();
     *after.last_mut()? += 1;

@@ -1,0 +1,102 @@
+//! `GetObjectAcl` and `PutObjectAcl`: the bucket's owner owns every object, and an ACL can say nothing else.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{AccountId, Audit, SignedWith};
+use drawbridge_store::ObjectAt;
+use s3s::S3Response;
+use s3s::dto::{
+    AccessControlPolicy, GetObjectAclInput, GetObjectAclOutput, Grant, Grantee, Owner, Permission,
+    PutObjectAclInput, PutObjectAclOutput, Type,
+};
+
+use super::put::check_acl;
+use crate::facts::on_version;
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const GET_OBJECT_ACL: Operation<GetObjectAclInput, GetObjectAclOutput> = Operation {
+    name: "GetObjectAcl",
+    action: "s3:GetObjectAcl",
+    signed_with: SignedWith::AccessKeyOrNothing,
+    needs: |_, summary| on_version("s3:GetObjectVersionAcl", summary),
+    audit: Audit::OFF,
+    handler: |s3, asked| Box::pin(get(s3, asked)),
+};
+
+pub(crate) const PUT_OBJECT_ACL: Operation<PutObjectAclInput, PutObjectAclOutput> = Operation {
+    name: "PutObjectAcl",
+    action: "s3:PutObjectAcl",
+    signed_with: SignedWith::AccessKeyOrNothing,
+    needs: |_, summary| on_version("s3:PutObjectVersionAcl", summary),
+    audit: Audit::OFF,
+    handler: |s3, asked| Box::pin(put(s3, asked)),
+};
+
+async fn get(s3: Arc<S3>, asked: Asked<GetObjectAclInput>) -> Answered<GetObjectAclOutput> {
+    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let input = asked.input;
+    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
+    let at = ObjectAt {
+        bucket: &bucket.name,
+        key: &input.key,
+    };
+    let (_, _) = s3.object(at, input.version_id.as_deref()).await?;
+    let (owner, grants) = owners(&bucket.account);
+    Ok(S3Response::new(GetObjectAclOutput {
+        owner: Some(owner),
+        grants: Some(grants),
+        request_charged: None,
+    }))
+}
+
+async fn put(s3: Arc<S3>, asked: Asked<PutObjectAclInput>) -> Answered<PutObjectAclOutput> {
+    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let input = asked.input;
+    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
+    let at = ObjectAt {
+        bucket: &bucket.name,
+        key: &input.key,
+    };
+    let (_, _) = s3.object(at, input.version_id.as_deref()).await?;
+    check_acl(input.acl.as_ref())?;
+    let grants = [
+        &input.grant_full_control,
+        &input.grant_read,
+        &input.grant_read_acp,
+        &input.grant_write,
+        &input.grant_write_acp,
+    ];
+    let present = |policy: &AccessControlPolicy| policy.grants.as_ref() == Some(&owners(&bucket.account).1);
+    if grants.into_iter().any(Option::is_some)
+        || input
+            .access_control_policy
+            .as_ref()
+            .is_some_and(|policy| !present(policy))
+    {
+        return Err(AwsError::new(
+            "AccessControlListNotSupported",
+            "The bucket does not allow ACLs",
+        ));
+    }
+    Ok(S3Response::new(PutObjectAclOutput::default()))
+}
+
+/// The one ACL there is.
+fn owners(account: &AccountId) -> (Owner, Vec<Grant>) {
+    let owner = Owner {
+        id: Some(account.to_string()),
+        display_name: None,
+    };
+    let grant = Grant {
+        grantee: Some(Grantee {
+            display_name: None,
+            email_address: None,
+            id: Some(account.to_string()),
+            type_: Type::from_static(Type::CANONICAL_USER),
+            uri: None,
+        }),
+        permission: Some(Permission::from_static(Permission::FULL_CONTROL)),
+    };
+    (owner, vec![grant])
+}

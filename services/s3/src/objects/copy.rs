@@ -1,0 +1,186 @@
+//! `CopyObject`.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Audit, SignedWith};
+use drawbridge_store::{Content, ObjectVersion};
+use s3s::S3Response;
+use s3s::dto::{
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, MetadataDirective, ServerSideEncryption,
+    TaggingDirective,
+};
+
+use super::conditions::Conditions;
+use super::put::{check_acl, condition_of, named_version, needs};
+use super::source::{Copied, named};
+use crate::checksum::{Algorithm, Announced, with_checksum};
+use crate::error::{invalid_argument, invalid_request};
+use crate::facts::{Named, Source, also_reads};
+use crate::receive::{Expected, MAX_BYTES};
+use crate::stored::{check_key, content_of, held, lock_of};
+use crate::wire::{etag, tags_of_header, time};
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const COPY_OBJECT: Operation<CopyObjectInput, CopyObjectOutput> = Operation {
+    name: "CopyObject",
+    action: "s3:PutObject",
+    signed_with: SignedWith::AccessKeyOrNothing,
+    needs: |caller, summary| also_reads(needs(caller, summary), summary),
+    audit: Audit::OFF,
+    handler: |s3, asked| Box::pin(copy(s3, asked)),
+};
+
+impl Named for CopyObjectInput {
+    fn bucket(&self) -> Option<&str> {
+        Some(&self.bucket)
+    }
+
+    fn key(&self) -> Option<&str> {
+        Some(&self.key)
+    }
+
+    fn source(&self) -> Option<Source<'_>> {
+        named(&self.copy_source)
+    }
+}
+
+async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObjectOutput> {
+    let caller = asked.caller().clone();
+    let (input, headers) = (asked.input, asked.headers);
+    let bucket = s3.bucket(&caller, &input.bucket).await?;
+    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
+    check_key(&input.key)?;
+    check_acl(input.acl.as_ref())?;
+    let owner = input.expected_source_bucket_owner.as_deref();
+    let source = Copied::find(&s3, &caller, &input.copy_source, owner).await?;
+    let conditions = Conditions {
+        matches: input.copy_source_if_match.as_ref(),
+        none_matches: input.copy_source_if_none_match.as_ref(),
+        modified_since: input.copy_source_if_modified_since.as_ref(),
+        unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
+    };
+    conditions.check_copy(&source.version, &source.content)?;
+    if source.content.size > MAX_BYTES {
+        return Err(invalid_request(
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        ));
+    }
+    let replaces = replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str))?;
+    refuse_no_change(&input, &source, replaces)?;
+    let told = content_of(&headers)?;
+    let mut content = if replaces {
+        told
+    } else {
+        Content {
+            headers: source.content.headers.clone(),
+            metadata: source.content.metadata.clone(),
+            ..told
+        }
+    };
+    let tags = if replaces_tags(input.tagging_directive.as_ref().map(TaggingDirective::as_str))? {
+        tags_of_header(input.tagging.as_deref())?
+    } else {
+        source.version.tags.clone()
+    };
+    let retention = lock_of(
+        input.object_lock_mode.as_ref(),
+        input.object_lock_retain_until_date.as_ref(),
+        &bucket,
+        s3.clock.now(),
+    )?;
+    let held = held(input.object_lock_legal_hold_status.as_ref(), &bucket)?;
+    let checksum = Announced {
+        algorithm: algorithm(&headers, &source.content)?,
+        value: None,
+        trails: false,
+    };
+    let bytes = source.bytes(&s3, 0, source.content.size)?;
+    let expected = Expected {
+        length: i64::try_from(source.content.size).ok(),
+        checksum: Some(checksum),
+        ..Expected::default()
+    };
+    let received = s3.receive(Some(bytes), expected).await?;
+    content.size = received.piece.size;
+    content.etag = received.md5;
+    content.checksum = Some(received.checksum);
+    content.pieces = vec![received.piece];
+    let object = ObjectVersion {
+        key: input.key,
+        number: 0,
+        version: s3.draw_version(),
+        latest: true,
+        modified_at: s3.clock.now(),
+        content: Some(content),
+        tags,
+        retention,
+        held,
+    };
+    let condition = condition_of(None, None)?;
+    let stored = s3.commit(bucket.name, object, condition).await?;
+    Ok(S3Response::new(output(&stored, &source.version)))
+}
+
+fn output(stored: &ObjectVersion, source: &ObjectVersion) -> CopyObjectOutput {
+    let mut result = CopyObjectResult {
+        last_modified: Some(time(stored.modified_at)),
+        ..CopyObjectResult::default()
+    };
+    if let Some(content) = &stored.content {
+        result.e_tag = Some(etag(&content.etag));
+        result.checksum_type = with_checksum!(result, content.checksum.as_ref());
+    }
+    CopyObjectOutput {
+        copy_object_result: Some(result),
+        copy_source_version_id: named_version(source),
+        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
+        version_id: named_version(stored),
+        ..CopyObjectOutput::default()
+    }
+}
+
+/// A copy has the checksum that the request asks for, or that of its source.
+fn algorithm(headers: &http::HeaderMap, source: &Content) -> Result<Algorithm, AwsError> {
+    let asked = headers
+        .get("x-amz-checksum-algorithm")
+        .and_then(|value| value.to_str().ok());
+    let kept = source
+        .checksum
+        .as_ref()
+        .map(|checksum| checksum.algorithm.as_str());
+    asked.or(kept).map_or(Ok(Algorithm::Crc64Nvme), Algorithm::named)
+}
+
+fn replaces(directive: Option<&str>) -> Result<bool, AwsError> {
+    match directive {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(_) => Err(invalid_argument("Unknown metadata directive.")),
+    }
+}
+
+fn replaces_tags(directive: Option<&str>) -> Result<bool, AwsError> {
+    match directive {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(_) => Err(invalid_argument("Unknown tagging directive.")),
+    }
+}
+
+/// As on AWS, an object is copied to itself only if something about it changes by that.
+fn refuse_no_change(input: &CopyObjectInput, source: &Copied, replaces: bool) -> Result<(), AwsError> {
+    let itself = named(&input.copy_source)
+        .is_some_and(|named| named.bucket == input.bucket && named.key == input.key && source.version.latest);
+    let changes = replaces
+        || input.storage_class.is_some()
+        || input.website_redirect_location.is_some()
+        || input.server_side_encryption.is_some();
+    if itself && !changes {
+        return Err(invalid_request(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the \
+             object's metadata, storage class, website redirect location or encryption attributes.",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! `GetObjectLegalHold` and `PutObjectLegalHold`.
+
+use std::sync::Arc;
+
+use drawbridge_session::{Audit, SignedWith};
+use drawbridge_store::ObjectAt;
+use s3s::S3Response;
+use s3s::dto::{
+    GetObjectLegalHoldInput, GetObjectLegalHoldOutput, ObjectLockLegalHold, ObjectLockLegalHoldStatus,
+    PutObjectLegalHoldInput, PutObjectLegalHoldOutput,
+};
+use serde_json::{Map, Value, json};
+
+use crate::error::{malformed_xml, no_locks, of_lock};
+use crate::facts::{Named, on_object};
+use crate::stored::held;
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const GET_OBJECT_LEGAL_HOLD: Operation<GetObjectLegalHoldInput, GetObjectLegalHoldOutput> =
+    Operation {
+        name: "GetObjectLegalHold",
+        action: "s3:GetObjectLegalHold",
+        signed_with: SignedWith::AccessKeyOrNothing,
+        needs: on_object,
+        audit: Audit::OFF,
+        handler: |s3, asked| Box::pin(get(s3, asked)),
+    };
+
+pub(crate) const PUT_OBJECT_LEGAL_HOLD: Operation<PutObjectLegalHoldInput, PutObjectLegalHoldOutput> =
+    Operation {
+        name: "PutObjectLegalHold",
+        action: "s3:PutObjectLegalHold",
+        signed_with: SignedWith::AccessKeyOrNothing,
+        needs: on_object,
+        audit: Audit::OFF,
+        handler: |s3, asked| Box::pin(put(s3, asked)),
+    };
+
+impl Named for PutObjectLegalHoldInput {
+    fn bucket(&self) -> Option<&str> {
+        Some(&self.bucket)
+    }
+
+    fn key(&self) -> Option<&str> {
+        Some(&self.key)
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.version_id.as_deref()
+    }
+
+    fn conditions(&self, conditions: &mut Map<String, Value>) {
+        let status = self.legal_hold.as_ref().and_then(|hold| hold.status.as_ref());
+        if let Some(status) = status {
+            conditions.insert("s3:object-lock-legal-hold".to_owned(), json!(status.as_str()));
+        }
+    }
+}
+
+async fn get(s3: Arc<S3>, asked: Asked<GetObjectLegalHoldInput>) -> Answered<GetObjectLegalHoldOutput> {
+    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let input = asked.input;
+    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
+    if !bucket.locks {
+        return Err(no_locks());
+    }
+    let at = ObjectAt {
+        bucket: &bucket.name,
+        key: &input.key,
+    };
+    let (version, _) = s3.object(at, input.version_id.as_deref()).await?;
+    let status = if version.held {
+        ObjectLockLegalHoldStatus::ON
+    } else {
+        ObjectLockLegalHoldStatus::OFF
+    };
+    Ok(S3Response::new(GetObjectLegalHoldOutput {
+        legal_hold: Some(ObjectLockLegalHold {
+            status: Some(ObjectLockLegalHoldStatus::from_static(status)),
+        }),
+    }))
+}
+
+async fn put(s3: Arc<S3>, asked: Asked<PutObjectLegalHoldInput>) -> Answered<PutObjectLegalHoldOutput> {
+    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let input = asked.input;
+    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
+    let status = input.legal_hold.and_then(|hold| hold.status);
+    let status = status.ok_or_else(malformed_xml)?;
+    let held = held(Some(&status), &bucket)?;
+    let at = ObjectAt {
+        bucket: &bucket.name,
+        key: &input.key,
+    };
+    let version = input.version_id.as_deref();
+    let changed = s3.store.set_legal_hold(at, version, held).await;
+    changed.map_err(|error| of_lock(error, version))?;
+    Ok(S3Response::new(PutObjectLegalHoldOutput::default()))
+}

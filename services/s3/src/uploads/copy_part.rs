@@ -1,0 +1,97 @@
+//! `UploadPartCopy`.
+
+use std::sync::Arc;
+
+use drawbridge_session::{Audit, SignedWith};
+use drawbridge_store::ObjectAt;
+use s3s::S3Response;
+use s3s::dto::{CopyPartResult, ServerSideEncryption, UploadPartCopyInput, UploadPartCopyOutput};
+
+use super::part::{announced, part_number};
+use crate::checksum::with_checksum;
+use crate::error::invalid_request;
+use crate::facts::{Named, Source, also_reads, on_object};
+use crate::objects::{Conditions, Copied, named_source, named_version};
+use crate::receive::{Expected, MAX_BYTES};
+use crate::wire::{etag, time};
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const UPLOAD_PART_COPY: Operation<UploadPartCopyInput, UploadPartCopyOutput> = Operation {
+    name: "UploadPartCopy",
+    action: "s3:PutObject",
+    signed_with: SignedWith::AccessKeyOrNothing,
+    needs: |caller, summary| also_reads(on_object(caller, summary), summary),
+    audit: Audit::OFF,
+    handler: |s3, asked| Box::pin(copy(s3, asked)),
+};
+
+impl Named for UploadPartCopyInput {
+    fn bucket(&self) -> Option<&str> {
+        Some(&self.bucket)
+    }
+
+    fn key(&self) -> Option<&str> {
+        Some(&self.key)
+    }
+
+    fn source(&self) -> Option<Source<'_>> {
+        named_source(&self.copy_source)
+    }
+}
+
+async fn copy(s3: Arc<S3>, asked: Asked<UploadPartCopyInput>) -> Answered<UploadPartCopyOutput> {
+    let caller = asked.caller().clone();
+    let input = asked.input;
+    let bucket = s3.bucket(&caller, &input.bucket).await?;
+    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
+    let number = part_number(input.part_number)?;
+    let at = ObjectAt {
+        bucket: &bucket.name,
+        key: &input.key,
+    };
+    let upload = s3.upload(at, &input.upload_id).await?;
+    let owner = input.expected_source_bucket_owner.as_deref();
+    let source = Copied::find(&s3, &caller, &input.copy_source, owner).await?;
+    let conditions = Conditions {
+        matches: input.copy_source_if_match.as_ref(),
+        none_matches: input.copy_source_if_none_match.as_ref(),
+        modified_since: input.copy_source_if_modified_since.as_ref(),
+        unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
+    };
+    conditions.check_copy(&source.version, &source.content)?;
+    let (from, length) = source.range(input.copy_source_range.as_deref())?;
+    if length > MAX_BYTES {
+        return Err(invalid_request(
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        ));
+    }
+    let expected = Expected {
+        length: i64::try_from(length).ok(),
+        checksum: Some(announced(&upload, None)?),
+        ..Expected::default()
+    };
+    let received = s3
+        .receive(Some(source.bytes(&s3, from, length)?), expected)
+        .await?;
+    let part = s3
+        .keep_part(
+            bucket.name.clone(),
+            input.key.clone(),
+            input.upload_id,
+            number,
+            received,
+        )
+        .await?;
+    let mut result = CopyPartResult {
+        e_tag: Some(etag(&part.etag)),
+        last_modified: Some(time(part.modified_at)),
+        ..CopyPartResult::default()
+    };
+    let _of_parts = with_checksum!(result, part.checksum.as_ref());
+    Ok(S3Response::new(UploadPartCopyOutput {
+        copy_part_result: Some(result),
+        copy_source_version_id: named_version(&source.version),
+        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
+        ..UploadPartCopyOutput::default()
+    }))
+}

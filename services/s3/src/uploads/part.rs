@@ -1,0 +1,132 @@
+//! `UploadPart`.
+
+use std::sync::Arc;
+
+use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_session::{Audit, SignedWith};
+use drawbridge_store::{ObjectAt, Part, Upload};
+use s3s::S3Response;
+use s3s::dto::{ServerSideEncryption, UploadPartInput, UploadPartOutput};
+
+use super::MAX_PART;
+use crate::checksum::{Algorithm, Announced, with_checksum};
+use crate::error::{internal, invalid_argument, invalid_request, no_such_upload, of_store};
+use crate::facts::on_object;
+use crate::receive::{Expected, Received};
+use crate::wire::etag;
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const UPLOAD_PART: Operation<UploadPartInput, UploadPartOutput> = Operation {
+    name: "UploadPart",
+    action: "s3:PutObject",
+    signed_with: SignedWith::AccessKeyOrNothing,
+    needs: on_object,
+    audit: Audit::OFF,
+    handler: |s3, asked| Box::pin(upload(s3, asked)),
+};
+
+async fn upload(s3: Arc<S3>, mut asked: Asked<UploadPartInput>) -> Answered<UploadPartOutput> {
+    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let body = asked.input.body.take();
+    let input = asked.input;
+    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
+    let number = part_number(input.part_number)?;
+    let at = ObjectAt {
+        bucket: &bucket.name,
+        key: &input.key,
+    };
+    let upload = s3.upload(at, &input.upload_id).await?;
+    let expected = Expected {
+        length: input.content_length,
+        md5: input.content_md5.as_deref(),
+        checksum: Some(announced(&upload, Announced::of(&asked.headers)?)?),
+        trailers: asked.trailers.as_ref(),
+    };
+    let received = s3.receive(body, expected).await?;
+    let part = s3
+        .keep_part(
+            bucket.name.clone(),
+            input.key.clone(),
+            input.upload_id,
+            number,
+            received,
+        )
+        .await?;
+    let mut output = UploadPartOutput {
+        e_tag: Some(etag(&part.etag)),
+        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
+        ..UploadPartOutput::default()
+    };
+    let _of_parts = with_checksum!(output, part.checksum.as_ref());
+    Ok(S3Response::new(output))
+}
+
+pub(super) fn part_number(number: i32) -> Result<u32, AwsError> {
+    let number = u32::try_from(number).ok();
+    number
+        .filter(|number| (1..=MAX_PART).contains(number))
+        .ok_or_else(|| invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))
+}
+
+/// A part has the sum that its upload was begun with.
+pub(super) fn announced(upload: &Upload, announced: Option<Announced>) -> Result<Announced, AwsError> {
+    let wanted = upload.object.checksum.as_deref().unwrap_or("CRC64NVME");
+    let wanted = Algorithm::named(wanted)?;
+    match announced {
+        Some(announced) if announced.algorithm == wanted => Ok(announced),
+        None => Ok(Announced {
+            algorithm: wanted,
+            value: None,
+            trails: false,
+        }),
+        Some(other) => Err(invalid_request(format!(
+            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+            wanted.as_str().to_lowercase(),
+            other.algorithm.as_str().to_lowercase()
+        ))),
+    }
+}
+
+impl S3 {
+    pub(super) async fn upload(&self, at: ObjectAt<'_>, id: &str) -> Result<Upload, AwsError> {
+        let upload = self.store.upload(at, id).await.map_err(of_store)?;
+        upload.ok_or_else(no_such_upload)
+    }
+
+    /// Keeps a part whose blob is durable, even if the client goes away.
+    pub(super) async fn keep_part(
+        self: &Arc<Self>,
+        bucket: String,
+        key: String,
+        upload: String,
+        number: u32,
+        received: Received,
+    ) -> Result<Part, AwsError> {
+        let part = Part {
+            number,
+            modified_at: self.clock.now(),
+            etag: received.md5,
+            piece: received.piece,
+            checksum: Some(received.checksum),
+        };
+        let s3 = Arc::clone(self);
+        let keeping = tokio::spawn(async move {
+            let at = ObjectAt {
+                bucket: &bucket,
+                key: &key,
+            };
+            let kept = s3.store.put_part(at, &upload, &part).await.map_err(of_store)?;
+            match kept {
+                Some(replaced) => {
+                    s3.discard(&replaced).await;
+                    Ok(part)
+                }
+                None => {
+                    s3.discard(std::slice::from_ref(&part.piece.blob)).await;
+                    Err(no_such_upload())
+                }
+            }
+        });
+        keeping.await.map_err(internal)?
+    }
+}
