@@ -26,6 +26,8 @@ const MAX_RESOURCES: usize = 20;
 
 const POLICY: &str = "AWS::IAM::Policy";
 
+const LOG_GROUP: &str = "AWS::Logs::LogGroup";
+
 impl Touched {
     /// Returns the ARN.
     pub fn arn(&self) -> &str {
@@ -42,11 +44,12 @@ impl Touched {
         self.kind.as_deref()
     }
 
-    /// Returns what `LookupEvents` calls the resource: its id or its name without the path, or the ARN of a policy and
-    /// of what has no type.
+    /// Returns what `LookupEvents` calls the resource: its id or its name without the path, the whole name of a log
+    /// group, or the ARN of a policy and of what has no type.
     pub fn name(&self) -> &str {
         match self.kind() {
             None | Some(POLICY) => &self.arn,
+            Some(LOG_GROUP) => self.arn.split(':').nth(6).unwrap_or_default(),
             Some(_) => self.arn.rsplit('/').next().unwrap_or_default(),
         }
     }
@@ -93,6 +96,6 @@ fn kind(subject: &Subject) -> Option<&'static str> {
         Subject::InstanceProfile(_) => Some("AWS::IAM::InstanceProfile"),
         Subject::Key(_) => Some(KEY),
         Subject::Bucket(_) => Some("AWS::S3::Bucket"),
-        Subject::LogGroup(_) => Some("AWS::Logs::LogGroup"),
+        Subject::LogGroup(_) => Some(LOG_GROUP),
     }
 }

@@ -381,6 +381,11 @@ fn finds_resources_by_what_people_call_them() {
         ),
         (Resource::policy(policy), Some("AWS::IAM::Policy"), policy),
         (
+            Resource::at("arn:aws:logs:us-east-1:123456789012:log-group:/ssm/web:log-stream:alice-1"),
+            Some("AWS::Logs::LogGroup"),
+            "/ssm/web",
+        ),
+        (
             Resource::plain("arn:aws:kms:::key/1"),
             None,
             "arn:aws:kms:::key/1",
