@@ -264,3 +264,25 @@ async fn a_key_follows_the_one_that_was_seen() {
     let first = house.store.log_group_key(group.id, 1).await.expect("read");
     assert_eq!(first, Some(group.key));
 }
+
+#[tokio::test]
+async fn what_a_removal_left_when_it_was_broken_off_goes_with_the_next_sweep() {
+    let house = House::new().await;
+    let (whole, broken) = (house.log_stream("whole").await, house.log_stream("broken").await);
+    for at in 0..3 {
+        house.add_batch(&whole, at, at).await;
+        house.add_batch(&broken, at, at).await;
+    }
+    let mut writing = house.store.write(Durability::Buffered).await.expect("begins");
+    sqlx::query("DELETE FROM log_streams WHERE name = 'broken'")
+        .execute(&mut *writing)
+        .await
+        .expect("removed");
+    writing.commit().await.expect("committed");
+    let swept = house.store.sweep_log_events(house.clock.now()).await;
+    assert_eq!(swept.expect("swept"), 3);
+    assert_eq!(
+        (house.stored("whole").await, house.stored("broken").await),
+        (300, 0)
+    );
+}
