@@ -312,6 +312,18 @@ async fn bodies_and_headers_are_bounded() {
         .send(&lab, &administrator, |_| {})
         .await;
     assert_eq!(told.status, StatusCode::PAYLOAD_TOO_LARGE);
+    // The events of a batch may be escaped, and are longer then; they too have an end.
+    let put = async |length: usize| {
+        let body = "x".repeat(length);
+        let asked = Asked::json(&lab, "Logs_20140328.PutLogEvents", &body);
+        asked.send(&lab, &administrator, |_| {}).await.status
+    };
+    assert_eq!(
+        put(7 * 1024 * 1024).await,
+        StatusCode::BAD_REQUEST,
+        "it is no JSON"
+    );
+    assert_eq!(put(7 * 1024 * 1024 + 1).await, StatusCode::PAYLOAD_TOO_LARGE);
     let mut wide = Asked::json(&lab, "AmazonSSM.DescribeSessions", "{}");
     wide.headers.push(("x-wide", "x".repeat(20_000)));
     let told = wide.send(&lab, &administrator, |_| {}).await;
