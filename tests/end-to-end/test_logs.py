@@ -53,6 +53,8 @@ def test_events_are_written_and_read_by_the_cli(dev, group):
 
 
 def test_tail_shows_what_is_there_and_follows_what_comes(dev, group, terminal):
+    if dev.aws("--version", check=False).stdout.startswith("aws-cli/1"):
+        pytest.skip("`aws logs tail` is in version 2 of the AWS CLI")
     logs = administrator(dev).client("logs")
     put(logs, group, "written before")
     tail = terminal(["aws", "logs", "tail", group, "--follow", "--format", "short"], dev.env)
@@ -60,6 +62,30 @@ def test_tail_shows_what_is_there_and_follows_what_comes(dev, group, terminal):
     put(logs, group, "written meanwhile")
     tail.wait_for("written meanwhile")
     assert tail.text().count("written before") == 1
+
+
+def test_whoever_follows_a_group_sees_each_event_once(dev, group):
+    """The calls of `aws logs tail --follow`: a search to its end, and again from the time of the last event."""
+    logs, seen, last = administrator(dev).client("logs"), {}, {"startTime": now() - MINUTE}
+
+    def follow():
+        search = last | {"logGroupName": group, "interleaved": True, "limit": 2}
+        while True:
+            page = logs.filter_log_events(**search)
+            for event in page["events"]:
+                seen.setdefault(event["eventId"], event["message"])
+                last["startTime"] = max(last["startTime"], event["timestamp"])
+            if "nextToken" not in page:
+                return list(seen.values())
+            search["nextToken"] = page["nextToken"]
+
+    at = now()
+    put(logs, group, "a", "b", "c", at=at)
+    assert follow() == ["a", "b", "c"]
+    assert follow() == ["a", "b", "c"]
+    # Of the time of the last one, and later.
+    put(logs, group, "d", "e", at=at + 2)
+    assert follow() == ["a", "b", "c", "d", "e"]
 
 
 def test_pages_of_boto3_have_every_event_once(dev, group):
@@ -80,7 +106,7 @@ def test_pages_of_boto3_have_every_event_once(dev, group):
     assert read == [(at, message) for at, _, message in sorted(expected)]
     groups = logs.get_paginator("describe_log_streams").paginate(
         logGroupName=group, orderBy="LastEventTime", descending=True, PaginationConfig={"PageSize": 1})
-    assert [stream["logStreamName"] for page in groups for stream in page["logStreams"]] == ["u", "t", "s"]
+    assert [stream["logStreamName"] for page in groups for stream in page["logStreams"]] == ["t", "u", "s"]
 
 
 def test_the_largest_batch_arrives_whatever_it_is_written_as(dev, group):
@@ -143,6 +169,43 @@ def test_a_protected_group_cannot_be_deleted_until_it_is_not(dev):
     refused(logs.delete_log_group, "ResourceNotFoundException", logGroupName=name)
 
 
+def test_a_group_with_a_key_is_closed_while_the_key_is_disabled(dev):
+    admin, name = administrator(dev), next(names)
+    logs, kms = admin.client("logs"), admin.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    logs.create_log_group(logGroupName=name, kmsKeyId=key)
+    assert logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]["kmsKeyId"] == key
+    logs.create_log_stream(logGroupName=name, logStreamName="s")
+    put(logs, name, "sealed")
+
+    def messages(reader):
+        return [event["message"] for event in reader.get_log_events(logGroupName=name, logStreamName="s")["events"]]
+
+    kms.disable_key(KeyId=key)
+    event = {"timestamp": now(), "message": "x"}
+    refused(logs.put_log_events, "InvalidParameterException", "disabled", logGroupName=name, logStreamName="s",
+            logEvents=[event])
+    refused(logs.get_log_events, "InvalidParameterException", "disabled", logGroupName=name, logStreamName="s")
+    refused(logs.filter_log_events, "InvalidParameterException", "disabled", logGroupName=name)
+    refused(logs.create_log_group, "InvalidParameterException", logGroupName=next(names), kmsKeyId=key)
+    kms.enable_key(KeyId=key)
+    assert messages(logs) == ["sealed"]
+
+    reader = admin.new_user("sealed-log-reader", allow("logs:*")).client("logs")
+    message = refused(reader.get_log_events, "AccessDeniedException", logGroupName=name, logStreamName="s")
+    assert "kms:Decrypt" in message
+    via = {"kms:ViaService": "logs.us-east-1.amazonaws.com"}
+    able = admin.new_user("log-reader", allow("logs:*"), allow("kms:Decrypt", key, StringEquals=via))
+    assert messages(able.client("logs")) == ["sealed"]
+    refused(able.client("kms").decrypt, "AccessDeniedException",
+            CiphertextBlob=kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"])
+
+    logs.disassociate_kms_key(logGroupName=name)
+    put(logs, name, "open")
+    assert messages(logs) == ["sealed", "open"]
+    logs.delete_log_group(logGroupName=name)
+
+
 def test_events_outlive_the_server_that_took_them(own_dev):
     logs = administrator(own_dev).client("logs")
     logs.create_log_group(logGroupName="kept", tags={"Team": "web"})
@@ -159,14 +222,14 @@ def test_events_outlive_the_server_that_took_them(own_dev):
 def test_events_of_the_audit_log(own_dev):
     """What changes groups is kept; the events themselves are not."""
     logs = administrator(own_dev).client("logs")
-    logs.create_log_group(logGroupName="audited")
-    logs.create_log_stream(logGroupName="audited", logStreamName="s")
-    put(logs, "audited", "a message")
-    logs.get_log_events(logGroupName="audited", logStreamName="s")
+    logs.create_log_group(logGroupName="/e2e/audited")
+    logs.create_log_stream(logGroupName="/e2e/audited", logStreamName="s")
+    put(logs, "/e2e/audited", "a message")
+    logs.get_log_events(logGroupName="/e2e/audited", logStreamName="s")
     found = own_dev.aws("cloudtrail", "lookup-events", "--lookup-attributes",
                         "AttributeKey=EventSource,AttributeValue=logs.amazonaws.com")["Events"]
     assert [event["EventName"] for event in found] == ["CreateLogStream", "CreateLogGroup"]
-    assert found[1]["Resources"][0]["ResourceType"] == "AWS::Logs::LogGroup"
+    assert found[1]["Resources"] == [{"ResourceType": "AWS::Logs::LogGroup", "ResourceName": "/e2e/audited"}]
 
 
 TERRAFORM = """
@@ -174,9 +237,12 @@ variable "days" {
   default = 30
 }
 
+resource "aws_kms_key" "sessions" {}
+
 resource "aws_cloudwatch_log_group" "sessions" {
   name_prefix       = "tf-sessions-"
   retention_in_days = var.days
+  kms_key_id        = var.days == 0 ? null : aws_kms_key.sessions.arn
   tags              = { Days = var.days }
 }
 
@@ -194,7 +260,7 @@ output "name" {
 def test_terraform_makes_changes_and_destroys_a_group(dev, tmp_path):
     terraform, logs = Terraform(dev, tmp_path, TERRAFORM), administrator(dev).client("logs")
     _, applied = terraform("apply", "-auto-approve")
-    assert "Apply complete! Resources: 2 added" in applied
+    assert "Apply complete! Resources: 3 added" in applied
     different, plan = terraform("plan", "-detailed-exitcode", check=(0, 2))
     assert not different, plan
     _, name = terraform("output", "-raw", "name")
@@ -207,9 +273,10 @@ def test_terraform_makes_changes_and_destroys_a_group(dev, tmp_path):
         change = ["-var", f"days={days}"]
         terraform("apply", "-auto-approve", *change)
         assert described()[0].get("retentionInDays") == shown
+        assert ("kmsKeyId" in described()[0]) == (shown is not None)
         assert logs.list_tags_log_group(logGroupName=name)["tags"] == {"Days": days}
         different, plan = terraform("plan", "-detailed-exitcode", *change, check=(0, 2))
         assert not different, plan
     _, destroyed = terraform("destroy", "-auto-approve")
-    assert "Destroy complete! Resources: 2 destroyed." in destroyed
+    assert "Destroy complete! Resources: 3 destroyed." in destroyed
     assert not described()
