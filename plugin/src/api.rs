@@ -6,6 +6,7 @@ mod floors;
 mod keys;
 mod nodes;
 mod policies;
+mod recordings;
 mod sessions;
 mod setup;
 
@@ -25,6 +26,7 @@ pub use floors::{FloorOf, FloorRules, FloorsOver, PutFloor, SessionFloor};
 pub use keys::{GivenKey, KeyContext};
 pub use nodes::{EnrolNode, EnrolledNode, NodeSummary};
 pub use policies::{PolicyHolder, PolicyReader, PolicyText};
+pub use recordings::{RecordingPage, SessionRecord};
 pub use sessions::{SessionListing, SessionSummary, StartSession};
 pub use setup::SetupError;
 

@@ -7,11 +7,15 @@
 //! This crate refuses to know files, networks and terminals.
 
 mod asciicast;
+pub mod painting;
+mod playback;
 mod screen;
 mod sieve;
 mod transcript;
 
 pub use asciicast::Asciicast;
+pub use painting::Painter;
+pub use playback::Playback;
 pub use screen::{Screen, Scrolled, screen_size};
 pub use sieve::Sieve;
 pub use transcript::Transcript;

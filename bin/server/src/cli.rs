@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use drawbridge_session::floor::Requirement;
-use drawbridge_session::{NodeId, Tag};
+use drawbridge_session::{NodeId, SessionId, Tag};
 use drawbridge_store::Checkpoint;
 
 /// A self-hosted Session Manager: shells on machines that listen on nothing.
@@ -33,7 +34,12 @@ pub(crate) enum Command {
     Cp(Cp),
     /// Connect ports and sockets of this machine with others, through a managed node
     Forward(Forward),
-    /// List, end, watch and take over sessions
+    /// Play what a session wrote, as it happened, also while it runs
+    Replay(Replay),
+    /// Work with the recordings of this machine's server
+    #[command(subcommand)]
+    Recordings(Recordings),
+    /// List, show, end, watch and take over sessions
     #[command(subcommand)]
     Sessions(Sessions),
     /// List managed nodes, and enrol machines that no activation registers
@@ -218,6 +224,16 @@ pub(crate) enum Sessions {
         #[command(flatten)]
         server: ServerArguments,
     },
+    /// Print everything about a session, and where its recording and logs lie
+    Show {
+        /// The session's id
+        session: String,
+        /// One JSON object, as the API answers it
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
     /// End a session
     Terminate {
         /// The session's id
@@ -239,6 +255,57 @@ pub(crate) enum Sessions {
         #[command(flatten)]
         server: ServerArguments,
     },
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Keys: space pauses, h and l or the arrows seek, + and - change the speed, / searches, n searches on, 0 and G go to the
+start and end, q quits. Where standard output is no terminal, the recording is printed as with --text.")]
+pub(crate) struct Replay {
+    /// The session's id
+    pub(crate) session: String,
+    /// How many times as fast
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = speed)]
+    pub(crate) speed: f64,
+    /// Wait no longer than this where nothing happens
+    #[arg(long, value_name = "TIME", value_parser = crate::people::moment)]
+    pub(crate) idle_limit: Option<Duration>,
+    /// Where to begin: seconds, or `MINUTES:SECONDS`
+    #[arg(long, value_name = "TIME", value_parser = crate::people::moment)]
+    pub(crate) from: Option<Duration>,
+    /// Go on with a session that runs, until it ends
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Print the text that scrolled by
+    #[arg(long, conflicts_with_all = ["asciicast", "json"])]
+    pub(crate) text: bool,
+    /// Write an asciicast (version 2) to a file, or to standard output for `-`
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) asciicast: Option<String>,
+    /// Print what the session was, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Recordings {
+    /// Check that no recording was changed, cut or mixed with another; a server may be running
+    Verify {
+        /// The session whose recording to check; all of them without
+        session: Option<SessionId>,
+        /// Folder of the server's state
+        #[arg(long, value_name = "DIR", env = "DRAWBRIDGE_DATA_DIR")]
+        data_dir: PathBuf,
+    },
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: Option<f64> = text.parse().ok();
+    speed
+        .filter(|speed| (0.01..=1000.0).contains(speed))
+        .ok_or_else(|| "expected a number from 0.01 to 1000".to_owned())
 }
 
 #[derive(Subcommand)]

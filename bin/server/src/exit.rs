@@ -81,6 +81,8 @@ pub(crate) const AUDIT_LOG_BROKEN: u8 = 9;
 pub(crate) const DENIED: u8 = 10;
 /// Policies do not do what they look like.
 pub(crate) const FINDINGS: u8 = 11;
+/// A recording is not as it was made.
+pub(crate) const RECORDING_BROKEN: u8 = 12;
 /// A remote command could not be run, or nobody knows how it ended; every other code is the command's own.
 pub(crate) const COMMAND_NOT_RUN: u8 = 255;
 /// Whoever reads standard output has gone: 128 and the number of `SIGPIPE`, by which other programs end then.

@@ -15,6 +15,7 @@ mod exit;
 mod node;
 mod nodes;
 mod people;
+mod recordings;
 mod serve;
 mod signals;
 
@@ -25,7 +26,10 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Arguments, Audit as AuditCommand, Command, Config as ConfigCommand, Policy};
+use crate::cli::{
+    Arguments, Audit as AuditCommand, Command, Config as ConfigCommand, Policy,
+    Recordings as RecordingsCommand,
+};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -68,6 +72,13 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Forward(forward) => {
             log_to_standard_error("off");
             return single()?.block_on(people::forward(forward));
+        }
+        Command::Replay(replay) => {
+            log_to_standard_error("off");
+            return single()?.block_on(people::replay(replay));
+        }
+        Command::Recordings(RecordingsCommand::Verify { session, data_dir }) => {
+            recordings::verify(&data_dir, session)?;
         }
         Command::Sessions(sessions) => {
             log_to_standard_error("off");

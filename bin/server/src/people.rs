@@ -7,6 +7,8 @@ mod floor;
 mod forward;
 mod lint;
 mod persist;
+mod replay;
+mod show;
 mod style;
 pub(crate) mod table;
 
@@ -29,6 +31,7 @@ pub(crate) use explain::explain;
 pub(crate) use floor::{floor, idle_minutes, requirement, session_minutes};
 pub(crate) use forward::{ForwardSpec, forward, forward_spec};
 pub(crate) use lint::lint;
+pub(crate) use replay::{moment, replay};
 
 /// `drawbridge connect`.
 pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {
@@ -102,6 +105,11 @@ pub(crate) async fn sessions(arguments: Sessions) -> Result<ExitCode> {
             );
             Ok(ExitCode::SUCCESS)
         }
+        Sessions::Show {
+            session,
+            json,
+            server,
+        } => show::show(&api(&server)?, &session, json).await,
         Sessions::Terminate { session, server } => {
             api(&server)?.terminate_session(&session).await.map_err(refused)?;
             Ok(ExitCode::SUCCESS)

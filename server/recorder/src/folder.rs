@@ -115,10 +115,14 @@ impl Folder {
         keys: &RecordingKeys,
         visit: impl FnMut(Event),
     ) -> io::Result<Option<Result<Verified, Flaw>>> {
-        let Some(file) = self.open_to_read(session)? else {
+        let Some((file, stage)) = self.find(session)? else {
             return Ok(None);
         };
         match verify(&file, keys, session, visit) {
+            Ok(verified) if stage == Stage::Complete && !verified.is_complete => Ok(Some(Err(Flaw {
+                index: verified.blocks,
+                what: "is missing: the recording was complete once".to_owned(),
+            }))),
             Ok(verified) => Ok(Some(Ok(verified))),
             Err(BlockError::Flaw(flaw)) => Ok(Some(Err(flaw))),
             Err(BlockError::Io(error)) => Err(error),
@@ -126,12 +130,16 @@ impl Folder {
     }
 
     pub(crate) fn open_to_read(&self, session: &SessionId) -> io::Result<Option<File>> {
+        Ok(self.find(session)?.map(|(file, _)| file))
+    }
+
+    fn find(&self, session: &SessionId) -> io::Result<Option<(File, Stage)>> {
         // In this order: one that is missing as unfinished may have been completed meanwhile, never the other way round.
         for stage in Stage::ALL {
             let mut options = OpenOptions::new();
             options.read(true);
             if let Some(file) = self.open_if_there(&mut options, session, stage)? {
-                return Ok(Some(file));
+                return Ok(Some((file, stage)));
             }
         }
         Ok(None)
