@@ -1,0 +1,270 @@
+"""Recordings: what the server keeps of sessions, whoever dies meanwhile, and what may be seen of them."""
+
+import json
+import os
+import re
+import subprocess
+
+from drawbridge import PATIENCE, Node, eventually, program
+from principals import administrator, allow
+
+HOSTILE = (
+    rb"\033]52;c;aGFja2Vk\007\033]0;title\007\033]8;;file:///etc/passwd\033\\link\033]8;;\033\\"
+    rb"\033[6n\033[c\033[>c\033[21t\033P$qm\033\\\033[?1003h\033[?1004h\005\033Ptmux;\033\033]52;c;eA==\007\033\\"
+)
+
+
+def connect(dev):
+    return [program("drawbridge"), "connect", dev.node]
+
+
+def live_session(dev):
+    """The id of the one live session."""
+    def found():
+        sessions = dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"]
+        return [one["SessionId"] for one in sessions if one["Status"] == "Connected"]
+    return eventually(found, what="a live session")[0]
+
+
+def replay(dev, session, *options, env=None):
+    """Runs `drawbridge replay`; answers the finished process."""
+    return subprocess.run([program("drawbridge"), "replay", session, *options], env=env or dev.env,
+                          capture_output=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+
+
+def text(dev, session):
+    done = replay(dev, session, "--text")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
+def recorded(dev, session):
+    """What there is of a session once its recording is complete."""
+    def complete():
+        done = dev.cli("sessions", "show", session, "--json")
+        assert done.returncode == 0, done.stderr
+        shown = json.loads(done.stdout)
+        return shown if shown.get("Complete") else None
+    return eventually(complete, what="the end of the recording")
+
+
+def executed(dev, *command):
+    """Runs `drawbridge exec` on its own session; answers the finished process and the session's id."""
+    done = subprocess.run([program("drawbridge"), "exec", "--verbose", dev.node, "--", *command], env=dev.env,
+                          capture_output=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    found = re.search(r"[\w+=,.@-]+-0[0-9a-f]{16}\b", done.stderr.decode())
+    assert found, done.stderr
+    return done, found[0]
+
+
+def test_a_shell_is_recorded_and_replayed(dev, terminal):
+    shell = terminal(connect(dev), dev.env, rows=30, columns=100)
+    shell.line("stty -echo; PS1='> '")
+    shell.line("echo first; echo sec''ond; stty size")
+    shell.wait_for("30 100")
+    session = live_session(dev)
+    shell.resize(20, 70)
+    shell.line("sleep 0.2; stty size")
+    shell.wait_for("20 70")
+    shell.line("exit 0")
+    shell.end()
+    shown = recorded(dev, session)
+    assert shown["Status"] == "Terminated" and shown["Blocks"] >= 3 and "Broken" not in shown
+    lines = text(dev, session)
+    for line in ["first\nsecond\n30 100\n", "20 70", "[session ended: "]:
+        assert line in lines, lines
+    cast = replay(dev, session, "--asciicast", "-").stdout.decode().splitlines()
+    head, *events = [json.loads(line) for line in cast]
+    assert (head["version"], head["width"], head["height"]) == (2, 100, 30)
+    assert [event[2] for event in events if event[1] == "r"] == ["70x20"]
+    assert [event[0] for event in events] == sorted(event[0] for event in events)
+    assert "complete and whole" in dev.cli("sessions", "show", session).stdout
+
+
+def test_a_command_is_recorded_with_its_code_and_every_byte(dev):
+    done, session = executed(dev, "sh", "-c", "head -c 300000 /dev/urandom | base64; echo oops >&2; exit 7")
+    assert done.returncode == 7
+    shown = recorded(dev, session)
+    assert shown["Header"]["SessionType"] == "NonInteractiveCommands"
+    events = []
+    page = {}
+    while not page.get("Complete"):
+        page = call(dev, "GetSessionRecording", {"SessionId": session} |
+                    ({"NextToken": page["NextToken"]} if page else {}))
+        events += page["Events"]
+    def bytes_of(kind):
+        return b"".join(subprocess.run(["base64", "-d"], input=one["Bytes"].encode(), capture_output=True,
+                                       check=True).stdout for one in events if one["Kind"] == kind)
+    assert bytes_of("Output") == done.stdout
+    assert bytes_of("Errors") == b"oops\n"
+    assert [one["ExitCode"] for one in events if one["Kind"] == "Exit"] == [7]
+    assert events[-1]["Kind"] == "End"
+
+
+def call(dev, operation, request):
+    """Calls one of Drawbridge's own operations as the administrator."""
+    import boto3
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.httpsession import URLLib3Session
+    credentials = boto3.Session(dev.env["AWS_ACCESS_KEY_ID"], dev.env["AWS_SECRET_ACCESS_KEY"]).get_credentials()
+    headers = {"X-Amz-Target": f"Drawbridge.{operation}", "Content-Type": "application/x-amz-json-1.1"}
+    asked = AWSRequest("POST", dev.env["AWS_ENDPOINT_URL"] + "/", headers, json.dumps(request).encode())
+    SigV4Auth(credentials, "ssm", dev.env.get("AWS_REGION", "us-east-1")).add_auth(asked)
+    answer = URLLib3Session(verify=dev.env["AWS_CA_BUNDLE"]).send(asked.prepare())
+    assert answer.status_code == 200, answer.text
+    return json.loads(answer.text)
+
+
+def test_a_server_that_is_killed_loses_nothing_that_was_seen(own_dev, terminal):
+    shell = terminal(connect(own_dev), own_dev.env)
+    shell.line("stty -echo; PS1='> '")
+    shell.line("for i in $(seq 300); do echo line-$i-; sleep 0.01; done; echo fini''shed")
+    shell.wait_for("line-100-")
+    session = live_session(own_dev)
+    own_dev.kill()
+    own_dev.start()
+    shell.wait_for("finished")
+    shell.line("exit 0")
+    shell.end()
+    shown = recorded(own_dev, session)
+    assert "Broken" not in shown
+    lines = text(own_dev, session)
+    assert re.findall(r"^line-(\d+)-$", lines, re.MULTILINE) == [str(i) for i in range(1, 301)]
+
+
+def test_a_killed_agent_leaves_its_recording(own_dev, tmp_path, terminal):
+    with Node(own_dev, tmp_path / "node", own_dev.env["AWS_ENDPOINT_URL"]) as node:
+        shell = terminal([program("drawbridge"), "connect", node.node], own_dev.env)
+        shell.line("stty -echo; PS1='> '; echo be''fore; echo $PPID")
+        shell.wait_for("before")
+        session = live_session(own_dev)
+        worker = int(re.search(r"before\s+(\d+)", shell.text())[1])
+        node.process.kill()
+        os.kill(worker, 9)
+        own_dev.cli("sessions", "terminate", session)
+        shell.end()
+        recorded(own_dev, session)
+        assert "before\n" in text(own_dev, session)
+
+
+def test_a_live_session_is_followed(dev, terminal):
+    shell = terminal(connect(dev), dev.env)
+    shell.line("stty -echo; PS1='> '")
+    shell.line("echo ear''ly")
+    shell.wait_for("early")
+    session = live_session(dev)
+    argv = [program("drawbridge"), "replay", session, "--follow", "--asciicast", "-"]
+    with subprocess.Popen(argv, env=dev.env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as following:
+        seen = b""
+        while b"early" not in seen:
+            seen += following.stdout.readline()
+        shell.line("echo la''ter")
+        while b"later" not in seen:
+            seen += following.stdout.readline()
+        shell.line("exit 0")
+        shell.end()
+        rest = following.stdout.read()
+        assert b"session ended" in seen + rest
+        assert following.wait(PATIENCE) == 0
+
+
+def test_a_storm_of_sizes(dev, terminal):
+    shell = terminal(connect(dev), dev.env)
+    shell.line("stty -echo; PS1='> '")
+    shell.line("trap 'echo size-$(stty size)-' WINCH; echo rea''dy")
+    shell.wait_for("ready")
+    session = live_session(dev)
+    for number in range(200):
+        shell.resize(20 + number % 7, 60 + number % 11)
+    shell.resize(41, 121)
+    shell.line("sleep 0.3; echo size-$(stty size)-")
+    shell.wait_for("size-41 121-")
+    shell.line("exit 0")
+    shell.end()
+    shown = recorded(dev, session)
+    assert "Broken" not in shown
+    assert "size-41 121-" in text(dev, session)
+
+
+def test_others_see_nothing(dev):
+    _, session = executed(dev, "echo", "secret")
+    recorded(dev, session)
+    admin = administrator(dev)
+    stranger = admin.new_user("recordings-stranger", allow("ssm:*"))
+    for command in [("replay", session, "--text"), ("sessions", "show", session)]:
+        done = dev.cli(*command, env=stranger.env)
+        assert done.returncode == 8 and "AccessDenied" in done.stderr, done
+        assert "secret" not in done.stdout
+    made_up = dev.cli("replay", "admin-00000000000000000", "--text")
+    assert made_up.returncode == 8 and "DoesNotExist" in made_up.stderr
+    reader = admin.new_user("recordings-reader", allow("drawbridge:GetSessionRecording", f"*session/{session}"))
+    assert "secret\n" in dev.cli("replay", session, "--text", env=reader.env).stdout
+    events = admin.cloudtrail.lookup_events(LookupAttributes=[
+        {"AttributeKey": "EventName", "AttributeValue": "GetSessionRecording"}])["Events"]
+    assert "recordings-reader" in [event.get("Username") for event in events]
+
+
+def test_a_hostile_recording_draws_and_does_nothing_else(dev, terminal):
+    done, session = executed(dev, "printf", f"harmless {HOSTILE.decode()} text\\n")
+    assert b"\x1b]52" in done.stdout
+    recorded(dev, session)
+    for options in [(), ("--text",), ("--asciicast", "-")]:
+        shown = replay(dev, session, *options).stdout
+        assert b"\x1b]" not in shown and b"\x1bP" not in shown and b"\x05" not in shown
+        assert b"harmless" in shown
+    player = terminal([program("drawbridge"), "replay", session], dev.env)
+    player.wait_for("harmless")
+    player.wait_for("end 0:")
+    for hostile in [b"\x1b]", b"\x1bP", b"\x05", b"\x1b[6n", b"\x1b[c", b"\x1b[>c", b"21t", b"?1003h", b"?1004h"]:
+        assert hostile not in bytes(player.raw), hostile
+    player.send("q")
+    assert player.end() == 0
+
+
+def test_the_player_obeys_its_keys(dev, terminal):
+    _, session = executed(dev, "sh", "-c", "echo one; sleep 2; echo two; sleep 1; echo three")
+    recorded(dev, session)
+    player = terminal([program("drawbridge"), "replay", session, "--speed", "0.25"], dev.env)
+    player.wait_for("one")
+    assert "two" not in player.text()
+    player.send(" ")
+    player.wait_for("paused")
+    player.send("/three\r")
+    player.wait_for("three")
+    player.send("0")
+    player.wait_for("0:00/")
+    eventually(lambda: player.pump() and "three" not in player.text(), what="the start")
+    player.send("G")
+    player.wait_for("end 0:")
+    player.wait_for("three")
+    player.send("q")
+    assert player.end() == 0
+    done = replay(dev, session, "--json")
+    assert json.loads(done.stdout)["SessionId"] == session
+
+
+def test_what_was_changed_is_named(own_dev):
+    _, first = executed(own_dev, "echo", "evidence")
+    _, second = executed(own_dev, "echo", "other")
+    recorded(own_dev, first)
+    recorded(own_dev, second)
+    folder = own_dev.data / "recordings"
+    eventually(lambda: len(list(folder.glob("*.recording"))) == 2, what="both complete")
+    own_dev.stop()
+    verify = [program("drawbridge"), "recordings", "verify", "--data-dir", own_dev.data]
+    done = subprocess.run(verify, capture_output=True, text=True, check=True)
+    assert done.stdout.count(": whole: ") == 2
+    file = next(path for path in folder.iterdir() if first.split("-")[-1] in path.name)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert b"evidence" not in file.read_bytes()
+    changed = bytearray(file.read_bytes())
+    changed[-1] ^= 1
+    file.write_bytes(changed)
+    done = subprocess.run(verify, capture_output=True, text=True)
+    assert done.returncode == 12, done
+    assert re.search(rf"^{re.escape(first)}: BROKEN: block \d+ was changed$", done.stdout, re.MULTILINE)
+    assert re.search(rf"^{re.escape(second)}: whole: ", done.stdout, re.MULTILINE)
+    file.write_bytes(bytes(changed[:-200]))
+    done = subprocess.run([*verify, first], capture_output=True, text=True)
+    assert done.returncode == 12 and "the recording was complete once" in done.stdout
