@@ -48,6 +48,10 @@ pub(crate) enum Command {
     /// Create and list the accounts of a server, from the account that it started with
     #[command(subcommand)]
     Accounts(Accounts),
+    /// Copy the data folder of this machine's server into one file, while the server runs or not
+    Backup(Backup),
+    /// Make a data folder from a backup
+    Restore(Restore),
     /// Work with the audit log of this machine's server
     #[command(subcommand)]
     Audit(Audit),
@@ -390,6 +394,36 @@ pub(crate) enum Accounts {
         #[command(flatten)]
         server: ServerArguments,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    /// Where to: a file that is not there yet, or `-` for standard output
+    pub(crate) file: PathBuf,
+    /// Folder of the server's state
+    #[arg(long, value_name = "DIR", env = "DRAWBRIDGE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Put the root key into the backup; whoever has that then reads every secret
+    #[arg(long)]
+    pub(crate) with_root_key: bool,
+    /// One JSON object at the end, and no progress
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Restore {
+    /// The backup, or `-` for standard input
+    pub(crate) file: PathBuf,
+    /// The folder to make; it must be empty or not there
+    #[arg(long, value_name = "DIR", env = "DRAWBRIDGE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// The root key's file, where the backup does not hold it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root_key: Option<PathBuf>,
+    /// One JSON object at the end, and no progress
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Subcommand)]

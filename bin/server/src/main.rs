@@ -5,6 +5,7 @@
 mod accounts;
 mod api;
 mod audit;
+mod backup;
 mod bundle;
 mod cli;
 mod clock;
@@ -91,6 +92,14 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Accounts(accounts) => {
             log_to_standard_error("off");
             return single()?.block_on(accounts::run(accounts));
+        }
+        Command::Backup(arguments) => {
+            log_to_standard_error("warn");
+            single()?.block_on(backup::backup(arguments))?;
+        }
+        Command::Restore(arguments) => {
+            log_to_standard_error("warn");
+            single()?.block_on(backup::restore(arguments))?;
         }
         Command::Audit(AuditCommand::Verify { data_dir, checkpoint }) => {
             single()?.block_on(audit::verify(&data_dir, checkpoint.as_ref()))?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use drawbridge_gateway::{OpenError, RecordingsConfig, Server, ServerConfig};
 use drawbridge_session::{AccountId, Region};
-use drawbridge_store::FolderError;
+use drawbridge_store::{FolderError, RootKeyError};
 
 use crate::cli::Serve;
 use crate::config::Config;
@@ -88,6 +88,8 @@ pub(crate) fn explain(error: OpenError, config: &Config) -> anyhow::Error {
             FOLDER_UNUSABLE,
             format!("cannot use the data folder `{folder}`: {source}"),
         ),
+        OpenError::RootKey(RootKeyError::Lost(_)) => Failure::new(FOLDER_UNUSABLE, error.to_string())
+            .hint("put the copy of it back; without it nothing that is sealed in the folder can be opened"),
         OpenError::Address { source, .. } => {
             let sentence = format!("cannot listen on `{}`: {source}", config.listen);
             Failure::new(ADDRESS_UNAVAILABLE, sentence)
