@@ -48,6 +48,8 @@ pub struct AgentSettings {
 const MAX_SESSIONS: usize = 1000;
 /// How long a worker may take to end its session before it is killed.
 const TERMINATION_PATIENCE: Duration = Duration::from_secs(15);
+/// How much more it may take to ship the session's log.
+const SHIPPING_PATIENCE: Duration = Duration::from_secs(25 * 60);
 /// How long the agent waits for its goodbye to be sent.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
 /// Often enough to notice a dead path within half a minute, seldom enough to cost an idle node nothing.
@@ -117,7 +119,8 @@ type Watch = Pin<Box<dyn Future<Output = WorkerEvent>>>;
 
 enum WorkerEvent {
     Ended(SessionId),
-    Overdue(Rc<ProcessHandle>),
+    Overdue(SessionId, Rc<ProcessHandle>),
+    Late(Rc<ProcessHandle>),
 }
 
 /// Everything the agent can wait for.
@@ -199,7 +202,10 @@ impl<D: Dial> Agent<D> {
             match self.next().await {
                 Happened::Line(event) => self.handle_line(event),
                 Happened::Worker(WorkerEvent::Ended(session)) => self.handle_ended(&session).await,
-                Happened::Worker(WorkerEvent::Overdue(process)) => kill(&process),
+                Happened::Worker(WorkerEvent::Overdue(session, process)) => {
+                    self.handle_overdue(&session, process);
+                }
+                Happened::Worker(WorkerEvent::Late(process)) => kill(&process),
                 Happened::Elapsed => self.control.handle_timeout(self.now()),
             }
         }
@@ -324,7 +330,7 @@ impl<D: Dial> Agent<D> {
             let process = Rc::clone(&worker.process);
             self.watches.push(Box::pin(async move {
                 tokio::time::sleep(TERMINATION_PATIENCE).await;
-                WorkerEvent::Overdue(process)
+                WorkerEvent::Overdue(session, process)
             }));
         } else if !self.reports.values().any(|folder| *folder.session() == session) {
             // The server believes in a session that this node knows nothing of, and would otherwise go on doing so.
@@ -333,6 +339,19 @@ impl<D: Dial> Agent<D> {
                 self.now(),
             );
         }
+    }
+
+    /// A worker that was to end has not. One that ships its log knows when to give up; it is killed if it does not.
+    fn handle_overdue(&mut self, session: &SessionId, process: Rc<ProcessHandle>) {
+        let worker = self.workers.get(session);
+        let is_shipping = worker.is_some_and(|worker| worker.folder.is_shipping());
+        if !is_shipping {
+            return kill(&process);
+        }
+        self.watches.push(Box::pin(async move {
+            tokio::time::sleep(SHIPPING_PATIENCE).await;
+            WorkerEvent::Late(process)
+        }));
     }
 
     async fn handle_ended(&mut self, session: &SessionId) {
@@ -372,6 +391,9 @@ impl<D: Dial> Agent<D> {
         let outcome = folder.outcome().unwrap_or_else(Outcome::success);
         let report = outcome.report(folder.session(), &self.identity.node);
         tracing::info!(session.id = %folder.session(), status = ?outcome.status, output = outcome.output, "session ended");
+        for complaint in outcome.logged.iter().flat_map(|logged| &logged.complaints) {
+            tracing::error!(session.id = %folder.session(), "{complaint}");
+        }
         let message = self.control.complete(report, self.now());
         self.reports.insert(message, folder);
     }

@@ -26,7 +26,14 @@ impl Backoff {
     /// For a session, where somebody is waiting: at once, then from 100 ms up to 5 s.
     pub const SESSION: Self = Self::new(Duration::ZERO, Duration::from_millis(100), Duration::from_secs(5));
 
-    const fn new(immediate: Duration, initial: Duration, longest: Duration) -> Self {
+    /// For logs, which nobody waits for: from half a second up to 15 s.
+    pub const LOGS: Self = Self::new(
+        Duration::from_millis(500),
+        Duration::from_secs(1),
+        Duration::from_secs(15),
+    );
+
+    pub(crate) const fn new(immediate: Duration, initial: Duration, longest: Duration) -> Self {
         Self {
             immediate,
             initial,

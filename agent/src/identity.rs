@@ -12,12 +12,14 @@ mod credentials;
 mod enrolment;
 mod key;
 mod node;
+mod present;
 mod registration;
 
 pub use credentials::RoleCredentials;
 pub use enrolment::{AccessKey, EnrolRequest, Enrolment, enrol};
 pub use key::KeyError;
 pub use node::{KeyRotation, Node, NodeError};
+pub use present::PresentNode;
 pub use registration::{RegisterError, RegisterRequest, Registration, register};
 
 /// The version this agent reports: four numbers, high enough for every feature that AWS's plugin gates on it.

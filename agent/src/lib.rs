@@ -7,6 +7,7 @@ pub mod gateway;
 mod heartbeat;
 pub mod identity;
 mod line;
+pub mod logs;
 mod pam;
 pub mod platform;
 pub mod process;

@@ -20,6 +20,6 @@ pub use launch::{LaunchError, WorkerProgram, WorkerSpec};
 pub(crate) use order::{COMMAND_FAILURE, failure_of, session_type_of};
 pub use order::{Order, Referring, Work};
 pub(crate) use outcome::chain;
-pub use outcome::{Outcome, Status};
+pub use outcome::{Logged, Outcome, Status};
 pub use plan::{Login, Plan, PlanError, Separation, Task};
 pub use registry::{Registry, SessionFolder};

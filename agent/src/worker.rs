@@ -18,6 +18,7 @@ mod encryption;
 mod far_end;
 mod input;
 mod leader;
+mod logging;
 mod pipes;
 mod references;
 mod session;
@@ -30,7 +31,6 @@ mod terminal;
 mod tests;
 mod tunnel;
 
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io;
@@ -51,6 +51,7 @@ use self::deferred::{DeferredEnd, Start};
 use self::encryption::{Encryption, NodeKeys};
 use self::far_end::FarEnd;
 use self::leader::Children;
+use self::logging::Logging;
 use self::pipes::{PipeSettings, PipesEnd};
 use self::references::{ReferenceError, values_of};
 use self::session::{Session, Settings};
@@ -61,8 +62,9 @@ use self::terminal::TerminalEnd;
 use self::tunnel::TunnelEnd;
 use crate::account::{Account, AccountError, choose};
 use crate::gateway::{self, Channel};
-use crate::identity::{KeyRotation, Node, NodeError};
+use crate::identity::{KeyRotation, Node, NodeError, PresentNode};
 use crate::line::{Dial, Dialled};
+use crate::logs::{CheckError, Destinations, Pace, Particulars, SessionLog, check};
 use crate::pam::{PamError, PamSession};
 use crate::process::{ProcessIdentity, give_up_privileges, give_up_privileges_but_identity, protect_memory};
 use crate::pty::{Program, StartError};
@@ -88,6 +90,10 @@ enum WorkerError {
     Pam(#[from] PamError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error("cannot keep the session's log")]
+    Log(#[source] io::Error),
     #[error("the session's folder is gone")]
     Folder,
     #[error("cannot watch for signals")]
@@ -157,14 +163,28 @@ async fn run(
     let stop: Stop = Box::pin(async move {
         stop.recv().await;
     });
-    let (plan, stop) = match plan(spec.order.work.clone(), &node, stop).await? {
-        Planned::Plan(plan, stop) => (plan, stop),
-        Planned::Stopped => return Ok(Outcome::success()),
+    let Some((plan, stop)) = plan(spec.order.work.clone(), &node, stop).await? else {
+        return Ok(Outcome::success());
+    };
+    let node = Arc::new(PresentNode::new(node));
+    let stop = match &plan.logs {
+        Some(destinations) => {
+            let checked = check(destinations, &node, &clock, &random, &Pace::NORMAL);
+            match unless_stopped(checked, stop).await {
+                Some((checked, stop)) => {
+                    checked?;
+                    stop
+                }
+                None => return Ok(Outcome::success()),
+            }
+        }
+        None => stop,
     };
     let launch = Launch {
         spec,
         folder,
         locale: environment.value("LANG").map(str::to_owned),
+        logs: plan.logs.clone(),
         node,
         clock,
         random,
@@ -173,23 +193,25 @@ async fn run(
     launch.run(*plan).await
 }
 
-enum Planned {
-    Plan(Box<Plan>, Stop),
-    Stopped,
-}
-
 /// Resolves what the document refers to, unless the session is ended meanwhile.
-async fn plan(work: Work, node: &Node, mut stop: Stop) -> Result<Planned, WorkerError> {
+async fn plan(work: Work, node: &Node, stop: Stop) -> Result<Option<(Box<Plan>, Stop)>, WorkerError> {
     let referring = match work {
-        Work::Planned(plan) => return Ok(Planned::Plan(Box::new(plan), stop)),
+        Work::Planned(plan) => return Ok(Some((Box::new(plan), stop))),
         Work::Referring(referring) => referring,
     };
     let references = referring.references();
-    let values = tokio::select! {
-        values = values_of(node, &references) => values?,
-        () = &mut stop => return Ok(Planned::Stopped),
+    let Some((values, stop)) = unless_stopped(values_of(node, &references), stop).await else {
+        return Ok(None);
     };
-    Ok(Planned::Plan(Box::new(referring.plan(&values)?), stop))
+    Ok(Some((Box::new(referring.plan(&values?)?), stop)))
+}
+
+/// Waits for something, unless the session is ended meanwhile.
+async fn unless_stopped<T>(future: impl Future<Output = T>, mut stop: Stop) -> Option<(T, Stop)> {
+    tokio::select! {
+        value = future => Some((value, stop)),
+        () = &mut stop => None,
+    }
 }
 
 /// An account, the machine's own session of it, and what that adds to the environment.
@@ -200,7 +222,8 @@ struct Launch {
     spec: WorkerSpec,
     folder: SessionFolder,
     locale: Option<String>,
-    node: Node,
+    logs: Option<Box<Destinations>>,
+    node: Arc<PresentNode>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     stop: Stop,
@@ -215,40 +238,41 @@ impl Launch {
         match plan.task {
             Task::Shell { login, profile } => {
                 let (account, _pam, variables) = self.log_in(&login)?;
+                let log = self.begin_log(&account)?;
                 if kms_key_id.is_some() {
                     let program = Program::login_shell(account, self.locale()).with_environment(variables);
                     let program = program.in_folder(login.folder);
                     let far = self.deferred(protocol::SessionType::StandardStream, program, profile)?;
-                    return Ok(self.join(far, extension, kms_key_id).await);
+                    return Ok(self.join(far, log, extension, kms_key_id).await);
                 }
                 let is_shared = extension.is_some_and(|extension| extension.client_commands);
                 let words = is_shared.then(|| self.words(&account, &variables, login.folder.clone()));
                 let program = Program::login_shell(account, self.locale()).with_environment(variables);
                 let far = self.on_terminal(&program.in_folder(login.folder), profile)?;
                 let Some(words) = words else {
-                    return Ok(self.join(far, extension, kms_key_id).await);
+                    return Ok(self.join(far, log, extension, kms_key_id).await);
                 };
                 let children = far.other_children().map_err(WorkerError::Signals)?;
                 let commands = Commands::new(words, children, max_payload);
-                Ok(self
-                    .join(SharedEnd::new(far, commands), extension, kms_key_id)
-                    .await)
+                let far = SharedEnd::new(far, commands);
+                Ok(self.join(far, log, extension, kms_key_id).await)
             }
             Task::CommandLine { login, line } => {
                 let (account, _pam, variables) = self.log_in(&login)?;
+                let log = self.begin_log(&account)?;
                 let program =
                     Program::command_line(account, self.locale(), &line).with_environment(variables);
                 let program = program.in_folder(login.folder);
                 if kms_key_id.is_some() {
                     let kind = protocol::SessionType::InteractiveCommands;
                     let far = self.deferred(kind, program, String::new())?;
-                    return Ok(self.join(far, extension, kms_key_id).await);
+                    return Ok(self.join(far, log, extension, kms_key_id).await);
                 }
                 let far = self.on_terminal(&program, String::new())?;
                 // AWS's plugin is not told where AWS's agent tells it nothing (`protocol.md` 5.1).
                 let client_is_ours = extension.is_some_and(|extension| extension.client_streams_input);
                 let far = if client_is_ours { far.introduced() } else { far };
-                Ok(self.join(far, extension, kms_key_id).await)
+                Ok(self.join(far, log, extension, kms_key_id).await)
             }
             Task::Command {
                 login,
@@ -257,6 +281,7 @@ impl Launch {
                 separation,
             } => {
                 let (account, _pam, variables) = self.log_in(&login)?;
+                let log = self.begin_log(&account)?;
                 let program =
                     command(account, self.locale(), &program, &arguments).with_environment(variables);
                 let settings = PipeSettings {
@@ -267,7 +292,7 @@ impl Launch {
                 let folder = self.folder.clone();
                 let started = move |pid| note_leader(&folder, pid);
                 let far = PipesEnd::new(program.in_folder(login.folder), settings, children()?, started);
-                Ok(self.join(far, extension, kms_key_id).await)
+                Ok(self.join(far, log, extension, kms_key_id).await)
             }
             Task::Connection {
                 destination,
@@ -277,7 +302,7 @@ impl Launch {
                 give_up_privileges();
                 let reach = Reach { rules, account: None };
                 let far = SocketEnd::new(destination, reach, properties);
-                Ok(self.join(far, extension, kms_key_id).await)
+                Ok(self.join(far, None, extension, kms_key_id).await)
             }
             Task::Tunnel {
                 destinations,
@@ -292,7 +317,7 @@ impl Launch {
                 }
                 let reach = Reach { rules, account };
                 let far = TunnelEnd::new(destinations, reach, properties, extension);
-                Ok(self.join(far, extension, kms_key_id).await)
+                Ok(self.join(far, None, extension, kms_key_id).await)
             }
         }
     }
@@ -379,32 +404,52 @@ impl Launch {
     async fn join<F: FarEnd>(
         self,
         far: F,
+        log: Option<SessionLog>,
         extension: Option<NodeExtension>,
         kms_key_id: Option<String>,
     ) -> Outcome {
         let Order { session, .. } = self.spec.order;
         let settings = Settings {
             session: session.clone(),
-            node: self.node.id().clone(),
+            node: self.node.get().id().clone(),
             extension,
         };
-        let node = Arc::new(self.node);
         let encryption = kms_key_id.map(|kms_key_id| Encryption {
             kms_key_id: kms_key_id.clone(),
             keys: Box::new(NodeKeys {
-                node: Arc::clone(&node),
+                node: self.node.get(),
                 session: session.clone(),
                 kms_key_id,
             }),
         });
         let dial = GatewayDial {
-            node: RefCell::new(node),
+            node: self.node,
             session,
         };
-        let session = Session::new(&settings, encryption, far, dial, self.clock, self.random);
+        let log = log.map(|log| Logging::new(log, self.folder));
+        let session = Session::new(&settings, encryption, far, log, dial, self.clock, self.random);
         tracing::info!("session started");
         // Boxed, or this future would be as large as the largest of its kinds.
         Box::pin(session.run(self.stop)).await
+    }
+
+    /// Begins the log of a session that runs as this account, if there is to be one.
+    fn begin_log(&self, account: &Account) -> Result<Option<SessionLog>, WorkerError> {
+        let Some(destinations) = self.logs.as_deref().cloned() else {
+            return Ok(None);
+        };
+        let particulars = Particulars {
+            destinations,
+            session: self.spec.order.session.clone(),
+            run_as: account.name.clone(),
+            node: Arc::clone(&self.node),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            pace: Pace::NORMAL,
+        };
+        SessionLog::begin(particulars, &self.folder.output())
+            .map(Some)
+            .map_err(WorkerError::Log)
     }
 }
 
@@ -434,27 +479,15 @@ fn note_leader(folder: &SessionFolder, pid: i32) {
 }
 
 struct GatewayDial {
-    node: RefCell<Arc<Node>>,
+    node: Arc<PresentNode>,
     session: SessionId,
-}
-
-impl GatewayDial {
-    fn node(&self) -> Arc<Node> {
-        // The agent that notices a new address of the server may have been started after this worker.
-        match self.node.borrow().moved() {
-            Ok(Some(moved)) => drop(self.node.replace(Arc::new(moved))),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(error = chain(&error), "cannot look where the server is"),
-        }
-        Arc::clone(&self.node.borrow())
-    }
 }
 
 impl Dial for GatewayDial {
     type Transport = WebSocket;
 
     fn dial(&self) -> Dialled<WebSocket> {
-        let (node, session) = (self.node(), self.session.clone());
+        let (node, session) = (self.node.get(), self.session.clone());
         Box::pin(async move { gateway::open(&node, Channel::Data(&session)).await })
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drawbridge_aws_client::{
-    Auth, CallError, Client, Connector, Credentials, EndpointError, Environment, Now, Proxies, ProxyError,
-    RsaSigner, Service, Tls, TlsError,
+    Auth, Bucket, CallError, Client, Connector, Credentials, EndpointError, Environment, Now, Proxies,
+    ProxyError, RsaSigner, Service, Tls, TlsError,
 };
 use drawbridge_session::{Clock, NodeId, Random};
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ pub struct Node {
     environment: Environment,
     ssm: Client,
     gateway: Client,
+    logs: Client,
     connector: Connector,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -67,6 +68,33 @@ pub enum NodeError {
     /// The server's answer lacks something.
     #[error("the server's answer holds no usable role credentials")]
     Answer,
+}
+
+impl NodeError {
+    /// Returns the code of the service that refused, if one did.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Call(error) => error.code(),
+            _ => None,
+        }
+    }
+
+    /// Says whether the same call may turn out better a little later, if only with new credentials.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Call(error) => error.is_transient() || error.code().is_some_and(is_about_credentials),
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("id", self.id())
+            .field("gateway", &self.gateway)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Node {
@@ -106,8 +134,9 @@ impl Node {
             registration.endpoint_of("ssmmessages")?,
             region,
             connector.clone(),
-            now,
+            Arc::clone(&now),
         );
+        let logs = Client::new(registration.endpoint_of("logs")?, region, connector.clone(), now);
         Ok(Self {
             registration,
             folder,
@@ -115,6 +144,7 @@ impl Node {
             environment: environment.clone(),
             ssm,
             gateway,
+            logs,
             connector,
             clock,
             random,
@@ -155,6 +185,11 @@ impl Node {
     /// Says whether the server is one of ours, which is told what this agent can do beyond the public protocol.
     pub fn has_own_server(&self) -> bool {
         self.registration.endpoint.is_some()
+    }
+
+    /// Returns the region that its calls are signed for.
+    pub fn region(&self) -> &str {
+        self.registration.region.as_str()
     }
 
     /// Returns the client of the message gateway.
@@ -211,6 +246,34 @@ impl Node {
             .call_json(service, operation, input, Auth::Credentials(&credentials))
             .await;
         self.observe(called)
+    }
+
+    /// Calls an operation of CloudWatch Logs with the role's credentials, over a connection that is kept for the next.
+    ///
+    /// # Errors
+    ///
+    /// See [`NodeError`].
+    pub async fn call_logs(&self, operation: &str, input: &Value) -> Result<Value, NodeError> {
+        let credentials = self.credentials().await?;
+        let called = self
+            .logs
+            .call_json(Service::LOGS, operation, input, Auth::Credentials(&credentials))
+            .await;
+        self.observe(called)
+    }
+
+    /// Returns a bucket, in a region or in the node's own: at the server, where the node has one of its own, else at AWS.
+    ///
+    /// # Errors
+    ///
+    /// See [`NodeError`]; nothing is called.
+    pub fn bucket(&self, name: &str, region: Option<&str>) -> Result<Bucket, NodeError> {
+        let own = self.has_own_server();
+        let endpoint = own.then(|| self.registration.endpoint_of("s3")).transpose()?;
+        let region = region.unwrap_or(self.region());
+        let clock = Arc::clone(&self.clock);
+        let now: Now = Arc::new(move || clock.now());
+        Ok(Bucket::new(name, endpoint, region, self.connector.clone(), now))
     }
 
     /// Passes a call's result on; when it says that the credentials are not accepted, they are forgotten.

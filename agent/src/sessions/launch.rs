@@ -184,6 +184,7 @@ mod tests {
                     },
                     extension: None,
                     kms_key_id: None,
+                    logs: None,
                 }),
             },
             default_account: DefaultAccount::AgentUser,

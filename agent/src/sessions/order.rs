@@ -50,7 +50,7 @@ impl Order {
         let written =
             serde_json::to_value(&document).expect("documents are structs of plain values with text keys");
         let work = if ssm_references(&written).is_empty() {
-            Work::Planned(Plan::of(&document, &content.run_as_user, content.drawbridge)?)
+            Work::Planned(Plan::of(&document, content)?)
         } else {
             let content = ShellContent {
                 document_content: written,

@@ -4,6 +4,8 @@ use drawbridge_protocol::payload::{TaskComplete, TaskStatus};
 use drawbridge_session::{NodeId, SessionId};
 use serde::{Deserialize, Serialize};
 
+use crate::logs::Destinations;
+
 /// How a session ended, as kept on disk until the server has acknowledged it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -11,6 +13,24 @@ pub struct Outcome {
     pub status: Status,
     /// What went wrong, for the person who asked; empty when nothing did.
     pub output: String,
+    /// Where its log is, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logged: Option<Logged>,
+}
+
+/// Where the log of a session is, or was meant to be: AWS's agent reports the one like the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logged {
+    /// The bucket; may be empty.
+    pub bucket: String,
+    /// The transcript's key; may be empty.
+    pub key: String,
+    /// The log group; may be empty.
+    pub group: String,
+    /// The stream; may be empty.
+    pub stream: String,
+    /// What of it went wrong, for the agent's log.
+    pub complaints: Vec<String>,
 }
 
 /// The two ways for a session to end; being terminated is a success (`protocol.md` 13.6, 38).
@@ -29,6 +49,7 @@ impl Outcome {
         Self {
             status: Status::Success,
             output: String::new(),
+            logged: None,
         }
     }
 
@@ -37,6 +58,7 @@ impl Outcome {
         Self {
             status: Status::Failed,
             output: reason.into(),
+            logged: None,
         }
     }
 
@@ -46,7 +68,35 @@ impl Outcome {
             Status::Success => TaskStatus::Success,
             Status::Failed => TaskStatus::Failed,
         };
-        TaskComplete::new(session.as_str(), node.as_str(), status, self.output.clone())
+        let logged = self.logged.clone().unwrap_or_default();
+        TaskComplete {
+            s3_bucket: logged.bucket,
+            s3_url_suffix: logged.key,
+            cwl_group: logged.group,
+            cwl_stream: logged.stream,
+            ..TaskComplete::new(session.as_str(), node.as_str(), status, self.output.clone())
+        }
+    }
+}
+
+impl Logged {
+    /// Names the places of a session's log.
+    pub(crate) fn to(destinations: &Destinations, session: &SessionId) -> Self {
+        let mut logged = Self::default();
+        if let Some(bucket) = &destinations.bucket {
+            logged.bucket.clone_from(&bucket.name);
+            logged.key = bucket.key(session);
+        }
+        if let Some(group) = &destinations.group {
+            logged.group.clone_from(&group.name);
+            session.as_str().clone_into(&mut logged.stream);
+        }
+        logged
+    }
+
+    /// Notes what went wrong.
+    pub(crate) fn complain(&mut self, complaint: String) {
+        self.complaints.push(complaint);
     }
 }
 

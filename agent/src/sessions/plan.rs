@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::account::RunAs;
+use crate::logs::Destinations;
 
 /// A session that has passed every check that needs no look at the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Plan {
     /// The key that wraps the data key of an encrypted session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
+    /// Where its log goes, if anywhere.
+    #[serde(default)]
+    pub logs: Option<Box<Destinations>>,
 }
 
 /// What a session does.
@@ -108,9 +112,6 @@ pub enum PlanError {
     /// A value of a parameter is missing or not allowed.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
-    /// The document asks for something that this agent cannot do, and doing without would break its promise.
-    #[error("session document asks for {0}, which this agent does not support")]
-    Unsupported(&'static str),
     /// There is nothing to run on this platform.
     #[error("Commands cannot be empty for session type {0}")]
     NoCommands(&'static str),
@@ -129,37 +130,29 @@ impl Plan {
     ///
     /// See [`PlanError`].
     pub(super) fn parse(content: &ShellContent) -> Result<Self, PlanError> {
-        Self::of(&resolve(content)?, &content.run_as_user, content.drawbridge)
+        Self::of(&resolve(content)?, content)
     }
 
     /// Plans what a document without placeholders says.
-    pub(super) fn of(
-        document: &SessionDocument,
-        run_as_user: &str,
-        extension: Option<NodeExtension>,
-    ) -> Result<Self, PlanError> {
+    pub(super) fn of(document: &SessionDocument, content: &ShellContent) -> Result<Self, PlanError> {
         let inputs = &document.inputs;
+        let run_as_user = &content.run_as_user;
         let task = match &document.properties {
             Properties::Port(settings) => connections(settings, document, run_as_user)?,
-            Properties::None => {
-                promises_nothing_else(inputs)?;
-                Task::Shell {
-                    login: login(inputs, run_as_user, false),
-                    profile: inputs.shell_profile.linux.clone(),
-                }
-            }
-            Properties::Commands(commands) => {
-                promises_nothing_else(inputs)?;
-                command(document.session_type, commands, inputs, run_as_user)?
-            }
+            Properties::None => Task::Shell {
+                login: login(inputs, run_as_user, false),
+                profile: inputs.shell_profile.linux.clone(),
+            },
+            Properties::Commands(commands) => command(document.session_type, commands, inputs, run_as_user)?,
         };
         // The protocol has no encrypted tunnels, whatever their documents say.
         let is_tunnel = matches!(document.properties, Properties::Port(_));
         let kms_key_id = Some(&inputs.kms_key_id).filter(|key| !is_tunnel && !key.is_empty());
         Ok(Self {
             task,
-            extension,
+            extension: content.drawbridge,
             kms_key_id: kms_key_id.cloned(),
+            logs: Destinations::of(inputs, document.session_type, &content.session_owner).map(Box::new),
         })
     }
 
@@ -191,21 +184,6 @@ fn values(parameters: &Map<String, Value>) -> BTreeMap<String, Vec<String>> {
         .iter()
         .map(|(name, value)| (name.clone(), list(value)))
         .collect()
-}
-
-/// Refuses what would have to be done beside the session.
-fn promises_nothing_else(inputs: &Inputs) -> Result<(), PlanError> {
-    let demands = [
-        (&inputs.s3_bucket_name, "session logs in an S3 bucket"),
-        (
-            &inputs.cloud_watch_log_group_name,
-            "session logs in a CloudWatch log group",
-        ),
-    ];
-    match demands.into_iter().find(|(demanded, _)| !demanded.is_empty()) {
-        Some((_, demand)) => Err(PlanError::Unsupported(demand)),
-        None => Ok(()),
-    }
 }
 
 fn login(inputs: &Inputs, requested: &str, elevated: bool) -> Login {

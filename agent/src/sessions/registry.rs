@@ -19,6 +19,8 @@ const WORKER: &str = "worker.json";
 const SHELL: &str = "shell.json";
 const OUTCOME: &str = "outcome.json";
 const LOG: &str = "worker.log";
+const OUTPUT: &str = "output.log";
+const SHIPPING: &str = "shipping.json";
 
 /// All sessions this node knows, one folder each.
 #[derive(Clone, Debug)]
@@ -122,6 +124,25 @@ impl SessionFolder {
     /// Where the worker logs to when the agent has no better place.
     pub fn log(&self) -> PathBuf {
         self.path().join(LOG)
+    }
+
+    /// Where the session's output is written down, if its log goes anywhere.
+    pub fn output(&self) -> PathBuf {
+        self.path().join(OUTPUT)
+    }
+
+    /// Says whether the session is over but for its log.
+    pub fn is_shipping(&self) -> bool {
+        recall(&self.folder, SHIPPING).ok().flatten().unwrap_or(false)
+    }
+
+    /// Notes that the session is over but for its log, so that its worker is given time.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn set_shipping(&self) -> Result<(), StateError> {
+        self.keep(SHIPPING, &true)
     }
 
     /// Returns the process that runs the session, if one was started.

@@ -8,7 +8,8 @@
 //!     └── client is not ────────────┴── terminated, or the server knows it no more, or patience ends ───▶ over
 //! ```
 //!
-//! In all states but the last the connection may come and go.
+//! In all states but the last the connection may come and go. The log of a session, if it has one, is shipped between delivering
+//! and leaving, or when it is over already; the client knows of the end by then.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,6 +25,7 @@ use drawbridge_session::{Clock, NodeId, Random, RandomArray, SessionId};
 
 use super::encryption::{Encryption, Unwrap, Unwrapping};
 use super::far_end::{End, FarEnd, FarEvent};
+use super::logging::Logging;
 use crate::backoff::Backoff;
 use crate::identity::AGENT_VERSION;
 use crate::line::{Dial, Line, LineEvent};
@@ -43,6 +45,7 @@ pub(super) struct Session<D: Dial, F> {
     end: NodeEnd,
     line: Line<D>,
     far: F,
+    log: Option<Logging>,
     phase: Phase,
     is_paused: bool,
     progress: Progress,
@@ -75,6 +78,7 @@ enum Happened {
     Line(LineEvent),
     FarEnd,
     DataKey(Result<DataKey, String>),
+    Log,
     Stopped,
     Elapsed,
 }
@@ -97,6 +101,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         settings: &Settings,
         encryption: Option<Encryption>,
         far: F,
+        log: Option<Logging>,
         dial: D,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
@@ -126,6 +131,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
             end,
             line: Line::new(dial, Backoff::SESSION, Arc::clone(&random)),
             far,
+            log,
             phase,
             is_paused: false,
             progress: Progress {
@@ -147,13 +153,13 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
             self.advance();
             if let Phase::Over(outcome) = &self.phase {
                 let outcome = outcome.clone();
-                self.far.end().await;
-                return outcome;
+                return self.finish(outcome).await;
             }
             match self.next(&mut stop).await {
                 Happened::Line(event) => self.handle_line(event),
                 Happened::FarEnd => {}
                 Happened::DataKey(key) => self.handle_data_key(key),
+                Happened::Log => self.progress.at = self.clock.monotonic(),
                 Happened::Stopped => {
                     stop = None;
                     self.terminate();
@@ -161,6 +167,15 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
                 Happened::Elapsed => self.handle_elapsed(),
             }
         }
+    }
+
+    async fn finish(mut self, outcome: Outcome) -> Outcome {
+        self.far.end().await;
+        let logged = match self.log.take() {
+            Some(log) => Some(log.finish().await),
+            None => None,
+        };
+        Outcome { logged, ..outcome }
     }
 
     async fn next(&mut self, stop: &mut Option<Pin<Box<dyn Future<Output = ()>>>>) -> Happened {
@@ -171,6 +186,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         let Self {
             line,
             far,
+            log,
             unwrapping,
             ..
         } = self;
@@ -181,6 +197,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
             }
             event = line.next() => Happened::Line(event),
             () = far.next(room) => Happened::FarEnd,
+            () = carried_on(log) => Happened::Log,
             () = finished(stop) => Happened::Stopped,
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => Happened::Elapsed,
         }
@@ -204,6 +221,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         if let Phase::Delivering(outcome) = &self.phase
             && all_queued
             && self.end.is_drained()
+            && self.log.as_mut().is_none_or(Logging::ship)
         {
             self.phase = Phase::Leaving {
                 outcome: outcome.clone(),
@@ -302,13 +320,20 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         if self.far.is_read_by_people() {
             let plain: String = text.chars().filter(|c| !c.is_control()).collect();
             let line = format!("\r\n{plain}\r\n");
-            self.end.send_output(PayloadType::Output, Bytes::from(line));
+            self.say(PayloadType::Output, Bytes::from(line));
         }
+    }
+
+    fn say(&mut self, payload_type: PayloadType, bytes: Bytes) {
+        if let Some(log) = &self.log {
+            log.record(payload_type, &bytes);
+        }
+        self.end.send_output(payload_type, bytes);
     }
 
     fn handle_far_end(&mut self, event: FarEvent) {
         let outcome = match event {
-            FarEvent::Said(payload_type, bytes) => return self.end.send_output(payload_type, bytes),
+            FarEvent::Said(payload_type, bytes) => return self.say(payload_type, bytes),
             FarEvent::Ended(End::Exited(status)) => {
                 self.report_exit(status);
                 Outcome::success()
@@ -341,6 +366,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         let now = self.now();
         self.end.handle_timeout(now);
         match &self.phase {
+            Phase::Delivering(_) if self.log.as_ref().is_some_and(Logging::is_shipping) => {}
             Phase::Delivering(outcome) if now.monotonic >= self.patience_ends() => {
                 tracing::warn!("the last output of the session was not taken by the server");
                 self.phase = Phase::Over(outcome.clone());
@@ -393,7 +419,8 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         let may_speak = matches!(self.phase, Phase::Running);
         // Only what goes out soon is read: the rest waits where it is, and whoever writes it is slowed down by that.
         let waiting = self.line.backlog() + self.end.unsent_output();
-        if !may_speak || waiting >= BACKLOG_BYTES {
+        let log_is_behind = self.log.as_ref().is_some_and(Logging::is_behind);
+        if !may_speak || waiting >= BACKLOG_BYTES || log_is_behind {
             return 0;
         }
         self.end.output_capacity().min(self.far.chunk())
@@ -401,6 +428,8 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
 
     fn deadline(&self) -> Option<Duration> {
         let own = match self.phase {
+            // Shipping a log has a limit of its own.
+            Phase::Delivering(_) if self.log.as_ref().is_some_and(Logging::is_shipping) => None,
             Phase::Delivering(_) => Some(self.patience_ends()),
             Phase::Leaving { since, .. } => Some(since + GOODBYE_PATIENCE),
             Phase::Introducing | Phase::Running | Phase::Over(_) => None,
@@ -410,6 +439,14 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
 
     fn now(&self) -> Time {
         Time::new(self.clock.monotonic(), self.clock.epoch_ms())
+    }
+}
+
+/// Carries on with a log that may not be there.
+async fn carried_on(log: &mut Option<Logging>) {
+    match log {
+        Some(log) => log.progress().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -276,7 +276,7 @@ fn encrypted<F: FarEnd + 'static>(
         extension,
     };
     let (dial, listener) = memory();
-    let session = Session::new(&settings, encryption, far, dial, Arc::clone(&clock), random);
+    let session = Session::new(&settings, encryption, far, None, dial, Arc::clone(&clock), random);
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = Box::pin(async move {
         if stopped.await.is_err() {

@@ -62,24 +62,6 @@ fn the_request_overrides_the_documents_user() {
 }
 
 #[test]
-fn refuses_what_it_could_not_keep() {
-    for inputs in [
-        json!({"s3BucketName": "logs"}),
-        json!({"cloudWatchLogGroupName": "logs"}),
-    ] {
-        let properties = json!({"linux": {"commands": "date"}});
-        for content in [
-            shell(&inputs),
-            request("InteractiveCommands", &inputs, &properties),
-            request("NonInteractiveCommands", &inputs, &properties),
-        ] {
-            let error = Plan::parse(&content).expect_err("refused");
-            assert!(matches!(error, PlanError::Unsupported(_)), "{error}");
-        }
-    }
-}
-
-#[test]
 fn encrypts_what_is_typed_and_printed_and_no_tunnel() {
     let inputs = json!({"kmsKeyId": "alias/x"});
     let commands = json!({"linux": {"commands": "date"}});

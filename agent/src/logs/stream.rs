@@ -1,0 +1,150 @@
+//! Following a capture with the events of a log group.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use drawbridge_aws_client::CallError;
+use drawbridge_session::Clock;
+use tokio::sync::watch;
+
+use super::attempts::Pace;
+use super::capture::Captured;
+use super::event::{Author, Joined, Plain};
+use super::group::{GroupStream, MOST_EVENTS};
+use super::lines::{Splitter, clean};
+use super::transcript::Transcript;
+use crate::identity::NodeError;
+
+/// Bytes of the file that are looked at together.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// Why a log group does not have all of a log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StreamError {
+    #[error(transparent)]
+    Call(CallError),
+    #[error(transparent)]
+    Node(NodeError),
+    #[error("cannot read what was captured")]
+    Read(#[from] io::Error),
+    #[error("it took longer than {0} s")]
+    Late(u64),
+    #[error("there is no such log group")]
+    NoGroup,
+}
+
+impl From<NodeError> for StreamError {
+    /// Leaves out what needs no saying, so that the service's own words come first.
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Call(error) => Self::Call(error),
+            error => Self::Node(error),
+        }
+    }
+}
+
+/// Sends complete lines every second while a session runs, and the rest at its end.
+pub(super) struct Streaming {
+    pub(super) stream: GroupStream,
+    pub(super) author: Author,
+    pub(super) file: Arc<File>,
+    pub(super) captured: watch::Receiver<Captured>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) pace: Pace,
+}
+
+impl Streaming {
+    /// Runs until the capture is over and everything is sent, or cannot be.
+    pub(super) async fn run(mut self) -> Result<(), StreamError> {
+        if let Ok(None) = self.stream.calls().find().await {
+            tracing::warn!("the session's log is not streamed: there is no such log group");
+            return Err(StreamError::NoGroup);
+        }
+        let mut end = self.captured.clone();
+        let patience = self.pace.patience;
+        let followed = self.follow();
+        tokio::pin!(followed);
+        tokio::select! {
+            followed = &mut followed => return followed,
+            _ = end.wait_for(|captured| captured.is_over) => {}
+        }
+        tokio::time::timeout(patience, followed)
+            .await
+            .unwrap_or(Err(StreamError::Late(patience.as_secs())))
+    }
+
+    async fn follow(&mut self) -> Result<(), StreamError> {
+        let mut splitter = Splitter::default();
+        let mut joined = Joined::default();
+        let mut offset = 0;
+        loop {
+            let over = self.captured.wait_for(|captured| captured.is_over);
+            let _ = tokio::time::timeout(self.pace.tick, over).await;
+            let captured = self.captured.borrow().clone();
+            while offset < captured.bytes {
+                let chunk = self.read(offset, captured.bytes).await?;
+                offset += chunk.len() as u64;
+                let mut full = Vec::new();
+                splitter.push(&chunk, |line| full.extend(joined.push(clean(line))));
+                self.send(full).await?;
+            }
+            let mut rest = Vec::new();
+            if captured.is_over {
+                splitter.finish(|line| rest.extend(joined.push(clean(line))));
+            }
+            rest.extend(joined.take());
+            self.send(rest).await?;
+            if captured.is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn read(&self, offset: u64, end: u64) -> io::Result<Vec<u8>> {
+        let file = Arc::clone(&self.file);
+        let length = usize::try_from(end - offset).map_or(CHUNK_BYTES, |length| length.min(CHUNK_BYTES));
+        let read = move || {
+            let mut chunk = vec![0; length];
+            file.read_exact_at(&mut chunk, offset).map(|()| chunk)
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(io::Error::other)?
+    }
+
+    async fn send(&mut self, events: Vec<Vec<String>>) -> Result<(), StreamError> {
+        let now = self.clock.now();
+        let messages: Vec<String> = events.iter().map(|lines| self.author.event(lines, now)).collect();
+        for messages in messages.chunks(MOST_EVENTS) {
+            self.stream.put(messages, &mut self.captured).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends a transcript after its session, as plain text.
+pub(super) async fn send_plain(
+    mut stream: GroupStream,
+    transcript: &Transcript,
+    mut captured: watch::Receiver<Captured>,
+) -> Result<(), StreamError> {
+    let (mut splitter, mut plain) = (Splitter::default(), Plain::default());
+    let mut messages: Vec<String> = Vec::new();
+    let mut offset = 0;
+    while offset < transcript.len() {
+        let chunk = transcript.read(offset, CHUNK_BYTES).await?;
+        offset += chunk.len() as u64;
+        splitter.push(&chunk, |line| messages.extend(plain.push(line)));
+        if offset == transcript.len() {
+            splitter.finish(|line| messages.extend(plain.push(line)));
+            messages.extend(plain.take());
+        }
+        while messages.len() >= MOST_EVENTS || (offset == transcript.len() && !messages.is_empty()) {
+            let now: Vec<String> = messages.drain(..messages.len().min(MOST_EVENTS)).collect();
+            stream.put(&now, &mut captured).await?;
+        }
+    }
+    Ok(())
+}
