@@ -22,7 +22,7 @@ mod lines;
 mod session_log;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transcript;
 
 pub(crate) use attempts::Pace;

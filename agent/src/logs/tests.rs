@@ -29,6 +29,7 @@ const OWNER: &str = "arn:aws:iam::123456789012:user/alice";
 /// Long enough for a busy machine; no test waits this long when it passes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Tries again at once, and not often.
 const PACE: Pace = Pace {
     tick: Duration::from_millis(1),
     collect: Duration::ZERO,
@@ -36,6 +37,12 @@ const PACE: Pace = Pace {
     attempts: 4,
     patience: PATIENCE,
     check: PATIENCE,
+};
+
+/// Tries again at once, and for ever.
+pub(crate) const STUBBORN: Pace = Pace {
+    attempts: u32::MAX,
+    ..PACE
 };
 
 /// A node whose server is this one.
@@ -114,7 +121,11 @@ impl Fixture {
         self.folder.path().join("output.log")
     }
 
-    pub(crate) fn begin(&self, destinations: Destinations) -> SessionLog {
+    fn begin(&self, destinations: Destinations) -> SessionLog {
+        self.begin_at(PACE, destinations)
+    }
+
+    pub(crate) fn begin_at(&self, pace: Pace, destinations: Destinations) -> SessionLog {
         let particulars = Particulars {
             destinations,
             session: SessionId::parse(SESSION).expect("valid"),
@@ -122,7 +133,7 @@ impl Fixture {
             node: Arc::clone(&self.node),
             clock: clock(),
             random: random(),
-            pace: PACE,
+            pace,
         };
         SessionLog::begin(particulars, &self.output()).expect("begun")
     }

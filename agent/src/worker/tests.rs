@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::encryption::Encryption;
 use super::far_end::FarEnd;
 use super::leader::Children;
+use super::logging::Logging;
 use super::session::{Session, Settings};
 use super::terminal::TerminalEnd;
 use crate::account::Account;
@@ -32,6 +33,7 @@ use crate::sessions::Outcome;
 
 mod commands;
 mod encryption;
+mod logs;
 mod ports;
 mod shared;
 mod tunnels;
@@ -259,7 +261,14 @@ fn clock() -> Arc<dyn Clock> {
 
 /// A session with this far end.
 fn joined<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>) -> Fixture {
-    encrypted(far, extension, None)
+    extended(far, extension, Extras::default())
+}
+
+/// What a session may have beside its far end.
+#[derive(Default)]
+struct Extras {
+    encryption: Option<Encryption>,
+    log: Option<Logging>,
 }
 
 /// The same, encrypted.
@@ -268,6 +277,24 @@ fn encrypted<F: FarEnd + 'static>(
     extension: Option<NodeExtension>,
     encryption: Option<Encryption>,
 ) -> Fixture {
+    let extras = Extras {
+        encryption,
+        ..Extras::default()
+    };
+    extended(far, extension, extras)
+}
+
+/// The same, with a log.
+fn logged<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>, log: Logging) -> Fixture {
+    let extras = Extras {
+        log: Some(log),
+        ..Extras::default()
+    };
+    extended(far, extension, extras)
+}
+
+fn extended<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>, extras: Extras) -> Fixture {
+    let Extras { encryption, log } = extras;
     let clock = clock();
     let random = Arc::new(SeededRandom::new(1));
     let settings = Settings {
@@ -276,7 +303,7 @@ fn encrypted<F: FarEnd + 'static>(
         extension,
     };
     let (dial, listener) = memory();
-    let session = Session::new(&settings, encryption, far, None, dial, Arc::clone(&clock), random);
+    let session = Session::new(&settings, encryption, far, log, dial, Arc::clone(&clock), random);
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = Box::pin(async move {
         if stopped.await.is_err() {
