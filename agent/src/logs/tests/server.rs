@@ -100,7 +100,7 @@ impl FakeServer {
 
     async fn serve(self, mut stream: TcpStream) {
         while let Some(request) = read(&mut stream).await {
-            let (status, headers, body) = self.answer(request);
+            let (status, headers, body) = self.answer(&request);
             let head = format!(
                 "HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n",
                 body.len()
@@ -111,7 +111,7 @@ impl FakeServer {
         }
     }
 
-    fn answer(&self, request: Request) -> (u16, String, String) {
+    fn answer(&self, request: &Request) -> (u16, String, String) {
         let mut state = self.state();
         state.requests.push(request.clone());
         self.asked.notify_one();
@@ -123,9 +123,9 @@ impl FakeServer {
             } else {
                 "no"
             };
-            return (status, String::new(), refusal(&request, code, message));
+            return (status, String::new(), refusal(request, code, message));
         }
-        state.answer(&request)
+        state.answer(request)
     }
 }
 

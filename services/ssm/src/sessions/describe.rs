@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, Call, Resource, Session, SessionId, SignedWith};
+use drawbridge_session::{Audit, Call, Caller, Resource, Session, SessionId, SignedWith};
 use drawbridge_store::SessionPage;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::output_url::OutputUrl;
 use crate::error::internal;
 use crate::{Operation, Ssm, input, page, wire};
 
@@ -97,14 +98,6 @@ struct Described {
     access_type: &'static str,
 }
 
-/// Where the logs of a session are; empty until sessions are logged.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct OutputUrl {
-    s3_output_url: &'static str,
-    cloud_watch_output_url: &'static str,
-}
-
 async fn describe(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
@@ -144,7 +137,7 @@ async fn describe(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
                 id: session.id.clone(),
             });
             if filters.iter().all(|filter| filter.matches(&session)) {
-                sessions.push(Described::new(session));
+                sessions.push(Described::new(&ssm, &caller, session));
             }
         }
         if sessions.len() < limit && is_last_batch {
@@ -158,7 +151,8 @@ async fn describe(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
 }
 
 impl Described {
-    fn new(session: Session) -> Self {
+    fn new(ssm: &Ssm, caller: &Caller, session: Session) -> Self {
+        let output_url = OutputUrl::of(ssm, caller, &session);
         let ending = session.state.ending();
         let limit = &session.start.document.inputs.max_session_duration;
         Self {
@@ -172,10 +166,7 @@ impl Described {
             document_name: session.start.document_name,
             owner: session.owner_arn,
             reason: session.reason,
-            output_url: OutputUrl {
-                s3_output_url: "",
-                cloud_watch_output_url: "",
-            },
+            output_url,
             access_type: "Standard",
         }
     }
