@@ -5,6 +5,7 @@
     reason = "a test program: what cannot be set up should stop it"
 )]
 
+mod buckets;
 mod calls;
 mod server;
 mod websockets;
