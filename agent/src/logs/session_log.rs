@@ -17,10 +17,10 @@ use tokio::sync::watch;
 use super::attempts::Pace;
 use super::bucket::BucketCalls;
 use super::capture::{Capture, Captured, Tap, capture};
-use super::destinations::{BucketPlan, Destinations, GroupPlan};
+use super::destinations::{Destinations, GroupPlan};
 use super::event::Author;
 use super::group::{GroupCalls, GroupStream};
-use super::stream::{StreamError, Streaming, send_plain};
+use super::stream::{Streamed, Streaming, send_plain};
 use super::transcript::Transcript;
 use crate::identity::PresentNode;
 use crate::sessions::{Logged, chain};
@@ -127,112 +127,141 @@ fn command_line(words: &[String]) -> Bytes {
 }
 
 async fn run(particulars: Particulars, capture: Capture, began: Timestamp) -> Logged {
-    let mut logged = Logged::to(&particulars.destinations, &particulars.session);
-    let (file, captured) = capture.follow();
-    let streaming = particulars.streaming(&file, &captured);
-    let stream = async {
-        match streaming {
-            Some(streaming) => streaming.run().await,
-            None => Ok(()),
-        }
+    let shipping = Shipping {
+        particulars: &particulars,
+        captured: capture.follow(),
+        began,
     };
-    let ((), streamed) = tokio::join!(capture.run(), stream);
-    let ended = particulars.clock.now();
-    let transcript = Transcript::new(file, &captured.borrow(), began, ended);
-    if let Some(lost) = &captured.borrow().lost {
-        logged.complain(format!("The log of the session is incomplete: {lost}"));
+    let ((), transcript, events) = tokio::join!(
+        capture.run(),
+        shipping.bounded(shipping.transcript()),
+        shipping.bounded(shipping.events()),
+    );
+    let (_, captured) = &shipping.captured;
+    let lost = captured.borrow().lost.clone();
+    let lost = lost.map(|why| format!("The log of the session is incomplete: {why}"));
+    Logged {
+        complaints: [lost, transcript, events].into_iter().flatten().collect(),
+        ..Logged::to(&particulars.destinations, &particulars.session)
     }
-    let shipped = async {
-        if let Some(bucket) = &particulars.destinations.bucket {
-            logged
-                .complaints
-                .extend(particulars.upload(bucket, &transcript).await);
+}
+
+/// Brings a capture to its places. Each of them says what went wrong, if anything did.
+struct Shipping<'a> {
+    particulars: &'a Particulars,
+    captured: (Arc<File>, watch::Receiver<Captured>),
+    began: Timestamp,
+}
+
+impl Shipping<'_> {
+    /// Lets something take as long as the session takes, and a limited time more.
+    async fn bounded(&self, ship: impl Future<Output = Option<String>>) -> Option<String> {
+        tokio::pin!(ship);
+        tokio::select! {
+            shipped = &mut ship => return shipped,
+            () = self.over() => {}
         }
-        if let Some(group) = &particulars.destinations.group {
-            let sent = match streamed {
-                Ok(()) if group.is_streamed => Ok(()),
-                // There may be such a group by now.
-                Ok(()) | Err(StreamError::NoGroup) => {
-                    particulars.send(group, &transcript, captured.clone()).await
-                }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = sent {
-                logged.complain(failure(&group.name, &error));
+        let patience = self.particulars.pace.patience;
+        let late = || {
+            let seconds = patience.as_secs();
+            Some(format!(
+                "The log of the session was given up: it was not shipped within {seconds} s"
+            ))
+        };
+        tokio::time::timeout(patience, ship)
+            .await
+            .unwrap_or_else(|_| late())
+    }
+
+    /// Waits until the session has said everything and it is written down.
+    async fn over(&self) {
+        let mut captured = self.captured.1.clone();
+        // A capture that is gone has nothing to add either.
+        let _ = captured.wait_for(|captured| captured.is_over).await;
+    }
+
+    async fn whole(&self) -> Transcript {
+        self.over().await;
+        let (file, captured) = &self.captured;
+        let ended = self.particulars.clock.now();
+        Transcript::new(Arc::clone(file), &captured.borrow(), self.began, ended)
+    }
+
+    /// Puts the transcript into its bucket. What goes wrong is said in the words of AWS's agent that people look for.
+    async fn transcript(&self) -> Option<String> {
+        let Particulars {
+            destinations,
+            session,
+            node,
+            random,
+            pace,
+            ..
+        } = self.particulars;
+        let bucket = destinations.bucket.as_ref()?;
+        let transcript = self.whole().await;
+        let key = bucket.key(session);
+        let mut calls = BucketCalls::new(Arc::clone(node), &bucket.name, pace, random);
+        let error = calls.put(&key, &transcript).await.err()?;
+        let why = chain(&error);
+        Some(format!(
+            "Failed uploading {session}.log to s3://{}/{key} err:{why}",
+            bucket.name
+        ))
+    }
+
+    /// Sends events to the log group, while the session runs or afterwards.
+    async fn events(&self) -> Option<String> {
+        let group = self.particulars.destinations.group.as_ref()?;
+        let streamed = match group.is_streamed {
+            true => self.streaming(group).run().await,
+            false => Ok(Streamed::Nothing),
+        };
+        let sent = match streamed {
+            Ok(Streamed::All) => Ok(()),
+            // There may be such a group by the end.
+            Ok(Streamed::Nothing) => {
+                let transcript = self.whole().await;
+                send_plain(self.stream(group), &transcript, self.captured.1.clone()).await
             }
-        }
-    };
-    let patience = particulars.pace.patience;
-    if tokio::time::timeout(patience, shipped).await.is_err() {
-        logged.complain(format!(
-            "The log of the session was given up: it took longer than {} s to ship",
-            patience.as_secs()
-        ));
+            Err(error) => Err(error),
+        };
+        let why = chain(&sent.err()?);
+        Some(format!(
+            "Failed sending the session's log to log group {} err:{why}",
+            group.name
+        ))
     }
-    logged
-}
 
-fn failure(group: &str, error: &StreamError) -> String {
-    format!(
-        "Failed sending the session's log to log group {group} err:{}",
-        chain(error)
-    )
-}
-
-impl Particulars {
-    fn streaming(&self, file: &Arc<File>, captured: &watch::Receiver<Captured>) -> Option<Streaming> {
-        let group = self
-            .destinations
-            .group
-            .as_ref()
-            .filter(|group| group.is_streamed)?;
-        let node = self.node.get();
-        Some(Streaming {
+    fn streaming(&self, group: &GroupPlan) -> Streaming {
+        let particulars = self.particulars;
+        let node = particulars.node.get();
+        let (file, captured) = &self.captured;
+        Streaming {
             stream: self.stream(group),
             author: Author {
-                session: self.session.clone(),
+                session: particulars.session.clone(),
                 node: node.id().to_string(),
                 region: node.region().to_owned(),
-                owner: self.destinations.owner.clone(),
-                run_as: self.run_as.clone(),
+                owner: particulars.destinations.owner.clone(),
+                run_as: particulars.run_as.clone(),
             },
             file: Arc::clone(file),
             captured: captured.clone(),
-            clock: Arc::clone(&self.clock),
-            pace: self.pace.clone(),
-        })
+            clock: Arc::clone(&particulars.clock),
+            tick: particulars.pace.tick,
+        }
     }
 
     fn stream(&self, group: &GroupPlan) -> GroupStream {
-        let calls = GroupCalls::new(
-            Arc::clone(&self.node),
-            &group.name,
-            &self.clock,
-            &self.random,
-            &self.pace,
-        );
-        GroupStream::new(calls, self.session.as_str())
-    }
-
-    async fn send(
-        &self,
-        group: &GroupPlan,
-        transcript: &Transcript,
-        captured: watch::Receiver<Captured>,
-    ) -> Result<(), StreamError> {
-        send_plain(self.stream(group), transcript, captured).await
-    }
-
-    /// Says what went wrong, in the words of AWS's agent that people look for.
-    async fn upload(&self, bucket: &BucketPlan, transcript: &Transcript) -> Option<String> {
-        let key = bucket.key(&self.session);
-        let mut calls = BucketCalls::new(Arc::clone(&self.node), &bucket.name, &self.pace, &self.random);
-        let error = calls.put(&key, transcript).await.err()?;
-        Some(format!(
-            "Failed uploading {}.log to s3://{}/{key} err:{}",
-            self.session,
-            bucket.name,
-            chain(&error)
-        ))
+        let Particulars {
+            session,
+            node,
+            clock,
+            random,
+            pace,
+            ..
+        } = self.particulars;
+        let calls = GroupCalls::new(Arc::clone(node), &group.name, clock, random, pace);
+        GroupStream::new(calls, session.as_str())
     }
 }

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drawbridge_aws_client::CallError;
 use drawbridge_session::Clock;
 use tokio::sync::watch;
 
-use super::attempts::Pace;
 use super::capture::Captured;
 use super::event::{Author, Joined, Plain};
 use super::group::{GroupStream, MOST_EVENTS};
@@ -29,10 +29,6 @@ pub(super) enum StreamError {
     Node(NodeError),
     #[error("cannot read what was captured")]
     Read(#[from] io::Error),
-    #[error("it took longer than {0} s")]
-    Late(u64),
-    #[error("there is no such log group")]
-    NoGroup,
 }
 
 impl From<NodeError> for StreamError {
@@ -45,6 +41,14 @@ impl From<NodeError> for StreamError {
     }
 }
 
+/// What streaming came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Streamed {
+    All,
+    /// There was no such log group when the session began.
+    Nothing,
+}
+
 /// Sends complete lines every second while a session runs, and the rest at its end.
 pub(super) struct Streaming {
     pub(super) stream: GroupStream,
@@ -52,36 +56,22 @@ pub(super) struct Streaming {
     pub(super) file: Arc<File>,
     pub(super) captured: watch::Receiver<Captured>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) pace: Pace,
+    pub(super) tick: Duration,
 }
 
 impl Streaming {
     /// Runs until the capture is over and everything is sent, or cannot be.
-    pub(super) async fn run(mut self) -> Result<(), StreamError> {
+    pub(super) async fn run(mut self) -> Result<Streamed, StreamError> {
         if let Ok(None) = self.stream.calls().find().await {
             tracing::warn!("the session's log is not streamed: there is no such log group");
-            return Err(StreamError::NoGroup);
+            return Ok(Streamed::Nothing);
         }
-        let mut end = self.captured.clone();
-        let patience = self.pace.patience;
-        let followed = self.follow();
-        tokio::pin!(followed);
-        tokio::select! {
-            followed = &mut followed => return followed,
-            _ = end.wait_for(|captured| captured.is_over) => {}
-        }
-        tokio::time::timeout(patience, followed)
-            .await
-            .unwrap_or(Err(StreamError::Late(patience.as_secs())))
-    }
-
-    async fn follow(&mut self) -> Result<(), StreamError> {
         let mut splitter = Splitter::default();
         let mut joined = Joined::default();
         let mut offset = 0;
         loop {
             let over = self.captured.wait_for(|captured| captured.is_over);
-            let _ = tokio::time::timeout(self.pace.tick, over).await;
+            let _ = tokio::time::timeout(self.tick, over).await;
             let captured = self.captured.borrow().clone();
             while offset < captured.bytes {
                 let chunk = self.read(offset, captured.bytes).await?;
@@ -97,7 +87,7 @@ impl Streaming {
             rest.extend(joined.take());
             self.send(rest).await?;
             if captured.is_over {
-                return Ok(());
+                return Ok(Streamed::All);
             }
         }
     }

@@ -93,11 +93,6 @@ impl Logged {
         }
         logged
     }
-
-    /// Notes what went wrong.
-    pub(crate) fn complain(&mut self, complaint: String) {
-        self.complaints.push(complaint);
-    }
 }
 
 /// Joins an error and its causes into one line, as a person should read them.
