@@ -145,7 +145,7 @@ def test_a_shell_is_streamed_while_it_runs_and_kept_whole(dev, admin, terminal, 
     assert kept["ServerSideEncryption"] == "AES256"
     text = kept["Body"].read().decode()
     assert text.startswith("Script started on 20") and "\nScript done on 20" in text
-    assert "\r\nsh-streamed\r\n" in text
+    assert "sh-streamed\r\n" in text
 
     eventually(lambda: any("exit" in line for line in lines(logs, shell.id)), what="the last line in the stream")
     all_lines = lines(logs, shell.id)
@@ -169,7 +169,7 @@ def test_a_log_that_is_not_streamed_comes_afterwards_as_text(dev, admin, termina
     assert messages(logs, shell.id) == []
     shell.exit()
     [text] = eventually(lambda: messages(logs, shell.id), what="the log")
-    assert text.startswith("Script started on 20") and "\nsh-ready\n" in text and "\nScript done on 20" in text
+    assert text.startswith("Script started on 20") and "sh-ready\n" in text and "\nScript done on 20" in text
 
 
 def test_what_a_command_says_is_kept(dev, admin, terminal, s3, nodes):
@@ -254,7 +254,7 @@ def test_a_log_outlives_the_agent_and_the_server(dev, terminal, s3, logs, nodes,
     shell.says("after-both")
     shell.exit()
     text = transcript(s3, f"dev/{shell.id}.log")["Body"].read().decode()
-    assert [text.count(f"\r\nsh-{word}\r\n") for word in ("ready", "without-agent", "after-both")] == [1, 1, 1]
+    assert [text.count(f"sh-{word}\r\n") for word in ("ready", "without-agent", "after-both")] == [1, 1, 1]
     eventually(lambda: any("exit" in line for line in lines(logs, shell.id)), what="the last line in the stream")
     seen = [line for line in lines(logs, shell.id) if line.startswith("sh-") and "$" not in line]
     assert seen == ["sh-ready", "sh-without-agent", "sh-after-both"]
