@@ -49,7 +49,7 @@ const MAX_SESSIONS: usize = 1000;
 /// How long a worker may take to end its session before it is killed.
 const TERMINATION_PATIENCE: Duration = Duration::from_secs(15);
 /// How much more it may take to ship the session's log.
-const SHIPPING_PATIENCE: Duration = Duration::from_secs(25 * 60);
+const SHIPPING_PATIENCE: Duration = Duration::from_secs(12 * 60);
 /// How long the agent waits for its goodbye to be sent.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
 /// Often enough to notice a dead path within half a minute, seldom enough to cost an idle node nothing.
