@@ -6,9 +6,9 @@
 pub mod access_keys;
 pub mod activations;
 pub mod audit;
+pub mod backup;
 pub mod blobs;
 pub mod buckets;
-pub mod backup;
 pub mod credentials;
 pub mod directories;
 pub mod documents;
