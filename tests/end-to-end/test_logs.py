@@ -234,6 +234,7 @@ def test_events_of_the_audit_log(own_dev):
 
 TERRAFORM = """
 variable "days" {
+  type    = number
   default = 30
 }
 

@@ -115,19 +115,17 @@ async fn get(logs: Arc<Logs>, call: Call) -> Result<Value, AwsError> {
     let page = reader::read(&logs, &caller, &group, wanted).await?;
     // Behind an empty first page comes whatever will be written.
     let empty = token.map_or(Position::FIRST, |token| token.cut);
-    input::write(&shown(page, direction, empty))
+    input::write(&shown(page, empty))
 }
 
-fn shown(page: Page, direction: LogDirection, empty: Position) -> Output {
+fn shown(page: Page, empty: Position) -> Output {
     let first = page.events.first_key_value().map_or(empty, |(first, _)| *first);
     let last = page
         .events
         .last_key_value()
         .map_or(empty, |(last, _)| last.next());
-    // A page that has looked at enough goes on behind what it has shown.
-    let forward = page.rest.filter(|_| direction == LogDirection::Forward);
     Output {
-        next_forward_token: format!("f/{}", forward.unwrap_or(last)),
+        next_forward_token: format!("f/{last}"),
         next_backward_token: format!("b/{first}"),
         events: page
             .events

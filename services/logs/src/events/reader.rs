@@ -25,7 +25,7 @@ const MAX_PAGE: u64 = 1_048_576;
 /// How many batches are in memory at once.
 const BATCHES: u32 = 4;
 
-/// How many bytes of events a page looks at before it is answered as far as it has come.
+/// How many bytes of events a search looks at before it is answered as far as it has come.
 const MAX_SCANNED: u64 = 32 * 1024 * 1024;
 
 /// Which events are read.
@@ -54,7 +54,7 @@ pub(crate) struct Read {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) events: BTreeMap<Position, Read>,
-    /// Where the next page begins, or ends; `None` when this was all.
+    /// Where the next page begins or, backwards, what it ends before; `None` when this was all.
     pub(crate) rest: Option<Position>,
 }
 
@@ -123,8 +123,8 @@ struct Filling<'a> {
     wanted: &'a Wanted<'a>,
     events: BTreeMap<Position, Read>,
     bytes: u64,
-    /// The first event that did not fit.
-    barrier: Option<Position>,
+    /// Where the next page will take over.
+    rest: Option<Position>,
     scanned: u64,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Filling<'a> {
             wanted,
             events: BTreeMap::new(),
             bytes: 0,
-            barrier: None,
+            rest: None,
             scanned: 0,
         }
     }
@@ -147,22 +147,24 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Whether no batch from this edge on can change the page. One that has looked at enough ends here.
+    /// Whether no batch from this edge on can change the page. A search that has looked at enough ends here, if that is
+    /// a step on: what begins before the wanted time and reaches into it would be looked at again.
     fn is_complete_before(&mut self, edge: i64) -> bool {
-        if let Some(barrier) = self.barrier {
-            return match self.wanted.direction {
-                LogDirection::Forward => edge > barrier.time_ms,
-                LogDirection::Backward => edge < barrier.time_ms,
+        let wanted = self.wanted;
+        if let Some(rest) = self.rest {
+            return match wanted.direction {
+                LogDirection::Forward => edge > rest.time_ms,
+                LogDirection::Backward => edge < rest.time_ms,
             };
         }
-        // Only forwards, and only where that is a step forward.
-        let enough = self.scanned >= MAX_SCANNED && self.wanted.direction == LogDirection::Forward;
-        if !enough || edge <= self.wanted.cut.time_ms {
+        let is_search = *wanted.pattern != Pattern::All && wanted.direction == LogDirection::Forward;
+        let enough = is_search && self.scanned >= MAX_SCANNED;
+        if !enough || edge <= wanted.from_ms.max(wanted.cut.time_ms) {
             return false;
         }
         let end = Position::at(edge);
         self.events.split_off(&end);
-        self.barrier = Some(end);
+        self.rest = Some(end);
         true
     }
 
@@ -191,16 +193,13 @@ impl<'a> Filling<'a> {
 
     fn wants(&self, position: Position) -> bool {
         let wanted = self.wanted;
-        let in_time = (wanted.from_ms..=wanted.to_ms).contains(&position.time_ms);
-        in_time
-            && match wanted.direction {
-                LogDirection::Forward => {
-                    position >= wanted.cut && self.barrier.is_none_or(|barrier| position < barrier)
-                }
-                LogDirection::Backward => {
-                    position < wanted.cut && self.barrier.is_none_or(|barrier| position > barrier)
-                }
-            }
+        let (from, to) = match wanted.direction {
+            LogDirection::Forward => (Some(wanted.cut), self.rest),
+            LogDirection::Backward => (self.rest, Some(wanted.cut)),
+        };
+        (wanted.from_ms..=wanted.to_ms).contains(&position.time_ms)
+            && from.is_none_or(|from| position >= from)
+            && to.is_none_or(|to| position < to)
     }
 
     /// Puts an event in its place, and lets go of those that do not fit any more.
@@ -214,18 +213,17 @@ impl<'a> Filling<'a> {
             };
             let Some((position, read)) = gone else { break };
             self.bytes -= size(&read);
-            self.barrier = Some(position);
+            self.rest = Some(match self.wanted.direction {
+                LogDirection::Forward => position,
+                LogDirection::Backward => position.next(),
+            });
         }
     }
 
     fn page(self) -> Page {
-        let rest = self.barrier.map(|barrier| match self.wanted.direction {
-            LogDirection::Forward => barrier,
-            LogDirection::Backward => barrier.next(),
-        });
         Page {
             events: self.events,
-            rest,
+            rest: self.rest,
         }
     }
 }

@@ -115,6 +115,23 @@ async fn what_has_expired_is_not_shown_even_before_it_is_gone() {
     assert_eq!(messages(&get(&house, json!({})).await), ["old", "new"]);
 }
 
+/// Batches that all span the wanted time, with nothing in it but one event of the first.
+#[tokio::test]
+async fn an_event_among_many_overlapping_batches_is_found() {
+    let house = House::with_stream("group", "stream").await;
+    house.put("group", "stream", &[(0, "needle")]).await;
+    let long = "x".repeat(262_144 - 26);
+    for nth in 1..40 {
+        let around = [-1000 - nth, -900 - nth, 900 + nth, 1000 + nth].map(|at| (at, long.as_str()));
+        house.put("group", "stream", &around).await;
+    }
+    let now = house.now();
+    for head in [true, false] {
+        let range = json!({"startTime": now - 10, "endTime": now + 10, "startFromHead": head});
+        assert_eq!(messages(&get(&house, range).await), ["needle"]);
+    }
+}
+
 #[tokio::test]
 async fn refuses_what_is_wrong() {
     let house = House::with_stream("group", "stream").await;
