@@ -180,6 +180,7 @@ fn tell_restored(restored: &Restored, folder: &Path) {
 }
 
 /// Gives the expected failures their exit codes and hints.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn explain(error: BackupError) -> anyhow::Error {
     let (code, hint) = match &error {
         BackupError::NotAFolder(_) | BackupError::Folder { .. } | BackupError::NoRoom(_) => {
