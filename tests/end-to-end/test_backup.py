@@ -101,6 +101,8 @@ def test_a_restored_server_goes_on_from_that_moment(made, tmp_path):
         assert ended["Status"] == "Failed"
         assert "the server was restored from a backup" in ended["Details"]
         assert server.session(made["session"]) is None
+        # What the session had shown by then is evidence still.
+        assert MARK in server.cli("replay", made["session"], "--text", env=alice.env).stdout
         resumed = alice.ssm.resume_session(SessionId=made["session"])
         assert "TokenValue" not in resumed
         assert eventually(lambda: alice.cloudtrail.lookup_events(

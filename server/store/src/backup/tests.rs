@@ -195,6 +195,32 @@ async fn a_store_that_is_written_meanwhile_is_copied_whole() {
 }
 
 #[tokio::test]
+async fn what_refers_to_something_comes_before_it() {
+    let folder = Folder::new().await;
+    fs::create_dir(folder.path().join("recordings")).expect("made");
+    fs::write(folder.path().join("recordings/one"), "of the journal").expect("written");
+    let names: Vec<_> = entries(&folder.backup(false).await)
+        .into_iter()
+        .map(|(name, ..)| name)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "backup.json",
+            "data/drawbridge.sqlite",
+            "sealed/ca.key",
+            "data/ca.pem",
+            "data/later/deeper/empty",
+            "data/objects/bucket/ab/cdef",
+            "data/recordings/one",
+            "data/journal/0000000001.journal",
+            "manifest.json",
+            "manifest.hmac",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn no_secret_of_the_folder_is_in_a_backup_in_the_clear() {
     let folder = Folder::new().await;
     let key = folder.key();

@@ -22,6 +22,9 @@ pub struct BackupFolder {
     scratch: TempDir,
 }
 
+/// The folder of the journal.
+const JOURNAL: &str = "journal/";
+
 /// The file of the copy.
 const COPY: &str = "copy.sqlite";
 
@@ -68,11 +71,12 @@ impl BackupFolder {
             .fold(copy, |sum, name| sum + size(&self.path.join(name)))
     }
 
-    /// Lists the files below the folder that are in a backup, besides the database.
+    /// Lists the files below the folder that are in a backup, besides the database. The journal comes last: recordings are
+    /// made from it, so that it has everything that they refer to.
     fn files(&self) -> Result<Vec<String>, BackupError> {
         let mut files = Vec::new();
         list(&self.path, "", &mut files)?;
-        files.sort_unstable();
+        files.sort_unstable_by_key(|name: &String| (name.starts_with(JOURNAL), name.clone()));
         Ok(files)
     }
 }
