@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from drawbridge import PATIENCE, Dev, Server, eventually, program
-from principals import AWS_POLICY, Principal, administrator, allow, document, refused
+from drawbridge import PATIENCE, Dev, Node, Server, eventually, program
+from principals import ACCOUNT, AWS_POLICY, NODE_ROLE, Principal, administrator, allow, document, refused
 from test_enrolled_nodes import EnrolledNode
 from test_first_session import START
 
@@ -30,9 +30,7 @@ def key(admin):
     """A key of the account that everybody of it may use, as far as their own policies allow; node roles may."""
     made = admin.client("kms").create_key()["KeyMetadata"]
     admin.client("kms").create_alias(AliasName="alias/sessions", TargetKeyId=made["KeyId"])
-    role = next(role for role in admin.iam.list_roles()["Roles"] if role["RoleName"] == "DrawbridgeNodeRole")
-    admin.iam.put_role_policy(RoleName=role["RoleName"], PolicyName="keys",
-                              PolicyDocument=document(allow("kms:Decrypt")))
+    admin.iam.put_role_policy(RoleName=NODE_ROLE, PolicyName="keys", PolicyDocument=document(allow("kms:Decrypt")))
     return made
 
 
@@ -67,8 +65,7 @@ def journal(dev):
 
 
 def test_a_key_by_its_id_its_alias_and_their_arns(dev, admin, key, terminal):
-    account = key["Arn"].split(":")[4]
-    names = [key["KeyId"], key["Arn"], "alias/sessions", f"arn:aws:kms:us-east-1:{account}:alias/sessions"]
+    names = [key["KeyId"], key["Arn"], "alias/sessions", f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/sessions"]
     for number, name in enumerate(names):
         lives(terminal, dev.env, dev.node, session_document(admin, f"Named{number}", name))
 
@@ -131,7 +128,7 @@ def test_others_join_with_the_right_to_decrypt(dev, admin, key, terminal):
     shell = lives(terminal, dev.env, dev.node, name, leave=None)
     session = dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"][0]["SessionId"]
     watcher = terminal([program("drawbridge"), "sessions", "watch", session], dev.env)
-    watcher.wait_for("$")
+    eventually(lambda: watcher.pump() and watcher.raw, what="the prompt")
     shell.line("echo seen''-by-all")
     watcher.wait_for(b"seen-by-all")
     watcher.close()
@@ -185,10 +182,9 @@ def test_a_key_that_cannot_be_used_refuses_the_session(dev, admin, key):
     name = session_document(admin, "Mallory", "alias/sessions")
     start(name, mallory, "AccessDeniedException", "kms:GenerateDataKey")
 
-    root = {"Effect": "Allow", "Principal": {"AWS": key["Arn"].replace("kms", "iam").split(":us-east-1:")[0] + "::"
-            + key["Arn"].split(":")[4] + ":root"}, "Action": "kms:*", "Resource": "*"}
+    root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
     nodes = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
-             "Condition": {"StringLike": {"aws:PrincipalArn": "*DrawbridgeNodeRole*"}}}
+             "Condition": {"StringLike": {"aws:PrincipalArn": f"*{NODE_ROLE}*"}}}
     narrow = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": [root, nodes]}))["KeyMetadata"]
     start(session_document(admin, "Narrow", narrow["Arn"]), code="AccessDeniedException", text=f"by node {dev.node}")
     assert dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"] == []
@@ -250,9 +246,15 @@ def test_a_key_of_another_account(organization, tmp_path, terminal):
     workload.iam.attach_role_policy(RoleName="Instances", PolicyArn=AWS_POLICY + "AmazonSSMManagedInstanceCore")
     workload.iam.create_instance_profile(InstanceProfileName="instances")
     workload.iam.add_role_to_instance_profile(InstanceProfileName="instances", RoleName="Instances")
+    workload.new_role("Hybrid", {"Service": "ssm.amazonaws.com"}, allow("kms:Decrypt", key))
+    workload.iam.attach_role_policy(RoleName="Hybrid", PolicyArn=AWS_POLICY + "AmazonSSMManagedInstanceCore")
     plain, dev.env = dev.env, workload.env
     try:
         with EnrolledNode(dev, tmp_path / "enrolled", "--instance-profile", "instances") as node:
             lives(terminal, workload.env, node.node, name)
+        activation = dev.aws("ssm", "create-activation", "--iam-role", "Hybrid")
+        with Node(dev, tmp_path / "hybrid", dev.env["AWS_ENDPOINT_URL"], activation=activation) as node:
+            refused(workload.ssm.start_session, "AccessDeniedException", "cannot use a key of another account",
+                    Target=node.node, DocumentName=name)
     finally:
         dev.env = plain
