@@ -10,6 +10,7 @@ from principals import ACCOUNT, AWS_POLICY, NODE_ROLE, Principal, administrator,
 from test_enrolled_nodes import EnrolledNode
 from test_first_session import START
 
+PREFERENCES = "SSM-SessionManagerRunShell"
 MARK = "recog" + "nizable"
 SAY = "echo recog''nizable-$((40 + 2))"
 
@@ -137,7 +138,7 @@ def test_others_join_with_the_right_to_decrypt(dev, admin, key, terminal):
     curious = terminal([program("drawbridge"), "sessions", "watch", session], eve.env)
     curious.wait_for("which is encrypted")
     curious.wait_for("kms:Decrypt")
-    assert curious.end() == 1
+    assert curious.end() != 0
 
     other = terminal([program("drawbridge"), "sessions", "attach", session], dev.env)
     shell.wait_for("taken over by another client")
@@ -209,8 +210,9 @@ def test_commands_beside_an_encrypted_shell_are_refused(dev, admin, key, termina
     plain = terminal([*connect, dev.node], dev.env)
     plain.line("exit")
     plain.end()
-    admin.ssm.update_document(Name="SSM-SessionManagerRunShell", Content=json.dumps(preferences),
-                              DocumentVersion="$LATEST")
+    made = admin.ssm.update_document(Name=PREFERENCES, Content=json.dumps(preferences), DocumentVersion="$LATEST")
+    version = made["DocumentDescription"]["DocumentVersion"]
+    admin.ssm.update_document_default_version(Name=PREFERENCES, DocumentVersion=version)
     shell = terminal([*connect, dev.node], dev.env)
     shell.wait_for("This session is encrypted using AWS KMS.")
     shell.line(f"{SAY}; exit")
@@ -218,7 +220,7 @@ def test_commands_beside_an_encrypted_shell_are_refused(dev, admin, key, termina
     shell.end()
     held = terminal([*connect, "--persist", "-N", dev.node], dev.env)
     held.wait_for("it is encrypted")
-    assert held.end() == 1
+    assert held.end() != 0
 
 
 @pytest.fixture
