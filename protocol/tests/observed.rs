@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use drawbridge_protocol::encryption::{Cipher, DataKey};
 use drawbridge_protocol::payload::{
     self, Acknowledge, AgentSessionState, OpenControlChannel, OpenDataChannel, SessionState, Size,
     TaskComplete, TaskStatus,
@@ -125,4 +126,22 @@ fn same(name: &str, message_type: MessageType, flags: u64) -> Frame {
     );
     assert_eq!(frame.schema_version, 1, "{name}");
     frame
+}
+
+/// The data key was thrown away with the server that it was made for.
+#[test]
+fn agent_encrypts_as_our_node_does() {
+    let bytes = |text: &str| hex::decode(text.trim_end()).unwrap();
+    let key = DataKey::new(&bytes(include_str!("vectors/observed/agent_data_key.hex"))).unwrap();
+    let payloads = [
+        bytes(include_str!("vectors/observed/agent_encrypted_payload.hex")),
+        bytes(include_str!("vectors/observed/agent_encrypted_next_payload.hex")),
+    ];
+    let first_nonce = *payloads[0].first_chunk().unwrap();
+    let client = Cipher::of_client(&key, [0; 32]);
+    let mut node = Cipher::of_node(&key, first_nonce);
+    for (payload, words) in payloads.iter().zip(["printf 'golden one'\r\n", "golden one$ "]) {
+        assert_eq!(client.open(payload).unwrap(), words);
+        assert_eq!(node.seal(words.as_bytes()), payload);
+    }
 }
