@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use drawbridge_aws_dialects::model;
 use drawbridge_session::{EncryptionContext, KeyError, KeyUse, Keys as _};
+use drawbridge_store::{AuditLog as _, EventPage};
 use serde_json::json;
 
 use crate::OPERATIONS;
@@ -500,4 +501,66 @@ async fn others_use_keys_in_the_name_of_callers() {
     assert!(matches!(refused, Err(KeyError::Disabled(_))));
     let refused = kms.decrypt(user(&admin, None), b"none of ours", &none).await;
     assert!(matches!(refused, Err(KeyError::InvalidCiphertext(_))));
+}
+
+/// The events of an account, the newest first, as JSON.
+async fn events(house: &House, account: &drawbridge_session::AccountId) -> Vec<serde_json::Value> {
+    let page = EventPage {
+        account,
+        region: &house.region,
+        attribute: None,
+        since: jiff::Timestamp::UNIX_EPOCH,
+        until: jiff::Timestamp::MAX,
+        before: None,
+        limit: 50,
+    };
+    let events = house.store.events(page).await.expect("listed");
+    let read = |event: &drawbridge_store::StoredEvent| serde_json::from_str(&event.text).expect("JSON");
+    events.iter().map(read).collect()
+}
+
+#[tokio::test]
+async fn each_use_in_a_callers_name_leaves_its_event_with_both_accounts() {
+    let house = House::new().await;
+    let key = house
+        .key_for(json!({
+            "Effect": "Allow", "Resource": "*", "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+            "Principal": {"AWS": format!("arn:aws:iam::{OTHER}:root")},
+        }))
+        .await;
+    let (kms, caller) = (&house.kms, house.other_admin());
+    let context = EncryptionContext::from([("aws:s3:arn".to_owned(), "arn:aws:s3:::b/k".to_owned())]);
+    let via = user(&caller, Some("s3"));
+    let drawn = kms
+        .generate_data_key(via, &key, 32, &context)
+        .await
+        .expect("drawn");
+    kms.decrypt(via, &drawn.wrapped, &EncryptionContext::new())
+        .await
+        .expect_err("another context");
+    kms.check(via, &key, KeyUse::Decrypt, &context)
+        .await
+        .expect("allowed");
+
+    for account in [&house.account, &other()] {
+        let events = events(&house, account).await;
+        let [failed, done] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        assert_eq!(failed["eventName"], "Decrypt");
+        assert_eq!(failed["errorCode"], "InvalidCiphertextException");
+        assert_eq!(done["eventName"], "GenerateDataKey");
+        assert_eq!(done["requestParameters"]["encryptionContext"], json!(context));
+        assert_eq!(done["userIdentity"]["invokedBy"], "s3.amazonaws.com");
+        assert_eq!(done["userIdentity"]["accountId"], OTHER);
+        assert_eq!(done["resources"][0]["ARN"], json!(key));
+        assert!(!events.iter().any(|event| event.to_string().contains("Plaintext")));
+    }
+    // Who is denied is found in the own account's log only.
+    let nobody = house.give_user(&other(), "nobody", json!(null)).await;
+    kms.generate_data_key(user(&nobody, None), &key, 32, &context)
+        .await
+        .expect_err("denied");
+    assert_eq!(events(&house, &other()).await[0]["errorCode"], "AccessDenied");
+    assert_eq!(events(&house, &house.account).await.len(), 2);
 }

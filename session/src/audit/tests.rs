@@ -622,3 +622,56 @@ mod tunnels {
         }
     }
 }
+
+fn key_of(account: &str) -> Resource {
+    let name = "1234abcd-12ab-34cd-56ef-1234567890ab";
+    Resource::at(&format!("arn:aws:kms:us-east-1:{account}:key/{name}"))
+}
+
+#[test]
+fn the_owner_of_a_key_finds_its_use_by_others_without_their_affairs() {
+    let allowed_by = StatementName {
+        policy: "Sessions".to_owned(),
+        index: 0,
+        sid: None,
+    };
+    let decrypt = operation("kms:Decrypt", Audit::READ).audited().expect("audited");
+    let input = json!({"EncryptionContext": {"aws:ssm:SessionId": "alice-1"}});
+    let random = SeededRandom::new(2);
+    let (own, other) = (key_of("123456789012"), key_of("210987654321"));
+    let used = |keys: &[Resource]| {
+        let intent = intent(&caller(alice()), decrypt, &input).touching(keys);
+        intent.answered(&json!({}), Some(&allowed_by))
+    };
+    assert!(used(std::slice::from_ref(&own)).for_owners(&random).is_empty());
+
+    let mut event = used(&[own, other.clone(), other.clone()]);
+    let copies = event.for_owners(&random);
+    let [copy] = copies.as_slice() else {
+        panic!("{copies:?}")
+    };
+    let (theirs, ours) = (parsed(copy), parsed(&event));
+    assert_eq!(copy.account().as_str(), "210987654321");
+    assert_eq!(theirs["sharedEventID"], ours["sharedEventID"]);
+    assert_ne!(theirs["eventID"], ours["eventID"]);
+    assert_eq!(
+        theirs["userIdentity"],
+        json!({"type": "AWSAccount", "principalId": "AIDAALICE", "accountId": "123456789012"})
+    );
+    assert_eq!(theirs["requestParameters"], ours["requestParameters"]);
+    assert_eq!(theirs.get("additionalEventData"), None);
+    let resources = theirs["resources"].as_array().expect("a list");
+    assert_eq!(resources.len(), 1);
+    assert_eq!(resources[0]["ARN"], other.arn());
+    assert_eq!(resources[0]["accountId"], "210987654321");
+    assert_eq!(AuditEvent::from_json(&copy.to_json()).expect("read"), *copy);
+}
+
+#[test]
+fn a_service_in_somebodys_name_is_named() {
+    let event = intent(&caller(alice()), write(), &json!({})).invoked_by("s3");
+    let event = parsed(&event.answered(&json!({}), None));
+    assert_eq!(event["userIdentity"]["invokedBy"], "s3.amazonaws.com");
+    assert_eq!(event["userIdentity"]["userName"], "alice");
+    assert_eq!(event["sourceIPAddress"], "s3.amazonaws.com");
+}

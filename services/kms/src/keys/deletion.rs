@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::error::{unchanged, wrong_state};
 use crate::{Kms, Operation, input, needs, wire};
 
 pub(crate) const SCHEDULE: Operation = Operation {
@@ -35,10 +36,10 @@ pub(crate) const CANCEL: Operation = Operation {
 };
 
 /// Days that a key waits where a request does not say.
-const DEFAULT_DAYS: u64 = 30;
+const DEFAULT_DAYS: u32 = 30;
 
 /// Days that a key may wait.
-const DAYS: std::ops::RangeInclusive<u64> = 7..=30;
+const DAYS: std::ops::RangeInclusive<u32> = 7..=30;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -47,12 +48,12 @@ struct Output {
     #[serde(serialize_with = "wire::epoch")]
     deletion_date: Timestamp,
     key_state: &'static str,
-    pending_window_in_days: u64,
+    pending_window_in_days: u32,
 }
 
-fn window(input: &Value) -> u64 {
-    let days = input.get("PendingWindowInDays");
-    days.and_then(Value::as_u64).unwrap_or(DEFAULT_DAYS)
+fn window(input: &Value) -> u32 {
+    let days = input.get("PendingWindowInDays").and_then(Value::as_u64);
+    days.map_or(DEFAULT_DAYS, |days| u32::try_from(days).unwrap_or(u32::MAX))
 }
 
 async fn schedule(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
@@ -64,13 +65,12 @@ async fn schedule(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
             "PendingWindowInDays is {days}; it must be from 7 to 30."
         )));
     }
-    let days_checked = u32::try_from(days).unwrap_or(30);
     let mut key = kms.own(&caller, &allowed, 0).await?;
     let at = key
-        .schedule_deletion(now, days_checked)
-        .map_err(|wrong| crate::error::wrong_state(&key, wrong))?;
+        .schedule_deletion(now, days)
+        .map_err(|wrong| wrong_state(&key, wrong))?;
     let stored = kms.store.change_key(&key, None).await;
-    stored.map_err(crate::error::unchanged)?;
+    stored.map_err(unchanged)?;
     tracing::info!(
         key.id = %key.id,
         key.deletion_date = %at,

@@ -1,6 +1,7 @@
 //! Grants: what they allow, to whom, and how they end.
 
-use drawbridge_session::{Authority as _, Caller, Decision, Need, Resource};
+use drawbridge_session::policy::Context;
+use drawbridge_session::{Authority as _, Caller, Decision, Explainer as _, Need, Resource};
 use serde_json::{Value, json};
 
 use super::PLAIN;
@@ -80,12 +81,23 @@ async fn a_grant_allows_its_operations_until_it_is_revoked() {
         .await;
     // Whoever asks why is told which grant it was.
     let need = Need::also("kms:Encrypt", Resource::at(&scene.key));
-    let decision = house.access.decide(&scene.bob, &[need]).await.expect("decided");
+    let decision = house
+        .access
+        .decide(&scene.bob, std::slice::from_ref(&need))
+        .await
+        .expect("decided");
     let Decision::Allow(allowed) = decision else {
         panic!("denied")
     };
     let statement = allowed.statement().expect("a statement").to_string();
     assert_eq!(statement, format!("grant {}/for-bob", text(&grant["GrantId"])));
+
+    let explained = house.access.explain(&scene.bob, &need, &Context::new()).await;
+    let explained = explained.expect("explained").to_string();
+    assert!(
+        explained.starts_with(&format!("allowed by {statement}\n")),
+        "{explained}"
+    );
 
     // The same once more is the same grant.
     let again = scene.grant(json!({"Name": "for-bob"})).await;
@@ -136,6 +148,23 @@ async fn a_constraint_is_about_the_whole_context_or_a_part_of_it() {
         .await;
     assert!(scene.bob_may(json!({})).await);
     assert!(!scene.bob_may(json!({"a": "b"})).await);
+}
+
+#[tokio::test]
+async fn an_explanation_asks_for_the_context_of_a_constraint() {
+    let scene = Scene::new().await;
+    scene
+        .grant(json!({"Constraints": {"EncryptionContextEquals": {"a": "b"}}}))
+        .await;
+    let need = Need::also("kms:encrypt", Resource::at(&scene.key));
+    let facts = Context::new()
+        .with("kms:EncryptionContextKeys", "a")
+        .with("kms:EncryptionContext:a", "b");
+    for (facts, allowed) in [(facts, true), (Context::new(), false)] {
+        let explained = scene.house.access.explain(&scene.bob, &need, &facts).await;
+        let explained = explained.expect("explained");
+        assert_eq!(explained.verdict.is_allowed(), allowed, "{explained}");
+    }
 }
 
 #[tokio::test]
