@@ -2,14 +2,16 @@
 
 import json
 import re
+import types
 
 import pytest
 from botocore.exceptions import ClientError
 
-from drawbridge import Dev, eventually, program
+from drawbridge import Dev, eventually
 from principals import ACCOUNT, AWS_POLICY, administrator, allow
 from test_enrolled_nodes import EnrolledNode
 from test_first_session import START
+from test_shared import Shared, runtime  # noqa: F401
 
 BUCKET = "ssm-session-logs-dev"
 GROUP = "SSM-Logs"
@@ -178,23 +180,20 @@ def test_what_a_command_says_is_kept(dev, admin, terminal, s3, nodes):
                     s3BucketName=BUCKET, s3KeyPrefix="dev")
     run = terminal([*START, nodes["dev"].node, "--document-name", name], dev.env)
     run.end()
-    session = re.search(rb"SessionId: ([\w+=,.@-]+)", bytes(run.raw)).group(1).decode()
+    ended = dev.aws("ssm", "describe-sessions", "--state", "History", "--filters",
+                    f"key=Target,value={nodes['dev'].node}")["Sessions"]
+    session = next(session["SessionId"] for session in ended if session["DocumentName"] == name)
     text = transcript(s3, f"dev/{session}.log")["Body"].read().decode()
     assert "out\n" in text and "err\n" in text
 
 
-def test_commands_beside_a_shell_are_kept_too(dev, admin, s3, nodes, terminal):
-    name = document(admin, "Shared", s3BucketName=BUCKET, s3KeyPrefix="dev")
-    shell = terminal([program("drawbridge"), "connect", nodes["dev"].node, "--document", name, "--persist"], dev.env)
-    shell.line("echo rea''dy")
-    shell.wait_for(b"ready\r\n")
-    done = dev.cli("exec", nodes["dev"].node, "--", "echo", "beside the shell")
-    assert done.stdout == "beside the shell\n", done.stderr
-    session = dev.aws("ssm", "describe-sessions", "--state", "Active", "--filters",
-                      f"key=Target,value={nodes['dev'].node}")["Sessions"][0]["SessionId"]
-    shell.line("exit")
-    shell.end()
-    text = transcript(s3, f"dev/{session}.log")["Body"].read().decode()
+def test_commands_beside_a_shell_are_kept_too(dev, admin, s3, nodes, runtime):
+    preferences = document(admin, "SSM-SessionManagerRunShell", s3BucketName=BUCKET, s3KeyPrefix="dev")
+    node = types.SimpleNamespace(env=dev.env, node=nodes["dev"].node)
+    with Shared(node, runtime) as shared:
+        assert shared.run("echo", "beside the shell").stdout == b"beside the shell\n"
+    admin.ssm.delete_document(Name=preferences)
+    text = transcript(s3, f"dev/{shared.session}.log")["Body"].read().decode()
     assert "[command beside the shell: echo beside the shell]" in text
     assert "\nbeside the shell\n" in text
 

@@ -43,6 +43,11 @@ pub(crate) async fn check(
     random: &Arc<dyn Random>,
     pace: &Pace,
 ) -> Result<(), CheckError> {
+    // Somebody waits, and is to be told what is wrong rather than that something is.
+    let pace = &Pace {
+        attempts: pace.attempts.min(ATTEMPTS),
+        ..pace.clone()
+    };
     let checked = async {
         if let Some(bucket) = destinations.bucket.as_ref().filter(|bucket| bucket.must_encrypt) {
             let calls = BucketCalls::new(Arc::clone(node), &bucket.name, pace, random);
@@ -58,6 +63,9 @@ pub(crate) async fn check(
         .await
         .unwrap_or(Err(CheckError::Silent(pace.check.as_secs())))
 }
+
+/// Attempts of one call while somebody waits.
+const ATTEMPTS: u32 = 3;
 
 async fn check_bucket(bucket: &BucketPlan, mut calls: BucketCalls) -> Result<(), CheckError> {
     let name = bucket.name.clone();

@@ -17,8 +17,8 @@ use super::lines::{Splitter, clean};
 use super::transcript::Transcript;
 use crate::identity::NodeError;
 
-/// Bytes of the file that are looked at together.
-const CHUNK_BYTES: usize = 128 * 1024;
+/// Bytes of the file that are looked at together: so few that a key is not kept waiting.
+const CHUNK_BYTES: usize = 32 * 1024;
 
 /// Why a log group does not have all of a log.
 #[derive(Debug, thiserror::Error)]
@@ -73,19 +73,20 @@ impl Streaming {
             let over = self.captured.wait_for(|captured| captured.is_over);
             let _ = tokio::time::timeout(self.tick, over).await;
             let captured = self.captured.borrow().clone();
+            let mut full = Vec::new();
             while offset < captured.bytes {
                 let chunk = self.read(offset, captured.bytes).await?;
                 offset += chunk.len() as u64;
-                let mut full = Vec::new();
                 splitter.push(&chunk, |line| full.extend(joined.push(clean(line))));
-                self.send(full).await?;
+                if full.len() >= MOST_EVENTS {
+                    self.send(std::mem::take(&mut full)).await?;
+                }
             }
-            let mut rest = Vec::new();
             if captured.is_over {
-                splitter.finish(|line| rest.extend(joined.push(clean(line))));
+                splitter.finish(|line| full.extend(joined.push(clean(line))));
             }
-            rest.extend(joined.take());
-            self.send(rest).await?;
+            full.extend(joined.take());
+            self.send(full).await?;
             if captured.is_over {
                 return Ok(Streamed::All);
             }

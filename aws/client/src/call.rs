@@ -160,16 +160,36 @@ impl CallError {
             | Self::Websocket(_) => true,
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
             Self::Aws { code, status, .. } => {
-                status.is_server_error()
+                is_passing(*status)
                     || matches!(
                         code.as_str(),
                         "ThrottlingException" | "Throttling" | "TooManyUpdates" | "RequestTimeout"
                     )
             }
-            Self::Status { status, .. } => {
-                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::Status { status, .. } => is_passing(*status) || *status == StatusCode::TOO_MANY_REQUESTS,
             Self::Url { .. } | Self::Sign(_) | Self::TooLarge { .. } | Self::Body { .. } => false,
         }
+    }
+}
+
+/// A fault of the server that may be over the next time. What it has not implemented it will not have by then.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_implemented_is_not_tried_again() {
+        let refused = |status: u16| CallError::Aws {
+            code: "Code".to_owned(),
+            message: String::new(),
+            status: StatusCode::from_u16(status).expect("a status"),
+            request_id: None,
+        };
+        assert!(refused(500).is_transient() && refused(503).is_transient());
+        assert!(!refused(501).is_transient() && !refused(403).is_transient());
     }
 }

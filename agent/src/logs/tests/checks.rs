@@ -78,9 +78,12 @@ async fn an_answer_is_not_waited_for_without_end() {
         .state()
         .always
         .insert("GetBucketEncryption", (503, "SlowDown"));
+    let refused = check(&demanding_bucket(), &fixture.node, &clock(), &random(), &STUBBORN).await;
+    assert!(matches!(refused, Err(CheckError::BucketUnknown { .. })));
+    assert_eq!(fixture.server.of("GetBucketEncryption").len(), 3);
+
     let pace = Pace {
-        attempts: u32::MAX,
-        check: Duration::from_millis(50),
+        check: Duration::ZERO,
         ..PACE
     };
     let refused = check(&demanding_bucket(), &fixture.node, &clock(), &random(), &pace).await;
