@@ -83,7 +83,7 @@ def document(admin, name, session_type="Standard_Stream", properties=None, **inp
 
 @pytest.fixture(scope="module")
 def everywhere(admin, s3, logs):
-    return document(admin, "Everywhere", s3BucketName=BUCKET, s3KeyPrefix="dev", s3EncryptionEnabled=True,
+    return document(admin, "Everywhere", s3BucketName=BUCKET, s3KeyPrefix="dev",
                     cloudWatchLogGroupName=GROUP, cloudWatchStreamingEnabled=True)
 
 
@@ -203,7 +203,7 @@ def test_a_node_of_another_group_cannot_write_there(dev, terminal, s3, nodes, ev
     shell.says("works-all-the-same")
     shell.exit()
     key = f"dev/{shell.id}.log"
-    complaint(nodes["prod"], f"Failed uploading {shell.id}.log to s3://{BUCKET}/{key} err:AccessDenied: Access Denied")
+    complaint(nodes["prod"], f"Failed uploading {shell.id}.log to s3://{BUCKET}/{key} err:AccessDenied: ")
     with pytest.raises(ClientError):
         s3.head_object(Bucket=BUCKET, Key=key)
 
@@ -232,6 +232,13 @@ def test_there_is_no_session_without_the_encryption_that_is_demanded(dev, admin,
     refused.end()
     said = " ".join(bytes(refused.raw).decode().split())
     assert f"Unable to start shell: {words}" in said, said
+
+
+def test_a_bucket_that_encrypts_is_as_good_as_its_word(dev, admin, terminal, s3, nodes):
+    name = document(admin, "Encrypted", s3BucketName=BUCKET, s3KeyPrefix="dev", s3EncryptionEnabled=True)
+    shell = Shell(terminal, dev, nodes["dev"], name)
+    shell.exit()
+    assert transcript(s3, f"dev/{shell.id}.log")["ServerSideEncryption"] == "AES256"
 
 
 def test_a_session_that_is_terminated_has_its_log(dev, terminal, s3, nodes, everywhere):
