@@ -4,18 +4,24 @@
 
 use std::fmt::Write as _;
 
+use drawbridge_session::document::SessionType;
 use drawbridge_session::recording::{Event, Happening, Header};
 use serde_json::{Value, json};
 
 use crate::screen::screen_size;
 use crate::sieve::Sieve;
 
+/// How long, and for how many bytes of lines, the head waits for a size: a terminal tells it a moment after the first prompt.
+const PATIENCE_MS: u64 = 5000;
+const PATIENCE_BYTES: usize = 1024 * 1024;
+
 /// Writes the lines of an asciicast, each an array of a time, a code and a text.
 #[derive(Debug)]
 pub struct Asciicast {
     sieve: Sieve,
-    /// Until the first output: a player wants the size before anything else.
+    /// What is to be written first, as soon as the size is known.
     head: Option<Header>,
+    held: String,
     size: (u16, u16),
 }
 
@@ -25,6 +31,7 @@ impl Asciicast {
         Self {
             sieve: Sieve::new(),
             head: Some(header),
+            held: String::new(),
             size: (80, 24),
         }
     }
@@ -41,7 +48,9 @@ impl Asciicast {
             }
             Happening::Resize { columns, rows } => {
                 self.size = screen_size(*columns, *rows);
-                if self.head.is_none() {
+                if self.head.is_some() {
+                    self.begin(out);
+                } else {
                     let (columns, rows) = self.size;
                     self.line(event.at_ms, "r", &format!("{columns}x{rows}"), out);
                 }
@@ -50,18 +59,35 @@ impl Asciicast {
             Happening::Exit(code) => self.line(event.at_ms, "m", &format!("ended with code {code}"), out),
             Happening::End { why, .. } => {
                 self.line(event.at_ms, "m", &format!("session ended: {why}"), out);
+                self.begin(out);
             }
             Happening::Key(_) => {}
+        }
+        let waits = self.head.as_ref().is_some_and(|header| {
+            header.session_type != SessionType::NonInteractiveCommands && event.at_ms < PATIENCE_MS
+        });
+        if !waits || self.held.len() > PATIENCE_BYTES {
+            self.begin(out);
+        }
+    }
+
+    /// Appends what is still held back of a recording that has no end yet.
+    pub fn finish(&mut self, out: &mut String) {
+        self.begin(out);
+    }
+
+    fn begin(&mut self, out: &mut String) {
+        if let Some(header) = self.head.take() {
+            // Writing into memory cannot fail.
+            let _ = writeln!(out, "{}", self.head_of(&header));
+            out.push_str(&std::mem::take(&mut self.held));
         }
     }
 
     fn line(&mut self, at_ms: u64, code: &str, text: &str, out: &mut String) {
-        if let Some(header) = self.head.take() {
-            let _ = writeln!(out, "{}", self.head_of(&header));
-        }
         let seconds = format!("{}.{:03}", at_ms / 1000, at_ms % 1000);
         let (code, text) = (json!(code), json!(text));
-        // Writing into memory cannot fail.
+        let out = if self.head.is_some() { &mut self.held } else { out };
         let _ = writeln!(out, "[{seconds}, {code}, {text}]");
     }
 
@@ -79,7 +105,6 @@ impl Asciicast {
 
 #[cfg(test)]
 mod tests {
-    use drawbridge_session::document::SessionType;
     use drawbridge_session::{AccountId, NodeId, Region, SessionId};
 
     use super::*;
@@ -104,8 +129,9 @@ mod tests {
         let mut cast = Asciicast::new(header());
         let mut out = String::new();
         let events = [
+            (1, Happening::Output(b"early ".to_vec())),
             (
-                1,
+                2,
                 Happening::Resize {
                     columns: 100,
                     rows: 30,
@@ -135,6 +161,7 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
+                json!([0.001, "o", "early "]),
                 json!([1.5, "o", "$ "]),
                 json!([2.0, "o", "漢\"\r\n"]),
                 json!([2.5, "r", "90x20"]),

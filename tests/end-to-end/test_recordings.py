@@ -198,7 +198,7 @@ def test_others_see_nothing(dev):
         assert "secret" not in done.stdout
     made_up = dev.cli("replay", "admin-00000000000000000", "--text")
     assert made_up.returncode == 8 and "DoesNotExist" in made_up.stderr
-    reader = admin.new_user("recordings-reader", allow("drawbridge:GetSessionRecording", f"*session/{session}"))
+    reader = admin.new_user("recordings-reader", allow("drawbridge:GetSessionRecording", f"arn:aws:ssm:*:*:session/{session}"))
     assert "secret\n" in dev.cli("replay", session, "--text", env=reader.env).stdout
     events = admin.cloudtrail.lookup_events(LookupAttributes=[
         {"AttributeKey": "EventName", "AttributeValue": "GetSessionRecording"}])["Events"]

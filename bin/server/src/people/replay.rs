@@ -134,7 +134,11 @@ async fn asciicast(pages: &mut Pages, file: &str, follow: bool) -> Result<()> {
             out.write_all(lines.as_bytes())?;
             out.flush()
         })
-        .await
+        .await?;
+    lines.clear();
+    cast.finish(&mut lines);
+    out.write_all(lines.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 /// Ends as other programs do when whoever reads standard output has gone.

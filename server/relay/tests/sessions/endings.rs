@@ -1,5 +1,6 @@
 //! How sessions end when they do not end by themselves.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use drawbridge_protocol::data_channel::relay::Timers;
@@ -115,4 +116,48 @@ async fn a_failure_on_the_node_is_shown_to_the_client() {
     }
     let (output, _) = client.core.closed.clone().expect("closed");
     assert!(output.contains("no such user"), "{output}");
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_recorded_does_not_start_unless_it_fails_open() {
+    let mut world = World::new().await;
+    world.recorder.refuses.store(true, Ordering::Relaxed);
+    let refused = world
+        .start("alice-00000000000000001", SessionStart::default_shell())
+        .await;
+    let error = refused.expect_err("it would not be recorded");
+    assert_eq!(error.to_string(), "the session cannot be recorded: no room");
+    assert_eq!(world.relay.live_sessions(), 0);
+
+    let mut start = SessionStart::default_shell();
+    start.document.inputs.drawbridge = Some(OwnInputs {
+        fail_open: true,
+        ..OwnInputs::default()
+    });
+    world
+        .start("alice-00000000000000002", start)
+        .await
+        .expect("goes on unrecorded");
+}
+
+#[tokio::test]
+async fn the_recorder_is_told_of_beginnings_restarts_and_ends() {
+    let mut world = World::new().await;
+    let id = "alice-00000000000000001";
+    let (session, mut client, mut worker) = world.joined(id, Client::plain()).await;
+    world.kill_and_reopen().await;
+    world.connect_client(&session, &mut client, ClientRole::Resume);
+    world.connect_worker(&session, &mut worker);
+    world.relay.terminate(&session, "enough").await.expect("live");
+    world
+        .until(&mut client, &mut worker, |client, _| client.closed.is_some())
+        .await;
+    world
+        .stored_state(&session, |state| state.ending().is_some())
+        .await;
+    let told = world.recorder.told.lock().expect("whole").clone();
+    assert_eq!(
+        told,
+        [format!("begin {id}"), format!("begin {id}"), format!("end {id}")]
+    );
 }

@@ -1,8 +1,10 @@
 //! A relay with a store and a journal, that can be killed and opened again.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use drawbridge_protocol::data_channel::relay::Timers;
 use drawbridge_protocol::payload::{OpenControlChannel, TaskComplete, TaskStatus};
 use drawbridge_relay::journal::{
@@ -11,10 +13,10 @@ use drawbridge_relay::journal::{
 use drawbridge_relay::socket::MemorySocket;
 use drawbridge_relay::{AcceptedClient, ClientRole, SessionRelay};
 use drawbridge_session::policy::{Context, Decision, PolicySet, Question, administrator, decide};
-use drawbridge_session::recording::Unrecorded;
+use drawbridge_session::recording::{Recorder, RecorderError};
 use drawbridge_session::{
-    AccountId, AuditEvent, AuthorizedSession, Clock, EntityName, Need, NodeId, Principal, Region, Relay,
-    RelayError, Resource, Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
+    AccountId, AuditEvent, AuthorizedSession, Clock, Ending, EntityName, Need, NodeId, Principal, Region,
+    Relay, RelayError, Resource, Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
 };
 use drawbridge_store::{
     AuditLog, ChannelEnd, EventAttribute, EventPage, RootKey, SessionLimits, Sessions, Sqlite, Store, Token,
@@ -35,6 +37,7 @@ pub(crate) struct World {
     pub(crate) store: Sqlite,
     pub(crate) folder: FaultyFolder,
     pub(crate) agent: Peer<Agent>,
+    pub(crate) recorder: Arc<Notebook>,
     timers: Timers,
     writer: Option<JournalWriter>,
     _home: tempfile::TempDir,
@@ -52,13 +55,15 @@ impl World {
             .await
             .expect("store");
         let folder = FaultyFolder::new();
-        let (relay, writer) = open(&store, &folder, timers).await;
+        let recorder = Arc::new(Notebook::default());
+        let (relay, writer) = open(&store, &folder, &recorder, timers).await;
         let agent = Agent::ours();
         let mut world = World {
             relay,
             store,
             folder,
             agent,
+            recorder,
             timers,
             writer: Some(writer),
             _home: home,
@@ -76,7 +81,7 @@ impl World {
         }
         self.agent.cut();
         self.folder = disk;
-        let (relay, writer) = open(&self.store, &self.folder, self.timers).await;
+        let (relay, writer) = open(&self.store, &self.folder, &self.recorder, self.timers).await;
         (self.relay, self.writer) = (relay, Some(writer));
         self.connect_agent();
     }
@@ -308,7 +313,40 @@ impl World {
     }
 }
 
-async fn open(store: &Sqlite, folder: &FaultyFolder, timers: Timers) -> (SessionRelay, JournalWriter) {
+/// Notes what a recorder is told, and can refuse to begin.
+#[derive(Default)]
+pub(crate) struct Notebook {
+    pub(crate) refuses: AtomicBool,
+    pub(crate) told: Mutex<Vec<String>>,
+}
+
+impl Notebook {
+    fn note(&self, what: &str, session: &SessionId) {
+        self.told.lock().expect("whole").push(format!("{what} {session}"));
+    }
+}
+
+#[async_trait]
+impl Recorder for Notebook {
+    async fn begin(&self, session: &SessionId) -> Result<(), RecorderError> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(RecorderError("no room".to_owned()));
+        }
+        self.note("begin", session);
+        Ok(())
+    }
+
+    fn end(&self, session: &SessionId, _: &Ending) {
+        self.note("end", session);
+    }
+}
+
+async fn open(
+    store: &Sqlite,
+    folder: &FaultyFolder,
+    recorder: &Arc<Notebook>,
+    timers: Timers,
+) -> (SessionRelay, JournalWriter) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let random = Arc::new(SystemRandom);
     let (journal, writer) = Journal::open(
@@ -320,7 +358,7 @@ async fn open(store: &Sqlite, folder: &FaultyFolder, timers: Timers) -> (Session
     )
     .expect("journal");
     let store: Arc<dyn Store> = Arc::new(store.clone());
-    let relay = SessionRelay::open(store, journal, Arc::new(Unrecorded), clock, random, timers)
+    let relay = SessionRelay::open(store, journal, Arc::clone(recorder) as _, clock, random, timers)
         .await
         .expect("relay");
     (relay, writer)
