@@ -6,7 +6,8 @@ import re
 import subprocess
 
 from drawbridge import PATIENCE, Node, eventually, program
-from principals import administrator, allow
+from principals import administrator, allow, document
+from test_encrypted_sessions import MARK, lives, session_document
 
 HOSTILE = (
     rb"\033]52;c;aGFja2Vk\007\033]0;title\007\033]8;;file:///etc/passwd\033\\link\033]8;;\033\\"
@@ -268,3 +269,25 @@ def test_what_was_changed_is_named(own_dev):
     file.write_bytes(bytes(changed[:-200]))
     done = subprocess.run([*verify, first], capture_output=True, text=True)
     assert done.returncode == 12 and "the recording was complete once" in done.stdout
+
+
+def test_an_encrypted_session_is_replayed_by_those_who_may_decrypt(dev, terminal):
+    admin = administrator(dev)
+    key = admin.client("kms").create_key()["KeyMetadata"]
+    role = next(role for role in admin.iam.list_roles()["Roles"] if role["RoleName"] == "DrawbridgeNodeRole")
+    admin.iam.put_role_policy(RoleName=role["RoleName"], PolicyName="keys",
+                              PolicyDocument=document(allow("kms:Decrypt")))
+    name = session_document(admin, "RecordedAndEncrypted", key["KeyId"])
+    shell = lives(terminal, dev.env, dev.node, name, leave=None)
+    session = live_session(dev)
+    shell.line("exit")
+    shell.end()
+    recorded(dev, session)
+    assert f"{MARK}-42\n" in text(dev, session)
+    readers = allow(["drawbridge:GetSessionRecording"], f"arn:aws:ssm:*:*:session/{session}")
+    blind = admin.new_user("recordings-blind", readers)
+    done = dev.cli("replay", session, "--text", env=blind.env)
+    assert done.returncode == 8 and "Decrypt" in done.stderr and MARK not in done.stdout
+    events = call(dev, "GetSessionRecording", {"SessionId": session})["Events"]
+    assert "Key" in [event["Kind"] for event in events]
+    assert MARK not in json.dumps(events)

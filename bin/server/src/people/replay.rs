@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use drawbridge_plugin::api::Api;
+use drawbridge_plugin::api::{Api, RecordingKey};
 use drawbridge_replay::{Asciicast, Transcript};
-use drawbridge_session::recording::{Event, Header};
+use drawbridge_session::recording::{Event, Happening, Header};
 use tokio::time::sleep;
 
 use super::{api, refused, table};
 use crate::cli::Replay;
-use crate::exit::{Failure, NOBODY_READS, SERVER_REFUSED};
+use crate::exit::NOBODY_READS;
 
 pub(crate) use moment::moment;
 
@@ -31,6 +31,8 @@ struct Pages {
     first: Vec<Event>,
     /// Where to go on; `None` behind the end.
     next: Option<String>,
+    /// What opens an encrypted session, once its wrapped key has come.
+    key: Option<RecordingKey>,
 }
 
 impl Pages {
@@ -40,6 +42,7 @@ impl Pages {
             first: page.take_events(),
             header: page.header,
             next: page.next_token,
+            key: None,
             api,
             session,
         })
@@ -52,9 +55,21 @@ impl Pages {
 
     /// Reads on; nothing where nothing more has happened yet.
     async fn more(&mut self) -> Result<Vec<Event>> {
-        if !self.first.is_empty() {
-            return Ok(std::mem::take(&mut self.first));
+        let events = match self.first.is_empty() {
+            false => std::mem::take(&mut self.first),
+            true => self.ask().await?,
+        };
+        if !self.header.is_encrypted() {
+            return Ok(events);
         }
+        let mut opened = Vec::with_capacity(events.len());
+        for event in events {
+            opened.push(self.open_event(event).await?);
+        }
+        Ok(opened)
+    }
+
+    async fn ask(&mut self) -> Result<Vec<Event>> {
         let Some(next) = &self.next else {
             return Ok(Vec::new());
         };
@@ -63,6 +78,24 @@ impl Pages {
         let events = page.take_events();
         self.next = page.next_token;
         Ok(events)
+    }
+
+    /// Opens an event of an encrypted session; the key is unwrapped in the name of whoever replays.
+    async fn open_event(&mut self, event: Event) -> Result<Event> {
+        if let Happening::Key(wrapped) = &event.what {
+            let key = self.api.recording_key(&self.header, wrapped).await;
+            self.key = key.map_err(refused)?;
+        }
+        Ok(match &self.key {
+            Some(key) => key.open(event),
+            None => match event.what {
+                Happening::Output(_) | Happening::Errors(_) => Event {
+                    what: Happening::Note("encrypted, and no key for it came".to_owned()),
+                    ..event
+                },
+                _ => event,
+            },
+        })
     }
 
     /// Reads all that there is, and with `follow` all that there will be, in pieces.
@@ -88,11 +121,6 @@ pub(crate) async fn replay(arguments: Replay) -> Result<ExitCode> {
     if arguments.json {
         print!("{}", table::json(&pages.header)?);
         return Ok(ExitCode::SUCCESS);
-    }
-    if pages.header.is_encrypted() {
-        let sentence =
-            "this recording is encrypted with the session's own key, which this program cannot unwrap yet";
-        return Err(Failure::new(SERVER_REFUSED, sentence).into());
     }
     let follow = arguments.follow;
     if let Some(file) = &arguments.asciicast {
