@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("server/relay", &["protocol", "session", "server/store"]),
     (
         "server/recorder",
-        &["protocol", "session", "server/store", "server/relay"],
+        &["protocol", "session", "replay", "server/store", "server/relay"],
     ),
     ("services/ssm", &["aws/dialects", "session", "server/store"]),
     (

@@ -9,7 +9,7 @@ use std::time::Duration;
 use drawbridge_access::{Access, OpenChannels, Revocation, watch_live_sessions};
 use drawbridge_aws_transport::ReadAhead;
 use drawbridge_protocol::data_channel::relay::Timers;
-use drawbridge_recorder::{Folder, FolderConfig, JournalRecorder, RecorderTask, RecordingKeys};
+use drawbridge_recorder::{FileShelf, Folder, FolderConfig, JournalRecorder, RecorderTask, RecordingKeys};
 use drawbridge_relay::journal::{
     DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
 };
@@ -50,6 +50,9 @@ const JOURNAL_FOLDER: &str = "journal";
 /// The folder of recordings, inside the data folder.
 pub const RECORDINGS_FOLDER: &str = "recordings";
 
+/// The folder of their readable copies, where these are wanted.
+const TRANSCRIPTS_FOLDER: &str = "transcripts";
+
 /// How long websockets may take to let go of their sessions once the server stops.
 const CHANNELS_STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -78,6 +81,8 @@ pub struct ServerConfig {
     pub activation_tier: ActivationTier,
     /// How much is kept of recordings, and how long.
     pub recordings: FolderConfig,
+    /// Whether ended sessions leave a transcript and an asciicast in files, in the clear.
+    pub transcripts_in_files: bool,
 }
 
 /// Why a server cannot be opened.
@@ -188,7 +193,14 @@ impl Server {
             Timers::default(),
         )
         .await?;
-        let recording = Recording::start(recorder_task, &relay);
+        let shelf = FileShelf::new(folder.path().join(TRANSCRIPTS_FOLDER));
+        let recording = Recording::start(
+            match config.transcripts_in_files {
+                true => recorder_task.with_shelf(Arc::new(shelf)),
+                false => recorder_task,
+            },
+            &relay,
+        );
 
         let private = config
             .private_names

@@ -18,9 +18,12 @@ mod compose;
 mod folder;
 mod following;
 mod format;
+mod publish;
 mod reading;
 mod recorder;
+mod shelf;
 
 pub use folder::{Folder, FolderConfig};
 pub use format::{Flaw, RecordingKeys, Verified};
 pub use recorder::{JournalRecorder, OpenError, RecorderTask};
+pub use shelf::FileShelf;

@@ -10,16 +10,17 @@ use async_trait::async_trait;
 use drawbridge_relay::journal::{Journal, JournalError, SessionDigest};
 use drawbridge_session::audit::SessionRecorded;
 use drawbridge_session::document::SessionType;
-use drawbridge_session::recording::{Header, Recorder, RecorderError};
+use drawbridge_session::recording::{Header, Recorder, RecorderError, Shelf};
 use drawbridge_session::{Clock, Ending, Random, Relay, Session, SessionId, SessionState};
 use drawbridge_store::{Store, StoreError};
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::folder::Folder;
 use crate::following::{FollowError, Following};
 use crate::format::{BlockError, Opened, RecordingKeys, Writer};
+use crate::publish::{Copies, publish};
 
 /// How often recordings take over what the journal got.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -30,9 +31,16 @@ pub struct JournalRecorder {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// How often it is tried again to tell of complete recordings, or to publish them.
+const RETRY_PERIOD: Duration = Duration::from_secs(60);
+
+/// How long one copy may take to be kept.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(60);
+
 /// What lets recordings come on; to be run beside the server.
 pub struct RecorderTask {
     inner: Arc<Inner>,
+    shelf: Option<Arc<dyn Shelf>>,
 }
 
 pub(crate) struct Inner {
@@ -46,6 +54,8 @@ pub(crate) struct Inner {
     /// Written to their ends; the audit log is still to be told.
     finished: Mutex<HashMap<SessionId, SessionRecorded>>,
     wake: Notify,
+    /// Says that something is in `finished`.
+    written: Notify,
 }
 
 /// A session that is followed.
@@ -109,10 +119,12 @@ impl JournalRecorder {
             followed: Mutex::default(),
             finished: Mutex::default(),
             wake: Notify::new(),
+            written: Notify::new(),
         });
         inner.take_up_ended().await?;
         let task = RecorderTask {
             inner: Arc::clone(&inner),
+            shelf: None,
         };
         Ok((Self { inner }, task))
     }
@@ -149,9 +161,28 @@ impl Recorder for JournalRecorder {
 }
 
 impl RecorderTask {
+    /// Has readable copies of complete recordings put onto a shelf, except of encrypted ones.
+    #[must_use]
+    pub fn with_shelf(self, shelf: Arc<dyn Shelf>) -> Self {
+        Self {
+            shelf: Some(shelf),
+            ..self
+        }
+    }
+
     /// Lets recordings come on until it is told to stop, then once more. Sessions that should be recorded and cannot be are
     /// ended through `relay`.
     pub async fn run(self, relay: Arc<dyn Relay>, stop: CancellationToken) {
+        let recorded = CancellationToken::new();
+        let recording = async {
+            self.record(relay.as_ref(), &stop).await;
+            recorded.cancel();
+        };
+        // Apart, so that a slow shelf holds up no recording.
+        tokio::join!(recording, self.tell(&recorded));
+    }
+
+    async fn record(&self, relay: &dyn Relay, stop: &CancellationToken) {
         loop {
             let is_last = stop.is_cancelled();
             let troubled = Arc::clone(&self.inner)
@@ -161,13 +192,27 @@ impl RecorderTask {
                 // One that is over meanwhile needs no end.
                 let _ = relay.terminate(&session, &reason).await;
             }
-            self.inner.tell_of_finished().await;
             if is_last {
                 return;
             }
             tokio::select! {
                 () = sleep(PERIOD) => {}
                 () = self.inner.wake.notified() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn tell(&self, stop: &CancellationToken) {
+        loop {
+            let is_last = stop.is_cancelled();
+            self.inner.tell_of_finished(self.shelf.as_deref()).await;
+            if is_last {
+                return;
+            }
+            tokio::select! {
+                () = sleep(RETRY_PERIOD) => {}
+                () = self.inner.written.notified() => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -326,35 +371,59 @@ impl Inner {
         tracing::info!(session.id = %id, size_bytes = recorded.bytes, "a session was recorded");
         self.finished().insert(id.clone(), recorded);
         self.followed().remove(id);
+        self.written.notify_one();
         Ok(())
     }
 
-    /// Notes in the audit log which recordings are complete, and where their chains ended.
-    async fn tell_of_finished(&self) {
+    /// Notes in the audit log which recordings are complete and where their chains ended, and publishes them.
+    async fn tell_of_finished(self: &Arc<Self>, shelf: Option<&dyn Shelf>) {
         let finished = self.finished().clone();
         for (id, recorded) in finished {
-            match self.tell(&id, &recorded).await {
+            match self.tell(&id, &recorded, shelf).await {
                 Ok(()) => {
                     self.finished().remove(&id);
                 }
                 Err(error) => {
                     let error = error.as_ref() as &dyn Error;
-                    tracing::error!(session.id = %id, error, "will try again to note that a session was recorded");
+                    tracing::error!(session.id = %id, error, "will try again to tell of a recording");
                 }
             }
         }
     }
 
+    /// The name changes last: until then, the next start does this again.
     async fn tell(
-        &self,
+        self: &Arc<Self>,
         id: &SessionId,
         recorded: &SessionRecorded,
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        shelf: Option<&dyn Shelf>,
+    ) -> Told {
         let session = self.store.session(id).await?.ok_or("its record is gone")?;
+        let header = Header::of(&session);
+        if let Some(shelf) = shelf.filter(|_| !header.is_encrypted()) {
+            let copies = Arc::clone(self).copies(header.clone()).await?;
+            timeout(PUBLISH_WITHIN, publish(shelf, &header, copies)).await??;
+        }
         let event = recorded.event(&session, self.clock.now(), self.random.as_ref());
         self.store.record(event).await?;
         self.folder.complete(id)?;
         Ok(())
+    }
+
+    async fn copies(self: Arc<Self>, header: Header) -> io::Result<(String, String)> {
+        let session = header.session_id.clone();
+        self.blocking(move |inner| {
+            let mut copies = Copies::of(header);
+            let verified = inner
+                .folder
+                .verify(&session, &inner.keys, |event| copies.play(&event))?;
+            match verified {
+                Some(Ok(_)) => Ok(copies.finish()),
+                Some(Err(flaw)) => Err(io::Error::other(flaw)),
+                None => Err(io::ErrorKind::NotFound.into()),
+            }
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -373,6 +442,9 @@ impl Inner {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What became of telling of a recording.
+type Told = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// Tunnels have flow records and no recording.
 fn is_recorded(session: &Session) -> bool {
@@ -402,3 +474,6 @@ fn sentence(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,430 @@
+//! The recordings of a server that starts, is killed, runs out of room, and starts again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use drawbridge_house::House;
+use drawbridge_protocol::Time;
+use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
+use drawbridge_relay::journal::{Append, FaultyFolder, JournalConfig, JournalKey, JournalWriter, RecordKind};
+use drawbridge_session::audit::SessionRecorded;
+use drawbridge_session::document::OwnInputs;
+use drawbridge_session::recording::{Happening, ReadError, Recordings as _, ShelfError};
+use drawbridge_session::{AuthorizedSession, NodeId, SessionStart};
+use drawbridge_store::{
+    AuditLog as _, ChannelEnd, EventAttribute, EventPage, SessionLimits, Sessions as _, Token, TokenBinding,
+    TokenGrant,
+};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::*;
+use crate::folder::FolderConfig;
+
+/// What outlives a server.
+struct Machine {
+    house: House,
+    disk: FaultyFolder,
+    home: tempfile::TempDir,
+    config: FolderConfig,
+}
+
+/// A server that runs.
+struct Running {
+    recorder: JournalRecorder,
+    task: Option<RecorderTask>,
+    journal: Journal,
+    writer: JournalWriter,
+}
+
+impl Machine {
+    async fn new() -> Self {
+        Self {
+            house: House::new().await,
+            disk: FaultyFolder::new(),
+            home: tempfile::tempdir().expect("a folder"),
+            config: FolderConfig::default(),
+        }
+    }
+
+    async fn start(&self) -> Running {
+        let (journal, writer) = Journal::open(
+            JournalConfig::default(),
+            Arc::new(self.disk.clone()),
+            JournalKey::new([1; 32]),
+            self.house.clock.clone(),
+            self.house.random.clone(),
+        )
+        .expect("a journal");
+        let (recorder, task) = JournalRecorder::open(
+            Folder::open(&self.home.path().join("recordings"), self.config.clone()).expect("a folder"),
+            RecordingKeys::of(&self.house.root),
+            journal.clone(),
+            self.house.store.clone(),
+            self.house.clock.clone(),
+            self.house.random.clone(),
+        )
+        .await
+        .expect("opened");
+        Running {
+            recorder,
+            task: Some(task),
+            journal,
+            writer,
+        }
+    }
+
+    /// Stores a session that has started.
+    async fn session(&self, id: &str, start: SessionStart) -> SessionId {
+        let id = SessionId::parse(id).expect("a session id");
+        let now = self.house.clock.now();
+        let session = Session {
+            id: id.clone(),
+            account: self.house.account.clone(),
+            region: self.house.region.clone(),
+            node: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("a node"),
+            owner_arn: "arn:aws:iam::123456789012:user/alice".into(),
+            owner_id: "AIDAALICE".into(),
+            reason: None,
+            start,
+            state: SessionState::Connecting,
+            started_at: now,
+            grounds: None,
+        };
+        let grant = TokenGrant {
+            hash: Token::generate(self.house.random.as_ref()).hash(),
+            binding: TokenBinding::DataChannel {
+                session: id.clone(),
+                end: ChannelEnd::ClientStart,
+            },
+            granted_at: now,
+            expires_at: now,
+            grounds: None,
+        };
+        let limits = SessionLimits::default();
+        let created = self.house.store.create_session(&session, &grant, limits);
+        created.await.expect("stored");
+        id
+    }
+
+    async fn shell(&self, id: &str) -> SessionId {
+        self.session(id, SessionStart::default_shell()).await
+    }
+
+    async fn end_in_store(&self, id: &SessionId) {
+        let ended = SessionState::Terminated(ending());
+        self.house.store.change_session(id, ended).await.expect("ended");
+    }
+
+    /// What the audit log was told of recordings.
+    async fn told(&self) -> Vec<String> {
+        let page = EventPage {
+            account: &self.house.account,
+            region: &self.house.region,
+            attribute: Some(EventAttribute::Name(SessionRecorded::NAME.to_owned())),
+            since: Timestamp::UNIX_EPOCH,
+            until: Timestamp::MAX,
+            before: None,
+            limit: 50,
+        };
+        let events = self.house.store.events(page).await.expect("listed");
+        events.into_iter().map(|stored| stored.text).collect()
+    }
+}
+
+impl Running {
+    async fn output(&self, session: &SessionId, sequence: i64, text: &str) {
+        let now = Time::new(Duration::ZERO, 1);
+        let payload = Bytes::copy_from_slice(text.as_bytes());
+        let frame = Frame {
+            sequence,
+            payload_type: PayloadType::Output,
+            ..Frame::control(MessageType::OutputStreamData, Uuid::nil(), payload, now)
+        };
+        let (done, mut completions) = mpsc::unbounded_channel();
+        self.journal
+            .append(Append {
+                session: SessionDigest::of(session),
+                kind: RecordKind::Frame,
+                sequence,
+                body: frame.encode(),
+                ticket: 1,
+                done,
+            })
+            .await;
+        completions
+            .recv()
+            .await
+            .expect("completed")
+            .result
+            .expect("durable");
+    }
+
+    /// Lets the task run once, and stops the server.
+    async fn run_once(mut self, relay: &Arc<drawbridge_session::FakeRelay>) -> JournalRecorder {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let task = self.task.take().expect("a task");
+        task.run(Arc::clone(relay) as _, stop).await;
+        self.writer.close().await;
+        self.recorder
+    }
+
+    async fn die(self) {
+        self.writer.close().await;
+    }
+}
+
+fn ending() -> Ending {
+    Ending {
+        at: Timestamp::UNIX_EPOCH,
+        details: "exit".into(),
+        exit_code: Some(0),
+    }
+}
+
+async fn output_of(recorder: &JournalRecorder, session: &SessionId) -> (String, bool) {
+    let mut text = Vec::new();
+    let mut from = None;
+    loop {
+        let page = recorder.read(session, from.as_deref()).await;
+        let page = page.expect("read").expect("there");
+        for event in &page.events {
+            if let Happening::Output(bytes) = &event.what {
+                text.extend_from_slice(bytes);
+            }
+        }
+        if page.is_complete || page.events.is_empty() {
+            return (String::from_utf8(text).expect("text"), page.is_complete);
+        }
+        from = Some(page.next);
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_recorded_and_the_audit_log_told_once() {
+    let machine = Machine::new().await;
+    let running = machine.start().await;
+    let session = machine.shell("alice-1").await;
+    running.recorder.begin(&session).await.expect("begun");
+    running.recorder.begin(&session).await.expect("begun already");
+    running.output(&session, 0, "hello").await;
+    running.recorder.end(&session, &ending());
+    let recorder = running.run_once(&machine.house.relay).await;
+    assert_eq!(output_of(&recorder, &session).await, ("hello".to_owned(), true));
+    let state = recorder
+        .describe(&session)
+        .await
+        .expect("described")
+        .expect("there");
+    assert_eq!((state.is_complete, state.broken), (true, None));
+    let told = machine.told().await;
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].contains(&state.head) && told[0].contains("alice-1"),
+        "{told:?}"
+    );
+    machine.start().await.run_once(&machine.house.relay).await;
+    assert_eq!(machine.told().await.len(), 1, "a restart tells nothing again");
+}
+
+#[tokio::test]
+async fn a_live_recording_is_read_up_to_where_it_is() {
+    let machine = Machine::new().await;
+    let running = machine.start().await;
+    let session = machine.shell("alice-1").await;
+    running.recorder.begin(&session).await.expect("begun");
+    assert_eq!(
+        output_of(&running.recorder, &session).await,
+        (String::new(), false)
+    );
+    running.output(&session, 0, "hello").await;
+    let recorder = running.run_once(&machine.house.relay).await;
+    assert_eq!(output_of(&recorder, &session).await, ("hello".to_owned(), false));
+    let head = recorder
+        .describe(&session)
+        .await
+        .expect("described")
+        .expect("there")
+        .head;
+    for made_up in [
+        String::new(),
+        "x".to_owned(),
+        format!("0.0.{head}"),
+        format!("33.1.{head}"),
+        format!("96.1.{head}"),
+        format!("{}.1.{head}", u64::MAX),
+        format!("96.1.{head}.1"),
+    ] {
+        let read = recorder.read(&session, Some(&made_up)).await;
+        let gave_nothing = match &read {
+            Err(ReadError::Position) => true,
+            Ok(Some(page)) => page.events.is_empty() && !page.is_complete,
+            _ => false,
+        };
+        assert!(gave_nothing, "{made_up}: {read:?}");
+    }
+    let unknown = SessionId::parse("bob-1").expect("a session id");
+    assert_eq!(recorder.read(&unknown, None).await.expect("asked"), None);
+}
+
+#[tokio::test]
+async fn what_a_killed_server_left_is_finished_from_the_journal() {
+    let machine = Machine::new().await;
+    let running = machine.start().await;
+    let [live, ended, early] = ["live-1", "ended-1", "early-1"];
+    let (live, ended, early) = (
+        machine.shell(live).await,
+        machine.shell(ended).await,
+        machine.shell(early).await,
+    );
+    for session in [&live, &ended] {
+        running.recorder.begin(session).await.expect("begun");
+        running.output(session, 0, "before ").await;
+        running.output(session, 1, "the end").await;
+    }
+    machine.end_in_store(&ended).await;
+    // Of this one the server had not begun a recording, and its end was asked for.
+    running.output(&early, 0, "short").await;
+    let terminating = machine
+        .house
+        .store
+        .change_session(&early, SessionState::Terminating)
+        .await;
+    terminating.expect("changed");
+    running.die().await;
+
+    let running = machine.start().await;
+    running.recorder.begin(&live).await.expect("taken up");
+    let recorder = running.run_once(&machine.house.relay).await;
+    let of = async |session| output_of(&recorder, session).await;
+    assert_eq!(of(&ended).await, ("before the end".to_owned(), true));
+    assert_eq!(of(&early).await, ("short".to_owned(), true));
+    let (_, is_complete) = of(&live).await;
+    assert!(!is_complete);
+    assert_eq!(machine.told().await.len(), 2);
+}
+
+#[tokio::test]
+async fn without_room_sessions_end_unless_they_fail_open() {
+    let mut machine = Machine::new().await;
+    machine.config.quota_bytes = Some(1000);
+    let relay = Arc::clone(&machine.house.relay);
+    let running = machine.start().await;
+    let closed = machine.shell("closed-1").await;
+    let mut start = SessionStart::default_shell();
+    start.document.inputs.drawbridge = Some(OwnInputs {
+        fail_open: true,
+        ..OwnInputs::default()
+    });
+    let open = machine.session("open-1", start.clone()).await;
+    for session in [&closed, &open] {
+        running.recorder.begin(session).await.expect("there is room yet");
+        make_live(&relay, session, start.clone(), &machine).await;
+    }
+    running.recorder.inner.folder.grew(1000);
+    let late = machine.shell("late-1").await;
+    let refused = running.recorder.begin(&late).await.expect_err("no room");
+    assert!(refused.to_string().contains("quota of 1000 bytes"), "{refused}");
+    running.output(&closed, 0, "more").await;
+    running.output(&open, 0, "more").await;
+    running.run_once(&relay).await;
+    let terminated = relay.terminated();
+    let [(session, reason)] = terminated.as_slice() else {
+        panic!("{terminated:?}")
+    };
+    assert_eq!(session, &closed);
+    assert!(reason.contains("cannot be recorded"), "{reason}");
+}
+
+/// Has the relay know of a session, so that it can be asked to end it.
+async fn make_live(
+    relay: &drawbridge_session::FakeRelay,
+    session: &SessionId,
+    start: SessionStart,
+    machine: &Machine,
+) {
+    let stored = machine
+        .house
+        .store
+        .session(session)
+        .await
+        .expect("asked")
+        .expect("there");
+    relay.connect(&stored.node);
+    let started = relay.start(AuthorizedSession::recall(&stored), start).await;
+    started.expect("started");
+}
+
+/// Keeps what it is given in memory, and refuses at first.
+#[derive(Default)]
+struct FussyShelf {
+    refusals: Mutex<u32>,
+    kept: Mutex<HashMap<String, String>>,
+}
+
+#[async_trait]
+impl Shelf for FussyShelf {
+    async fn put(
+        &self,
+        _: &drawbridge_session::AccountId,
+        _: &drawbridge_session::Region,
+        name: &str,
+        _: &str,
+        bytes: Vec<u8>,
+    ) -> Result<String, ShelfError> {
+        let mut refusals = self.refusals.lock().expect("whole");
+        if *refusals > 0 {
+            *refusals -= 1;
+            return Err(ShelfError {
+                name: name.to_owned(),
+                source: "the bucket is gone".into(),
+            });
+        }
+        let text = String::from_utf8(bytes).expect("text");
+        self.kept.lock().expect("whole").insert(name.to_owned(), text);
+        Ok(name.to_owned())
+    }
+}
+
+#[tokio::test]
+async fn readable_copies_are_published_again_until_they_are_kept() {
+    let machine = Machine::new().await;
+    let shelf = Arc::new(FussyShelf::default());
+    *shelf.refusals.lock().expect("whole") = u32::MAX;
+    let mut running = machine.start().await;
+    running.task = running.task.map(|task| task.with_shelf(shelf.clone()));
+    let session = machine.shell("alice-1").await;
+    running.recorder.begin(&session).await.expect("begun");
+    running.output(&session, 0, "hello\r\n").await;
+    running.recorder.end(&session, &ending());
+    machine.end_in_store(&session).await;
+    running.run_once(&machine.house.relay).await;
+    assert_eq!(machine.told().await.len(), 0, "not before it is kept");
+    *shelf.refusals.lock().expect("whole") = 0;
+    let mut running = machine.start().await;
+    running.task = running.task.map(|task| task.with_shelf(shelf.clone()));
+    running.run_once(&machine.house.relay).await;
+    assert_eq!(machine.told().await.len(), 1);
+    let kept = shelf.kept.lock().expect("whole").clone();
+    assert_eq!(kept["alice-1.txt"], "hello\n[session ended: exit]\n");
+    assert!(kept["alice-1.cast"].starts_with("{\"version\":2"), "{kept:?}");
+}
+
+#[tokio::test]
+async fn of_encrypted_sessions_nothing_is_published() {
+    let machine = Machine::new().await;
+    let shelf = Arc::new(FussyShelf::default());
+    let mut running = machine.start().await;
+    running.task = running.task.map(|task| task.with_shelf(shelf.clone()));
+    let mut start = SessionStart::default_shell();
+    start.document.inputs.kms_key_id = "alias/sessions".into();
+    let session = machine.session("alice-1", start).await;
+    running.recorder.begin(&session).await.expect("begun");
+    running.output(&session, 0, "ciphertext").await;
+    running.recorder.end(&session, &ending());
+    running.run_once(&machine.house.relay).await;
+    assert_eq!(machine.told().await.len(), 1);
+    assert!(shelf.kept.lock().expect("whole").is_empty());
+}
