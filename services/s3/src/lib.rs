@@ -20,6 +20,11 @@ mod uploads;
 
 mod wire;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use s3s::dto::StreamingBlob;
 use s3s::{StdError, TrailingHeaders};
 
 use crate::S3;
-use crate::checksum::{Algorithm, Announced, well_formed};
+use crate::checksum::{Algorithm, Announced, Hasher, well_formed};
 use crate::error::{internal, invalid_request};
 
 /// The most bytes of one request (S3's documented limit).
@@ -27,6 +27,8 @@ pub(crate) struct Expected<'a> {
     /// Base64.
     pub(crate) md5: Option<&'a str>,
     pub(crate) checksum: Option<Announced>,
+    /// The algorithm of the checksum that is kept, if it is another.
+    pub(crate) keeps: Option<Algorithm>,
     pub(crate) trailers: Option<&'a TrailingHeaders>,
 }
 
@@ -57,6 +59,8 @@ impl S3 {
             .map_or(Algorithm::Crc64Nvme, |it| it.algorithm);
         let created = create_sealed(self.blobs.as_ref(), &self.root, self.random.as_ref());
         let (mut writer, sealing) = created.await.map_err(internal)?;
+        let kept = expected.keeps.unwrap_or(algorithm);
+        let mut other = (kept != algorithm).then(|| kept.hasher());
         let (mut md5, mut hasher, mut size) = (Md5::new(), algorithm.hasher(), 0_u64);
         let mut body = body;
         while let Some(body) = &mut body {
@@ -74,6 +78,9 @@ impl S3 {
             }
             md5.update(&bytes);
             hasher.update(&bytes);
+            if let Some(other) = &mut other {
+                other.update(&bytes);
+            }
             writer.write(&bytes).await.map_err(internal)?;
         }
         if announced.is_some_and(|length| length != size) {
@@ -94,8 +101,8 @@ impl S3 {
             piece,
             md5: hex::encode(md5.as_ref()),
             checksum: Checksum {
-                algorithm: algorithm.as_str().to_owned(),
-                value,
+                algorithm: kept.as_str().to_owned(),
+                value: other.map_or(value, Hasher::finish),
                 composite: false,
             },
         })

@@ -10,7 +10,7 @@ use std::path::Path;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_house::House;
 use drawbridge_session::iam::{Holder, NewRole, NewUser};
-use drawbridge_session::{Caller, Clock as _, Operation};
+use drawbridge_session::{Caller, Clock as _, Declaration, Operation};
 use serde_json::{Value, json};
 
 const TABLE: &str = include_str!("table.txt");
@@ -108,6 +108,10 @@ async fn every_operation_is_open_to_those_of_the_table_only() {
         &mut table,
     )
     .await;
+    for declared in drawbridge_service_s3::DECLARATIONS {
+        row("s3", *declared, &house, &callers, &mut table).await;
+    }
+    table.push('\n');
     rows(
         "ssm",
         drawbridge_service_ssm::OPERATIONS,
@@ -196,14 +200,18 @@ async fn rows<S>(
     table: &mut String,
 ) {
     for operation in operations {
-        let _ = write!(table, "\n{:<52}", format!("{service}:{}", operation.name));
-        for Asking { caller, about } in callers {
-            let allowed = house.allows(operation, caller.clone(), input(about)).await;
-            let _ = write!(table, "{:<8}", if allowed { "yes" } else { "-" });
-        }
-        trim(table);
+        row(service, operation.declaration(), house, callers, table).await;
     }
     table.push('\n');
+}
+
+async fn row(service: &str, declared: Declaration, house: &House, callers: &[Asking], table: &mut String) {
+    let _ = write!(table, "\n{:<52}", format!("{service}:{}", declared.name));
+    for Asking { caller, about } in callers {
+        let allowed = house.declares(declared, caller.clone(), input(about)).await;
+        let _ = write!(table, "{:<8}", if allowed { "yes" } else { "-" });
+    }
+    trim(table);
 }
 
 /// What every operation finds its subjects in: each looks only at the members that it has.
@@ -226,6 +234,7 @@ fn input(node: &str) -> Value {
         "Principal": "user/alice", "Action": "ssm:StartSession", "Resource": node,
         "AccountId": "123456789012",
         "logGroupName": "sessions", "logStreamName": "admin-00000000000000000",
+        "bucketName": "logs", "key": "k", "source": {"bucketName": "logs", "key": "k"},
         "Name": "SSM-sudo", "Names": ["port"],
     })
 }

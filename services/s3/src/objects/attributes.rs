@@ -52,8 +52,10 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectAttributesInput>) -> Answered<Ge
         version_id: named_version(&version),
         ..GetObjectAttributesOutput::default()
     };
-    for attribute in &input.object_attributes {
-        match attribute.as_str() {
+    // The dialect leaves a header that names several as it is.
+    let attributes = input.object_attributes.iter();
+    for attribute in attributes.flat_map(|it| it.as_str().split(',')) {
+        match attribute.trim() {
             "ETag" => output.e_tag = Some(etag(&content.etag)),
             "Checksum" => output.checksum = Some(checksum(&content)),
             "ObjectParts" => output.object_parts = parts(&content, &input),

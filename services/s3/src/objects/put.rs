@@ -63,6 +63,7 @@ async fn put(s3: Arc<S3>, mut asked: Asked<PutObjectInput>) -> Answered<PutObjec
         length: asked.input.content_length,
         md5: asked.input.content_md5.as_deref(),
         checksum: Announced::of(&asked.headers)?,
+        keeps: None,
         trailers: asked.trailers.as_ref(),
     };
     let received = s3.receive(body, expected).await?;

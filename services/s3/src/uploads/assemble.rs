@@ -92,9 +92,8 @@ pub(super) fn etag_of(parts: &[Part]) -> Result<String, AwsError> {
 
 /// The checksum of an object of parts: of their checksums, or of all bytes.
 pub(super) fn checksum_of(parts: &[Part], object: &UploadedObject) -> Result<Option<Checksum>, AwsError> {
-    let Some(algorithm) = object.checksum.as_deref().map(Algorithm::named).transpose()? else {
-        return Ok(None);
-    };
+    let algorithm = object.checksum.as_deref().map(Algorithm::named).transpose()?;
+    let algorithm = algorithm.unwrap_or(Algorithm::Crc64Nvme);
     let mut sums = Vec::with_capacity(parts.len());
     for part in parts {
         let sum = part

@@ -7,7 +7,7 @@ use drawbridge_store::ObjectAt;
 use s3s::S3Response;
 use s3s::dto::{CopyPartResult, ServerSideEncryption, UploadPartCopyInput, UploadPartCopyOutput};
 
-use super::part::{announced, part_number};
+use super::part::{part_number, sums_of};
 use crate::checksum::with_checksum;
 use crate::error::invalid_request;
 use crate::facts::{Named, Source, also_reads, on_object};
@@ -67,7 +67,7 @@ async fn copy(s3: Arc<S3>, asked: Asked<UploadPartCopyInput>) -> Answered<Upload
     }
     let expected = Expected {
         length: i64::try_from(length).ok(),
-        checksum: Some(announced(&upload, None)?),
+        keeps: Some(sums_of(&upload, None)?.1),
         ..Expected::default()
     };
     let received = s3

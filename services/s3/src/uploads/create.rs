@@ -57,7 +57,7 @@ async fn create(
                 now,
             )?,
             held: held(input.object_lock_legal_hold_status.as_ref(), &bucket)?,
-            checksum: Some(checksum.algorithm.as_str().to_owned()),
+            checksum: checksum.asked.then(|| checksum.algorithm.as_str().to_owned()),
             composite: checksum.composite,
         },
     };

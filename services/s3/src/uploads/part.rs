@@ -36,10 +36,12 @@ async fn upload(s3: Arc<S3>, mut asked: Asked<UploadPartInput>) -> Answered<Uplo
         key: &input.key,
     };
     let upload = s3.upload(at, &input.upload_id).await?;
+    let (checksum, keeps) = sums_of(&upload, Announced::of(&asked.headers)?)?;
     let expected = Expected {
         length: input.content_length,
         md5: input.content_md5.as_deref(),
-        checksum: Some(announced(&upload, Announced::of(&asked.headers)?)?),
+        checksum,
+        keeps: Some(keeps),
         trailers: asked.trailers.as_ref(),
     };
     let received = s3.receive(body, expected).await?;
@@ -68,22 +70,22 @@ pub(super) fn part_number(number: i32) -> Result<u32, AwsError> {
         .ok_or_else(|| invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))
 }
 
-/// A part has the sum that its upload was begun with.
-pub(super) fn announced(upload: &Upload, announced: Option<Announced>) -> Result<Announced, AwsError> {
-    let wanted = upload.object.checksum.as_deref().unwrap_or("CRC64NVME");
+/// The sum that is checked of a part, and the one that is kept: that of its upload, which may not have asked for one.
+pub(super) fn sums_of(
+    upload: &Upload,
+    announced: Option<Announced>,
+) -> Result<(Option<Announced>, Algorithm), AwsError> {
+    let Some(wanted) = upload.object.checksum.as_deref() else {
+        return Ok((announced, Algorithm::Crc64Nvme));
+    };
     let wanted = Algorithm::named(wanted)?;
-    match announced {
-        Some(announced) if announced.algorithm == wanted => Ok(announced),
-        None => Ok(Announced {
-            algorithm: wanted,
-            value: None,
-            trails: false,
-        }),
-        Some(other) => Err(invalid_request(format!(
+    match &announced {
+        Some(other) if other.algorithm != wanted => Err(invalid_request(format!(
             "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
             wanted.as_str().to_lowercase(),
             other.algorithm.as_str().to_lowercase()
         ))),
+        Some(_) | None => Ok((announced, wanted)),
     }
 }
 
