@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::AccountId;
 use crate::policy::{Context, Resource};
 use crate::tag::Tag;
 
@@ -81,6 +82,13 @@ impl Need {
     #[must_use]
     pub fn found_at(mut self, arn: impl Into<String>) -> Self {
         self.resource = self.resource.found_at(arn);
+        self
+    }
+
+    /// Gives the account that owns the resource, where its ARN does not tell.
+    #[must_use]
+    pub fn owned_by(mut self, account: AccountId) -> Self {
+        self.resource = self.resource.owned_by(account);
         self
     }
 

@@ -31,6 +31,7 @@ mod operand;
 mod operator;
 mod parse;
 mod positions;
+mod public;
 mod request;
 mod resource;
 mod set;
@@ -106,8 +107,7 @@ pub fn decide(principal: &Principal, questions: Vec<Question<'_>>) -> Decision {
     } in questions
     {
         add_nodes(&mut context, principal, need.resource());
-        let arn = need.resource().arn();
-        let request = Request::new(&identity, need.action(), arn, &context);
+        let request = Request::on(&identity, need.action(), need.resource(), &context);
         let verdict = evaluate(&request, &policies);
         let named = need.resource().named();
         if let Some(denied) = Denied::by(&verdict, &principal.arn(), need.action(), named) {

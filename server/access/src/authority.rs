@@ -6,6 +6,7 @@ use drawbridge_session::policy::{self, PolicySet, Question, ResourcePolicy};
 use drawbridge_session::{Authority, AuthorityError, Caller, Decision, Grounds, Need};
 use drawbridge_store::{Store, StoreError};
 
+use crate::bucket::BucketPolicies;
 use crate::subject::Found;
 use crate::{context, objection, policies, subject};
 
@@ -13,12 +14,16 @@ use crate::{context, objection, policies, subject};
 #[derive(Clone)]
 pub struct Access {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) bucket_policies: Arc<BucketPolicies>,
 }
 
 impl Access {
     /// Decides by what this store holds.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self {
+            store,
+            bucket_policies: Arc::default(),
+        }
     }
 
     async fn gather(&self, caller: &Caller, need: Need) -> Result<Asked, StoreError> {
@@ -27,7 +32,7 @@ impl Access {
             need,
             mut context,
             resource_policy,
-        } = subject::find(store, caller, need).await?;
+        } = subject::find(self, caller, need).await?;
         context.extend(need.context());
         context::add_caller(&mut context, store, caller);
         let mut policies = policies::of(store, caller);

@@ -32,7 +32,9 @@ pub(crate) fn add_caller(context: &mut Context, store: &dyn Store, caller: &Call
         let resource = Resource::node(&caller.region, &caller.account, node.as_str());
         set(key, resource.arn().to_owned());
     }
-    if let Some(organization) = store.organization_of(caller.principal.account()) {
+    // Who did not sign is nobody's, although the request is dealt with in some account.
+    let own = identity.account();
+    if let Some(organization) = own.and_then(|account| store.organization_of(account)) {
         set("aws:PrincipalOrgID", organization.to_string());
     }
     if let Some(grant) = &caller.grant {
@@ -45,7 +47,7 @@ pub(crate) fn add_caller(context: &mut Context, store: &dyn Store, caller: &Call
     if caller.signed_with == SignedWith::AccessKey && caller.grant.is_some() {
         set("aws:MultiFactorAuthPresent", "false".to_owned());
     }
-    let directory = store.directory(caller.principal.account());
+    let directory = own.and_then(|account| store.directory(account));
     let tags = directory.map(|directory| directory.principal_tags(caller));
     for tag in tags.unwrap_or_default() {
         context.set(&format!("aws:PrincipalTag/{}", tag.key), vec![tag.value]);

@@ -61,7 +61,7 @@ impl Access {
                 .iter()
                 .fold(need, |need, value| need.with(key, value.as_str()))
         });
-        let found = subject::find(self.store.as_ref(), caller, need).await;
+        let found = subject::find(self, caller, need).await;
         found.map_err(AuthorityError::new)
     }
 
@@ -86,9 +86,9 @@ impl Access {
             context.set(key, values.to_vec());
         }
         let identity = Identity::from(&caller.principal);
-        let arn = found.need.resource().arn();
+        let need = &found.need;
         answer(
-            &Request::new(&identity, found.need.action(), arn, &context),
+            &Request::on(&identity, need.action(), need.resource(), &context),
             &policies,
         )
     }

@@ -9,11 +9,13 @@
 //! | `subject` | the object that a need is about: its ARN, tags and own policy |
 //! | `key` | keys: their policies and what is known of them |
 //! | `grant` | grants of keys, as policies |
+//! | `bucket` | buckets: whose they are, their policies, and what is known of the objects in them |
 //! | `revocation` | ends the live sessions that a change of policies no longer allows, and closes such channels |
 //! | `channels` | the channels that are open by a decision of their own |
 //! | `objection` | whether what was allowed once still is |
 
 mod authority;
+mod bucket;
 mod channels;
 mod context;
 mod explainer;

@@ -1,7 +1,5 @@
 //! The object that a need is about: the ARN that it really has, its tags, and a policy of its own.
 
-mod bucket;
-
 use std::sync::Arc;
 
 use drawbridge_session::iam::Directory;
@@ -9,7 +7,7 @@ use drawbridge_session::policy::{self, Context, NamedPolicy, ResourcePolicy, Sub
 use drawbridge_session::{AccountId, Caller, Need, NodeId, Region, SessionId, Tag};
 use drawbridge_store::{DocumentAt, LogGroupAt, ParameterAt, Store, StoreError, TagsOf};
 
-use crate::key;
+use crate::{Access, bucket, key};
 
 /// A need about an object that was looked up.
 pub(crate) struct Found {
@@ -22,7 +20,8 @@ pub(crate) struct Found {
 }
 
 /// Looks up what a need is about. An object that is not there has no tags, and is decided on all the same.
-pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Result<Found, StoreError> {
+pub(crate) async fn find(access: &Access, caller: &Caller, need: Need) -> Result<Found, StoreError> {
+    let store = access.store.as_ref();
     let mut found = Found {
         need,
         context: Context::new(),
@@ -35,7 +34,7 @@ pub(crate) async fn find(store: &dyn Store, caller: &Caller, need: Need) -> Resu
     }
     match found.need.resource().subject().clone() {
         Subject::Nothing | Subject::NodeMessages(_) => {}
-        Subject::Bucket(name) => bucket::add(&mut found, store, caller, &name).await?,
+        Subject::Bucket(name) => bucket::add(&mut found, access, caller, &name).await?,
         Subject::Key(arn) => key::add(&mut found, store, caller, &arn).await?,
         Subject::LogGroup(name) => add_log_group(&mut found, store, caller, &name).await?,
         Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,

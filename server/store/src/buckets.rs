@@ -83,6 +83,53 @@ pub struct DefaultRetention {
     pub years: Option<u32>,
 }
 
+/// The setting that holds a bucket's policy, as it was given.
+pub const POLICY: &str = "policy";
+
+/// The setting that holds a [`PublicAccess`], or `null` where that was taken away. A bucket without the setting is as new
+/// buckets are: [`PublicAccess::BLOCKED`].
+pub const PUBLIC_ACCESS: &str = "public-access";
+
+/// What a bucket's policy and lists can not do, whatever they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicAccess {
+    /// Lists that open the bucket to everyone are refused.
+    pub block_acls: bool,
+    /// Lists that open the bucket to everyone do nothing.
+    pub ignore_acls: bool,
+    /// Policies that open the bucket to everyone are refused.
+    pub block_policy: bool,
+    /// A policy that opens the bucket to everyone opens it to nobody outside of its account.
+    pub restrict: bool,
+}
+
+impl PublicAccess {
+    /// Everything that can be blocked is.
+    pub const BLOCKED: Self = Self {
+        block_acls: true,
+        ignore_acls: true,
+        block_policy: true,
+        restrict: true,
+    };
+
+    /// Nothing is blocked.
+    pub const OPEN: Self = Self {
+        block_acls: false,
+        ignore_acls: false,
+        block_policy: false,
+        restrict: false,
+    };
+
+    /// Reads the setting of a bucket. One that cannot be read blocks everything.
+    pub fn in_force(setting: Option<&str>) -> Self {
+        let Some(setting) = setting else {
+            return Self::BLOCKED;
+        };
+        let read: Result<Option<Self>, _> = serde_json::from_str(setting);
+        read.map_or(Self::BLOCKED, |set| set.unwrap_or(Self::OPEN))
+    }
+}
+
 /// Why a bucket was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateBucketError {

@@ -35,7 +35,9 @@ pub use audit::{
     AuditLog, Broken, Checkpoint, CheckpointError, EventAttribute, EventPage, EventPosition, StoredEvent,
     Verified, VerifyError,
 };
-pub use buckets::{Bucket, Buckets, CreateBucketError, DefaultRetention, RemoveBucketError, Versioning};
+pub use buckets::{
+    Bucket, Buckets, CreateBucketError, DefaultRetention, PublicAccess, RemoveBucketError, Versioning,
+};
 pub use credentials::{Credential, CredentialError, Holder, TemporaryCredentials};
 pub use directories::{ChangeError, Directories, DirectoryEdit, change_directory};
 pub use documents::{

@@ -71,6 +71,11 @@ impl Grantees {
         })
     }
 
+    /// Says whether everyone is named, or everyone but a few.
+    pub(super) fn include_everyone(&self) -> bool {
+        self.negated || self.entries.contains(&Grantee::Anyone)
+    }
+
     /// Returns how closely the element names who asks, `None` where it does not.
     pub(super) fn names(&self, identity: &Identity) -> Option<Closeness> {
         let closest = self

@@ -38,6 +38,16 @@ impl Network {
         }
     }
 
+    /// Says whether the block is no wider than blocks with these prefixes are.
+    pub(crate) fn is_within(self, widest_v4: u32, widest_v6: u32) -> bool {
+        let widest = if self.address.is_ipv4() {
+            widest_v4
+        } else {
+            widest_v6
+        };
+        self.prefix >= widest
+    }
+
     /// Says whether an address is inside; an IPv4 address that came as IPv6 counts as IPv4.
     pub(crate) fn contains(self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -3,6 +3,7 @@
 use super::arn::Arn;
 use super::context::Context;
 use super::identity::Identity;
+use super::resource::Resource;
 use crate::ids::AccountId;
 
 /// One action on one resource.
@@ -27,6 +28,14 @@ impl<'a> Request<'a> {
             resource: Arn::new(resource),
             owner: None,
             context,
+        }
+    }
+
+    /// Asks for an action on an object that was looked up.
+    pub fn on(identity: &'a Identity, action: &str, resource: &'a Resource, context: &'a Context) -> Self {
+        Self {
+            owner: resource.owner(),
+            ..Self::new(identity, action, resource.arn(), context)
         }
     }
 

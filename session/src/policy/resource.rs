@@ -13,6 +13,9 @@ pub struct Resource {
     /// Where the directory has it, if that differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     found_at: Option<String>,
+    /// Whose it is, where the ARN does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<AccountId>,
     subject: Subject,
 }
 
@@ -223,6 +226,7 @@ impl Resource {
         Self {
             arn: arn.into(),
             found_at: None,
+            owner: None,
             subject,
         }
     }
@@ -234,6 +238,20 @@ impl Resource {
             found_at: Some(arn.into()),
             ..self
         }
+    }
+
+    /// Gives the account that owns the object, which the ARN of a bucket never tells.
+    #[must_use]
+    pub fn owned_by(self, account: AccountId) -> Self {
+        Self {
+            owner: Some(account),
+            ..self
+        }
+    }
+
+    /// Returns the account that owns the object, where the ARN does not tell it.
+    pub fn owner(&self) -> Option<&AccountId> {
+        self.owner.as_ref()
     }
 
     /// Returns the ARN that policies match.

@@ -111,6 +111,14 @@ impl ResourcePolicy {
         ))
     }
 
+    /// Stands for the policy of a bucket that may not be opened to everyone, and is: it names nobody.
+    pub fn naming_nobody() -> Self {
+        Self::required(NamedPolicy::new(
+            "restricted public policy",
+            Policy::empty(PolicyKind::Resource),
+        ))
+    }
+
     /// Adds a grant, which allows as a statement of the policy does.
     #[must_use]
     pub fn with_grant(mut self, grant: NamedPolicy) -> Self {

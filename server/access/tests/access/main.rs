@@ -1,5 +1,6 @@
 //! Decisions over a house with users, roles, nodes and sessions, and what becomes of sessions when they change.
 
+mod buckets;
 mod callers;
 mod documents;
 mod entities;
