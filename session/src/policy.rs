@@ -11,6 +11,7 @@
 mod arn;
 mod asked;
 mod authorized;
+mod bucket;
 mod builtin;
 mod condition;
 mod context;

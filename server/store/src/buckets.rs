@@ -170,7 +170,8 @@ pub trait Buckets: Send + Sync {
     /// Makes a bucket.
     async fn create_bucket(&self, bucket: &Bucket) -> Result<(), CreateBucketError>;
 
-    /// Changes what becomes of versions; returns whether there is such a bucket.
+    /// Changes what becomes of versions; returns whether there is such a bucket, and it may: one that locks its objects
+    /// keeps their versions for good.
     async fn set_versioning(&self, name: &str, versioning: Versioning) -> Result<bool, StoreError>;
 
     /// Lets objects be locked from now on, with versions, and says what new ones are locked with.

@@ -54,6 +54,23 @@ pub trait DirectoryEdit: Send {
     async fn store(self: Box<Self>) -> Result<(), StoreError>;
 }
 
+/// Says whether a user, role or session that a policy names is there; accounts of other servers are taken at their word.
+pub fn principal_exists(store: &dyn Directories, name: &str) -> bool {
+    let mut parts = name.split(':');
+    match (parts.next(), parts.nth(3)) {
+        (Some("arn"), Some(account)) => match AccountId::parse(account).map(|id| store.directory(&id)) {
+            Ok(Some(directory)) => directory.has_principal(name),
+            Ok(None) | Err(_) => true,
+        },
+        // A unique id does not say whose it is.
+        _ => {
+            let accounts = store.accounts();
+            let mut directories = accounts.iter().filter_map(|account| store.directory(&account.id));
+            directories.any(|directory| directory.has_principal(name))
+        }
+    }
+}
+
 /// Why a directory was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {

@@ -39,7 +39,7 @@ pub use buckets::{
     Bucket, Buckets, CreateBucketError, DefaultRetention, PublicAccess, RemoveBucketError, Versioning,
 };
 pub use credentials::{Credential, CredentialError, Holder, TemporaryCredentials};
-pub use directories::{ChangeError, Directories, DirectoryEdit, change_directory};
+pub use directories::{ChangeError, Directories, DirectoryEdit, change_directory, principal_exists};
 pub use documents::{
     ChangeDocumentError, CreateDocumentError, Document, DocumentAt, DocumentShare, DocumentVersion,
     Documents, FoundDocument, NewDocumentVersion, ShareChange, SharedVersions, SharedWith, WantedVersion,

@@ -2,7 +2,7 @@
 
 use drawbridge_session::iam::{Listing, NewRole};
 use drawbridge_session::{AccountId, Tag, iam};
-use drawbridge_store::Store;
+use drawbridge_store::principal_exists;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -168,25 +168,6 @@ impl Role {
             permissions_boundary: role.boundary.as_ref().map(Boundary::of),
             tags: role.tags.as_slice().to_vec(),
             ..Self::listed(role, account)
-        }
-    }
-}
-
-/// Says whether whom a trust policy names is there; accounts of other servers are taken at their word.
-fn principal_exists(store: &dyn Store, name: &str) -> bool {
-    let mut parts = name.split(':');
-    match (parts.next(), parts.nth(3)) {
-        (Some("arn"), Some(account)) => match AccountId::parse(account).map(|id| store.directory(&id)) {
-            Ok(Some(directory)) => directory.has_principal(name),
-            Ok(None) | Err(_) => true,
-        },
-        // A unique id does not say whose it is.
-        _ => {
-            let accounts = store.accounts();
-            let directories = accounts.iter().filter_map(|account| store.directory(&account.id));
-            directories
-                .into_iter()
-                .any(|directory| directory.has_principal(name))
         }
     }
 }

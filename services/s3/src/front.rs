@@ -227,20 +227,58 @@ operations! {
     create_multipart_upload(CreateMultipartUploadInput: bucket key)
         -> CreateMultipartUploadOutput = uploads::CREATE_MULTIPART_UPLOAD;
     delete_bucket(DeleteBucketInput: bucket) -> DeleteBucketOutput = buckets::DELETE_BUCKET;
+    delete_bucket_cors(DeleteBucketCorsInput: bucket) -> DeleteBucketCorsOutput = buckets::DELETE_BUCKET_CORS;
+    delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput: bucket)
+        -> DeleteBucketOwnershipControlsOutput = buckets::DELETE_BUCKET_OWNERSHIP_CONTROLS;
+    delete_bucket_policy(DeleteBucketPolicyInput: bucket)
+        -> DeleteBucketPolicyOutput = buckets::DELETE_BUCKET_POLICY;
+    delete_bucket_replication(DeleteBucketReplicationInput: bucket)
+        -> DeleteBucketReplicationOutput = buckets::DELETE_BUCKET_REPLICATION;
+    delete_bucket_tagging(DeleteBucketTaggingInput: bucket)
+        -> DeleteBucketTaggingOutput = buckets::DELETE_BUCKET_TAGGING;
+    delete_bucket_website(DeleteBucketWebsiteInput: bucket)
+        -> DeleteBucketWebsiteOutput = buckets::DELETE_BUCKET_WEBSITE;
     delete_object(DeleteObjectInput: bucket key version) -> DeleteObjectOutput = objects::DELETE_OBJECT;
     delete_object_tagging(DeleteObjectTaggingInput: bucket key version)
         -> DeleteObjectTaggingOutput = objects::DELETE_OBJECT_TAGGING;
-    get_bucket_location(GetBucketLocationInput: bucket) -> GetBucketLocationOutput = buckets::GET_BUCKET_LOCATION;
+    delete_public_access_block(DeletePublicAccessBlockInput: bucket)
+        -> DeletePublicAccessBlockOutput = buckets::DELETE_PUBLIC_ACCESS_BLOCK;
+    get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput: bucket)
+        -> GetBucketAccelerateConfigurationOutput = buckets::GET_BUCKET_ACCELERATE;
+    get_bucket_acl(GetBucketAclInput: bucket) -> GetBucketAclOutput = buckets::GET_BUCKET_ACL;
+    get_bucket_cors(GetBucketCorsInput: bucket) -> GetBucketCorsOutput = buckets::GET_BUCKET_CORS;
+    get_bucket_location(GetBucketLocationInput: bucket)
+        -> GetBucketLocationOutput = buckets::GET_BUCKET_LOCATION;
+    get_bucket_logging(GetBucketLoggingInput: bucket) -> GetBucketLoggingOutput = buckets::GET_BUCKET_LOGGING;
+    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput: bucket)
+        -> GetBucketNotificationConfigurationOutput = buckets::GET_BUCKET_NOTIFICATION;
+    get_bucket_ownership_controls(GetBucketOwnershipControlsInput: bucket)
+        -> GetBucketOwnershipControlsOutput = buckets::GET_BUCKET_OWNERSHIP_CONTROLS;
+    get_bucket_policy(GetBucketPolicyInput: bucket) -> GetBucketPolicyOutput = buckets::GET_BUCKET_POLICY;
+    get_bucket_policy_status(GetBucketPolicyStatusInput: bucket)
+        -> GetBucketPolicyStatusOutput = buckets::GET_BUCKET_POLICY_STATUS;
+    get_bucket_replication(GetBucketReplicationInput: bucket)
+        -> GetBucketReplicationOutput = buckets::GET_BUCKET_REPLICATION;
+    get_bucket_request_payment(GetBucketRequestPaymentInput: bucket)
+        -> GetBucketRequestPaymentOutput = buckets::GET_BUCKET_REQUEST_PAYMENT;
+    get_bucket_tagging(GetBucketTaggingInput: bucket) -> GetBucketTaggingOutput = buckets::GET_BUCKET_TAGGING;
+    get_bucket_versioning(GetBucketVersioningInput: bucket)
+        -> GetBucketVersioningOutput = buckets::GET_BUCKET_VERSIONING;
+    get_bucket_website(GetBucketWebsiteInput: bucket) -> GetBucketWebsiteOutput = buckets::GET_BUCKET_WEBSITE;
     get_object(GetObjectInput: bucket key version) -> GetObjectOutput = objects::GET_OBJECT;
     get_object_acl(GetObjectAclInput: bucket key version) -> GetObjectAclOutput = objects::GET_OBJECT_ACL;
     get_object_attributes(GetObjectAttributesInput: bucket key version)
         -> GetObjectAttributesOutput = objects::GET_OBJECT_ATTRIBUTES;
     get_object_legal_hold(GetObjectLegalHoldInput: bucket key version)
         -> GetObjectLegalHoldOutput = objects::GET_OBJECT_LEGAL_HOLD;
+    get_object_lock_configuration(GetObjectLockConfigurationInput: bucket)
+        -> GetObjectLockConfigurationOutput = buckets::GET_OBJECT_LOCK_CONFIGURATION;
     get_object_retention(GetObjectRetentionInput: bucket key version)
         -> GetObjectRetentionOutput = objects::GET_OBJECT_RETENTION;
     get_object_tagging(GetObjectTaggingInput: bucket key version)
         -> GetObjectTaggingOutput = objects::GET_OBJECT_TAGGING;
+    get_public_access_block(GetPublicAccessBlockInput: bucket)
+        -> GetPublicAccessBlockOutput = buckets::GET_PUBLIC_ACCESS_BLOCK;
     head_bucket(HeadBucketInput: bucket) -> HeadBucketOutput = buckets::HEAD_BUCKET;
     head_object(HeadObjectInput: bucket key version) -> HeadObjectOutput = objects::HEAD_OBJECT;
     list_buckets(ListBucketsInput: nothing) -> ListBucketsOutput = buckets::LIST_BUCKETS;
@@ -251,12 +289,35 @@ operations! {
     list_objects(ListObjectsInput: bucket) -> ListObjectsOutput = objects::LIST_OBJECTS;
     list_objects_v2(ListObjectsV2Input: bucket) -> ListObjectsV2Output = objects::LIST_OBJECTS_V2;
     list_parts(ListPartsInput: bucket key) -> ListPartsOutput = uploads::LIST_PARTS;
+    put_bucket_accelerate_configuration(PutBucketAccelerateConfigurationInput: bucket)
+        -> PutBucketAccelerateConfigurationOutput = buckets::PUT_BUCKET_ACCELERATE;
+    put_bucket_acl(PutBucketAclInput: bucket) -> PutBucketAclOutput = buckets::PUT_BUCKET_ACL;
+    put_bucket_cors(PutBucketCorsInput: bucket) -> PutBucketCorsOutput = buckets::PUT_BUCKET_CORS;
+    put_bucket_logging(PutBucketLoggingInput: bucket) -> PutBucketLoggingOutput = buckets::PUT_BUCKET_LOGGING;
+    put_bucket_notification_configuration(PutBucketNotificationConfigurationInput: bucket)
+        -> PutBucketNotificationConfigurationOutput = buckets::PUT_BUCKET_NOTIFICATION;
+    put_bucket_ownership_controls(PutBucketOwnershipControlsInput: bucket)
+        -> PutBucketOwnershipControlsOutput = buckets::PUT_BUCKET_OWNERSHIP_CONTROLS;
+    put_bucket_policy(PutBucketPolicyInput: bucket) -> PutBucketPolicyOutput = buckets::PUT_BUCKET_POLICY;
+    put_bucket_replication(PutBucketReplicationInput: bucket)
+        -> PutBucketReplicationOutput = buckets::PUT_BUCKET_REPLICATION;
+    put_bucket_request_payment(PutBucketRequestPaymentInput: bucket)
+        -> PutBucketRequestPaymentOutput = buckets::PUT_BUCKET_REQUEST_PAYMENT;
+    put_bucket_tagging(PutBucketTaggingInput: bucket) -> PutBucketTaggingOutput = buckets::PUT_BUCKET_TAGGING;
+    put_bucket_versioning(PutBucketVersioningInput: bucket)
+        -> PutBucketVersioningOutput = buckets::PUT_BUCKET_VERSIONING;
+    put_bucket_website(PutBucketWebsiteInput: bucket) -> PutBucketWebsiteOutput = buckets::PUT_BUCKET_WEBSITE;
     put_object(PutObjectInput: bucket key) -> PutObjectOutput = objects::PUT_OBJECT;
     put_object_acl(PutObjectAclInput: bucket key version) -> PutObjectAclOutput = objects::PUT_OBJECT_ACL;
     put_object_legal_hold(PutObjectLegalHoldInput: own)
         -> PutObjectLegalHoldOutput = objects::PUT_OBJECT_LEGAL_HOLD;
-    put_object_retention(PutObjectRetentionInput: own) -> PutObjectRetentionOutput = objects::PUT_OBJECT_RETENTION;
+    put_object_lock_configuration(PutObjectLockConfigurationInput: bucket)
+        -> PutObjectLockConfigurationOutput = buckets::PUT_OBJECT_LOCK_CONFIGURATION;
+    put_object_retention(PutObjectRetentionInput: own)
+        -> PutObjectRetentionOutput = objects::PUT_OBJECT_RETENTION;
     put_object_tagging(PutObjectTaggingInput: own) -> PutObjectTaggingOutput = objects::PUT_OBJECT_TAGGING;
+    put_public_access_block(PutPublicAccessBlockInput: bucket)
+        -> PutPublicAccessBlockOutput = buckets::PUT_PUBLIC_ACCESS_BLOCK;
     upload_part(UploadPartInput: bucket key) -> UploadPartOutput = uploads::UPLOAD_PART;
     upload_part_copy(UploadPartCopyInput: own) -> UploadPartCopyOutput = uploads::UPLOAD_PART_COPY;
 }

@@ -15,6 +15,7 @@ mod facts;
 mod front;
 mod objects;
 mod receive;
+mod settings;
 mod stored;
 mod uploads;
 
@@ -41,6 +42,9 @@ pub use front::{DECLARATIONS, Front, Gate};
 
 /// An operation of this service.
 pub type Operation<I, O> = drawbridge_session::Operation<S3, AwsError, Asked<I>, S3Response<O>>;
+
+/// The answer to come of a handler.
+type Answer<O> = drawbridge_session::Answer<AwsError, O>;
 
 /// The answer of an operation.
 type Answered<O> = Result<S3Response<O>, AwsError>;

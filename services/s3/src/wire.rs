@@ -24,6 +24,9 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// The most tags of an object (S3's documented limit).
 const MAX_TAGS: usize = 10;
 
+/// The most tags of a bucket (S3's documented limit).
+const MAX_BUCKET_TAGS: usize = 50;
+
 pub(crate) fn time(at: Timestamp) -> dto::Timestamp {
     SystemTime::from(at).into()
 }
@@ -76,16 +79,25 @@ pub(crate) fn place(token: &str) -> Result<Vec<u8>, AwsError> {
 /// Reads the header `x-amz-tagging`.
 pub(crate) fn tags_of_header(header: Option<&str>) -> Result<Vec<Tag>, AwsError> {
     let tags = pairs(header.unwrap_or_default()).map(|(key, value)| Tag { key, value });
-    checked_tags(tags.collect())
+    checked_tags(tags.collect(), MAX_TAGS)
 }
 
-/// Reads a tag set.
+/// Reads the tag set of an object.
 pub(crate) fn tags_of_set(set: dto::TagSet) -> Result<Vec<Tag>, AwsError> {
+    checked_tags(tags(set), MAX_TAGS)
+}
+
+/// Reads the tag set of a bucket.
+pub(crate) fn bucket_tags(set: dto::TagSet) -> Result<Vec<Tag>, AwsError> {
+    checked_tags(tags(set), MAX_BUCKET_TAGS)
+}
+
+fn tags(set: dto::TagSet) -> Vec<Tag> {
     let tags = set.into_iter().map(|tag| Tag {
         key: tag.key.unwrap_or_default(),
         value: tag.value.unwrap_or_default(),
     });
-    checked_tags(tags.collect())
+    tags.collect()
 }
 
 pub(crate) fn tag_set(tags: &[Tag]) -> dto::TagSet {
@@ -96,10 +108,14 @@ pub(crate) fn tag_set(tags: &[Tag]) -> dto::TagSet {
     tags.collect()
 }
 
-fn checked_tags(tags: Vec<Tag>) -> Result<Vec<Tag>, AwsError> {
+fn checked_tags(tags: Vec<Tag>, most: usize) -> Result<Vec<Tag>, AwsError> {
     let invalid = |why: &str| AwsError::new("InvalidTag", why);
-    if tags.len() > MAX_TAGS {
-        let text = "Object tags cannot be greater than 10";
+    if tags.len() > most {
+        let text = if most == MAX_TAGS {
+            "Object tags cannot be greater than 10"
+        } else {
+            "Bucket tag count cannot be greater than 50"
+        };
         return Err(AwsError::new("BadRequest", text));
     }
     for (at, tag) in tags.iter().enumerate() {

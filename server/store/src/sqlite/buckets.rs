@@ -64,12 +64,14 @@ impl Buckets for Sqlite {
     async fn set_versioning(&self, name: &str, versioning: Versioning) -> Result<bool, StoreError> {
         let failed = || StoreError::doing("change the versioning of a bucket");
         let mut transaction = self.write(Durability::Synced).await?;
-        let changed = sqlx::query("UPDATE buckets SET versioning = ? WHERE name = ?")
-            .bind(versioning.as_str())
-            .bind(name)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed())?;
+        let changed = sqlx::query(
+            "UPDATE buckets SET versioning = ?1 WHERE name = ?2 AND (locks = 0 OR ?1 = 'Enabled')",
+        )
+        .bind(versioning.as_str())
+        .bind(name)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
         Ok(changed.rows_affected() > 0)
     }

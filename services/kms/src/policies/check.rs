@@ -2,8 +2,8 @@
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::policy::{NamedPolicy, Policy, PolicyKind, ResourcePolicy};
-use drawbridge_session::{AccountId, Caller, Need, Resource};
-use drawbridge_store::{Key, Store};
+use drawbridge_session::{Caller, Need, Resource};
+use drawbridge_store::{Key, principal_exists};
 
 use crate::Kms;
 use crate::error::internal;
@@ -51,23 +51,6 @@ pub(crate) async fn check(
         ));
     }
     Ok(())
-}
-
-/// Says whether a principal is there; accounts of other servers are taken at their word.
-pub(crate) fn principal_exists(store: &dyn Store, name: &str) -> bool {
-    let mut parts = name.split(':');
-    match (parts.next(), parts.nth(3)) {
-        (Some("arn"), Some(account)) => match AccountId::parse(account).map(|id| store.directory(&id)) {
-            Ok(Some(directory)) => name.ends_with(":root") || directory.has_principal(name),
-            Ok(None) | Err(_) => true,
-        },
-        // A unique id does not say whose it is.
-        _ => {
-            let accounts = store.accounts();
-            let mut directories = accounts.iter().filter_map(|account| store.directory(&account.id));
-            directories.any(|directory| directory.has_principal(name))
-        }
-    }
 }
 
 fn malformed(text: impl Into<String>) -> AwsError {

@@ -1,0 +1,72 @@
+//! `GetBucketTagging`, `PutBucketTagging` and `DeleteBucketTagging`.
+
+use std::sync::Arc;
+
+use drawbridge_session::Tag;
+use s3s::S3Response;
+use s3s::dto::{
+    DeleteBucketTaggingInput, DeleteBucketTaggingOutput, GetBucketTaggingInput, GetBucketTaggingOutput,
+    PutBucketTaggingInput, PutBucketTaggingOutput,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::not_found;
+use crate::settings::{Setting, changing, reading};
+use crate::wire::{bucket_tags, tag_set};
+use crate::{Answered, Asked, Operation, S3};
+
+pub(crate) const GET_BUCKET_TAGGING: Operation<GetBucketTaggingInput, GetBucketTaggingOutput> =
+    reading("GetBucketTagging", "s3:GetBucketTagging", |s3, asked| {
+        Box::pin(get(s3, asked))
+    });
+
+pub(crate) const PUT_BUCKET_TAGGING: Operation<PutBucketTaggingInput, PutBucketTaggingOutput> =
+    changing("PutBucketTagging", "s3:PutBucketTagging", |s3, asked| {
+        Box::pin(put(s3, asked))
+    });
+
+pub(crate) const DELETE_BUCKET_TAGGING: Operation<DeleteBucketTaggingInput, DeleteBucketTaggingOutput> =
+    changing("DeleteBucketTagging", "s3:PutBucketTagging", |s3, asked| {
+        Box::pin(delete(s3, asked))
+    });
+
+/// The tags of a bucket; never none of them.
+#[derive(Debug, Serialize, Deserialize)]
+struct BucketTags(Vec<Tag>);
+
+impl Setting for BucketTags {
+    const NAME: &'static str = "tags";
+}
+
+async fn get(s3: Arc<S3>, asked: Asked<GetBucketTaggingInput>) -> Answered<GetBucketTaggingOutput> {
+    let input = &asked.input;
+    let expected = input.expected_bucket_owner.as_deref();
+    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let tags = s3.setting::<BucketTags>(&bucket).await?;
+    let BucketTags(tags) = tags.ok_or_else(|| not_found("NoSuchTagSet", "The TagSet does not exist"))?;
+    Ok(S3Response::new(GetBucketTaggingOutput {
+        tag_set: tag_set(&tags),
+    }))
+}
+
+async fn put(s3: Arc<S3>, asked: Asked<PutBucketTaggingInput>) -> Answered<PutBucketTaggingOutput> {
+    let caller = asked.caller().clone();
+    let input = asked.input;
+    let expected = input.expected_bucket_owner.as_deref();
+    let bucket = s3.asked_bucket(&caller, &input.bucket, expected).await?;
+    let tags = bucket_tags(input.tagging.tag_set)?;
+    if tags.is_empty() {
+        s3.unset::<BucketTags>(&bucket).await?;
+    } else {
+        s3.set(&bucket, &BucketTags(tags)).await?;
+    }
+    Ok(S3Response::new(PutBucketTaggingOutput {}))
+}
+
+async fn delete(s3: Arc<S3>, asked: Asked<DeleteBucketTaggingInput>) -> Answered<DeleteBucketTaggingOutput> {
+    let input = &asked.input;
+    let expected = input.expected_bucket_owner.as_deref();
+    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    s3.unset::<BucketTags>(&bucket).await?;
+    Ok(S3Response::new(DeleteBucketTaggingOutput {}))
+}
