@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_recorder::JournalRecorder;
 use drawbridge_relay::journal::{Journal, JournalError, SessionDigest};
 use drawbridge_service_kms::Kms;
+use drawbridge_service_s3::S3;
 use drawbridge_session::Clock;
 use drawbridge_store::{Store, StoreError};
 use tokio::task::JoinHandle;
@@ -41,6 +43,7 @@ pub(crate) fn start(
     recorder: JournalRecorder,
     store: Arc<dyn Store>,
     kms: Arc<Kms>,
+    s3: Arc<S3>,
     clock: Arc<dyn Clock>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
@@ -53,6 +56,7 @@ pub(crate) fn start(
                     report("sweep the recordings", sweep_recordings(&recorder).await);
                     report("sweep the audit log", sweep_events(store.as_ref(), clock.as_ref()).await);
                     report("sweep log events", sweep_log_events(store.as_ref(), clock.as_ref()).await);
+                    report("expire objects", expire_objects(&s3).await);
                     report("show a checkpoint", show_checkpoint(store.as_ref()).await);
                     report("rotate and delete keys", kms.keep_up().await);
                 }
@@ -113,6 +117,15 @@ async fn sweep_log_events(store: &dyn Store, clock: &dyn Clock) -> Result<(), St
     let batches = store.sweep_log_events(clock.now()).await?;
     if batches > 0 {
         tracing::info!(batches, "removed expired log events");
+    }
+    Ok(())
+}
+
+/// Objects, versions and uploads go when the lifecycle of their bucket says so.
+async fn expire_objects(s3: &S3) -> Result<(), AwsError> {
+    let objects = s3.expire().await?;
+    if objects > 0 {
+        tracing::info!(objects, "removed what the lifecycle of buckets says");
     }
     Ok(())
 }

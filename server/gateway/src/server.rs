@@ -26,7 +26,7 @@ use drawbridge_service_s3::S3;
 use drawbridge_service_ssm::{ActivationTier, Settings, Ssm};
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
-use drawbridge_session::{AccountId, Clock, Random, Region, SystemClock, SystemRandom};
+use drawbridge_session::{AccountId, Clock, Keys, Random, Region, SystemClock, SystemRandom};
 use drawbridge_store::blobs::{self, BlobFolder, Blobs};
 use drawbridge_store::{DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError};
 use tokio::net::TcpListener;
@@ -222,11 +222,21 @@ impl Server {
             Arc::clone(&clock),
             Arc::clone(&random),
         ));
+        let s3_keys: Arc<dyn Keys> = kms.clone();
+        let s3 = Arc::new(S3::new(
+            Arc::clone(&store),
+            blobs,
+            Arc::clone(&root),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+            Some(s3_keys),
+        ));
         let housekeeping = housekeeping::start(
             journal,
             recorder.clone(),
             Arc::clone(&store),
             Arc::clone(&kms),
+            Arc::clone(&s3),
             Arc::clone(&clock),
         );
         let ssm = Ssm::new(
@@ -271,14 +281,7 @@ impl Server {
                 Operator::new(store, root, clock, random, Arc::new(access.clone()))
             })),
             organizations: Arc::new(Organizations::new(Arc::clone(&store))),
-            s3: Arc::new(S3::new(
-                Arc::clone(&store),
-                blobs,
-                Arc::clone(&root),
-                Arc::clone(&clock),
-                Arc::clone(&random),
-                None,
-            )),
+            s3,
             ssm: Arc::new(ssm),
             ssmmessages: Arc::new(ssmmessages),
             sts: Arc::new(with(parts(), Sts::new)),

@@ -18,7 +18,7 @@ use drawbridge_session::{Random, RandomArray as _};
 use tokio::io::AsyncRead;
 
 pub use folder::BlobFolder;
-pub use seal::{DataKey, Opened, SealedWriter, create_sealed, unsealed};
+pub use seal::{DataKey, Opened, SealedWriter, create_sealed, create_sealed_under, unsealed};
 
 use crate::objects::Objects;
 

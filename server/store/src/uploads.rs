@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 use crate::objects::{
     Checksum, Condition, Content, KeyRange, ObjectAt, ObjectVersion, Piece, PutObjectError, Retention,
+    Sealing,
 };
 
 /// An upload that is neither complete nor aborted.
@@ -30,6 +31,9 @@ pub struct Upload {
 pub struct UploadedObject {
     /// Its headers, metadata and key.
     pub content: Content,
+    /// The data key of all its parts, where it is not the root key that seals them.
+    #[serde(default)]
+    pub sealing: Option<Sealing>,
     /// Its tags.
     pub tags: Vec<Tag>,
     /// Its lock.

@@ -228,6 +228,10 @@ operations! {
         -> CreateMultipartUploadOutput = uploads::CREATE_MULTIPART_UPLOAD;
     delete_bucket(DeleteBucketInput: bucket) -> DeleteBucketOutput = buckets::DELETE_BUCKET;
     delete_bucket_cors(DeleteBucketCorsInput: bucket) -> DeleteBucketCorsOutput = buckets::DELETE_BUCKET_CORS;
+    delete_bucket_encryption(DeleteBucketEncryptionInput: bucket)
+        -> DeleteBucketEncryptionOutput = buckets::DELETE_BUCKET_ENCRYPTION;
+    delete_bucket_lifecycle(DeleteBucketLifecycleInput: bucket)
+        -> DeleteBucketLifecycleOutput = buckets::DELETE_BUCKET_LIFECYCLE;
     delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput: bucket)
         -> DeleteBucketOwnershipControlsOutput = buckets::DELETE_BUCKET_OWNERSHIP_CONTROLS;
     delete_bucket_policy(DeleteBucketPolicyInput: bucket)
@@ -247,6 +251,10 @@ operations! {
         -> GetBucketAccelerateConfigurationOutput = buckets::GET_BUCKET_ACCELERATE;
     get_bucket_acl(GetBucketAclInput: bucket) -> GetBucketAclOutput = buckets::GET_BUCKET_ACL;
     get_bucket_cors(GetBucketCorsInput: bucket) -> GetBucketCorsOutput = buckets::GET_BUCKET_CORS;
+    get_bucket_encryption(GetBucketEncryptionInput: bucket)
+        -> GetBucketEncryptionOutput = buckets::GET_BUCKET_ENCRYPTION;
+    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput: bucket)
+        -> GetBucketLifecycleConfigurationOutput = buckets::GET_BUCKET_LIFECYCLE;
     get_bucket_location(GetBucketLocationInput: bucket)
         -> GetBucketLocationOutput = buckets::GET_BUCKET_LOCATION;
     get_bucket_logging(GetBucketLoggingInput: bucket) -> GetBucketLoggingOutput = buckets::GET_BUCKET_LOGGING;
@@ -293,6 +301,10 @@ operations! {
         -> PutBucketAccelerateConfigurationOutput = buckets::PUT_BUCKET_ACCELERATE;
     put_bucket_acl(PutBucketAclInput: bucket) -> PutBucketAclOutput = buckets::PUT_BUCKET_ACL;
     put_bucket_cors(PutBucketCorsInput: bucket) -> PutBucketCorsOutput = buckets::PUT_BUCKET_CORS;
+    put_bucket_encryption(PutBucketEncryptionInput: bucket)
+        -> PutBucketEncryptionOutput = buckets::PUT_BUCKET_ENCRYPTION;
+    put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput: bucket)
+        -> PutBucketLifecycleConfigurationOutput = buckets::PUT_BUCKET_LIFECYCLE;
     put_bucket_logging(PutBucketLoggingInput: bucket) -> PutBucketLoggingOutput = buckets::PUT_BUCKET_LOGGING;
     put_bucket_notification_configuration(PutBucketNotificationConfigurationInput: bucket)
         -> PutBucketNotificationConfigurationOutput = buckets::PUT_BUCKET_NOTIFICATION;

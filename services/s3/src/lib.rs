@@ -10,9 +10,11 @@
 mod asked;
 mod buckets;
 mod checksum;
+mod encryption;
 mod error;
 mod facts;
 mod front;
+mod lifecycle;
 mod objects;
 mod receive;
 mod settings;
@@ -57,10 +59,6 @@ pub struct S3 {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// What wraps data keys that are not the root key's to seal.
-    #[expect(
-        dead_code,
-        reason = "no object is sealed under keys of the service of keys yet"
-    )]
     keys: Option<Arc<dyn Keys>>,
 }
 

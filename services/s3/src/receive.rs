@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_store::Piece;
-use drawbridge_store::blobs::create_sealed;
 use drawbridge_store::objects::Checksum;
 use futures_util::StreamExt as _;
 use http::StatusCode;
@@ -14,6 +13,7 @@ use s3s::{StdError, TrailingHeaders};
 
 use crate::S3;
 use crate::checksum::{Algorithm, Announced, Hasher, well_formed};
+use crate::encryption::Protection;
 use crate::error::{internal, invalid_request};
 
 /// The most bytes of one request (S3's documented limit).
@@ -47,6 +47,7 @@ impl S3 {
         &self,
         body: Option<StreamingBlob>,
         expected: Expected<'_>,
+        protection: &Protection,
     ) -> Result<Received, AwsError> {
         let announced = expected.length.map(|length| u64::try_from(length).unwrap_or(0));
         if announced.is_some_and(|length| length > MAX_BYTES) {
@@ -57,8 +58,7 @@ impl S3 {
             .checksum
             .as_ref()
             .map_or(Algorithm::Crc64Nvme, |it| it.algorithm);
-        let created = create_sealed(self.blobs.as_ref(), &self.root, self.random.as_ref());
-        let (mut writer, sealing) = created.await.map_err(internal)?;
+        let (mut writer, sealing) = self.sealed_writer(protection).await?;
         let kept = expected.keeps.unwrap_or(algorithm);
         let mut other = (kept != algorithm).then(|| kept.hasher());
         let (mut md5, mut hasher, mut size) = (Md5::new(), algorithm.hasher(), 0_u64);

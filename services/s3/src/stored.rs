@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::Caller;
-use drawbridge_store::blobs::{DataKey, Opened, draw_id};
-use drawbridge_store::{Bucket, Content, ObjectAt, ObjectVersion, Piece, Retention, RetentionMode, Sealing};
+use drawbridge_store::blobs::draw_id;
+use drawbridge_store::{Bucket, Content, ObjectAt, ObjectVersion, Retention, RetentionMode};
 use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use s3s::dto;
 
 use crate::S3;
 use crate::error::{
-    internal, invalid_argument, invalid_request, method_not_allowed, no_such_bucket, no_such_key,
-    no_such_version, not_implemented, of_store,
+    invalid_argument, invalid_request, method_not_allowed, no_such_bucket, no_such_key, no_such_version,
+    not_implemented, of_store,
 };
 use crate::wire::moment;
 
@@ -73,18 +73,6 @@ impl S3 {
         }
     }
 
-    /// Opens the data keys of an object's pieces, in the name of who reads it.
-    pub(crate) fn opened(&self, pieces: Vec<Piece>) -> Result<Vec<Opened>, AwsError> {
-        let opened = pieces.into_iter().map(|piece| {
-            let key = match &piece.sealing {
-                Sealing::Root(sealed) => DataKey::open(&self.root, &piece.blob, sealed).map_err(internal)?,
-                Sealing::Kms { .. } => return Err(not_implemented("Server side encryption with KMS keys")),
-            };
-            Ok((piece, key))
-        });
-        opened.collect()
-    }
-
     /// Draws the id of a version: as hard to guess as a secret, and never the word `null`.
     pub(crate) fn draw_version(&self) -> String {
         draw_id(self.random.as_ref())
@@ -108,13 +96,6 @@ pub(crate) fn content_of(headers: &HeaderMap) -> Result<Content, AwsError> {
     content.metadata = metadata(headers)?;
     if headers.contains_key("x-amz-server-side-encryption-customer-algorithm") {
         return Err(not_implemented("Server side encryption with customer keys"));
-    }
-    match headers
-        .get("x-amz-server-side-encryption")
-        .map(http::HeaderValue::as_bytes)
-    {
-        None | Some(b"AES256") => {}
-        Some(_) => return Err(not_implemented("Server side encryption with KMS keys")),
     }
     let class = headers
         .get("x-amz-storage-class")

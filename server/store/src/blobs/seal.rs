@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -30,6 +31,9 @@ const AHEAD: usize = 4;
 
 /// What data keys are sealed for under the root key, each with its blob's name.
 const PURPOSE: &str = "objects 1";
+
+/// What comes before a blob's name where its key is derived.
+const BLOB_PURPOSE: &str = "objects 1 blob ";
 
 /// The key of one blob.
 #[derive(Clone)]
@@ -61,6 +65,14 @@ impl DataKey {
         let sealed = BASE64_STANDARD.decode(sealed).map_err(|_| SealError)?;
         let plain = root.open(PURPOSE, blob.as_bytes(), &sealed)?;
         Self::of_bytes(&plain).ok_or(SealError)
+    }
+
+    /// Derives the key of one blob, for data keys that stand for several.
+    #[must_use]
+    pub fn of_blob(&self, blob: &str) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice());
+        let tag = hmac::sign(&key, format!("{BLOB_PURPOSE}{blob}").as_bytes());
+        Self::of_bytes(tag.as_ref()).expect("a tag of HMAC-SHA256 has 32 bytes")
     }
 
     fn aead(&self) -> LessSafeKey {
@@ -278,6 +290,21 @@ pub async fn create_sealed(
     let (id, key) = (draw_id(random), DataKey::draw(random));
     let sealing = key.seal(root, &id, random);
     Ok((SealedWriter::create(blobs, id, &key).await?, sealing))
+}
+
+/// Begins a blob under the key that a data key has for it; the data key is kept elsewhere.
+///
+/// # Errors
+///
+/// It cannot be made.
+pub async fn create_sealed_under(
+    blobs: &dyn Blobs,
+    key: &DataKey,
+    random: &dyn Random,
+) -> io::Result<SealedWriter> {
+    let id = draw_id(random);
+    let key = key.of_blob(&id);
+    SealedWriter::create(blobs, id, &key).await
 }
 
 #[cfg(test)]

@@ -6,15 +6,13 @@ use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::{Content, ObjectVersion};
 use s3s::S3Response;
-use s3s::dto::{
-    CopyObjectInput, CopyObjectOutput, CopyObjectResult, MetadataDirective, ServerSideEncryption,
-    TaggingDirective,
-};
+use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, MetadataDirective, TaggingDirective};
 
 use super::conditions::Conditions;
 use super::put::{check_acl, condition_of, named_version, needs};
 use super::source::{Copied, named};
 use crate::checksum::{Algorithm, Announced, with_checksum};
+use crate::encryption::with_encryption;
 use crate::error::{invalid_argument, invalid_request};
 use crate::facts::{Named, Source, also_reads};
 use crate::receive::{Expected, MAX_BYTES};
@@ -78,6 +76,8 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
             ..told
         }
     };
+    let protection = s3.protect(&caller, &bucket, &input.key, &headers).await?;
+    protection.mark(&mut content);
     let tags = if replaces_tags(input.tagging_directive.as_ref().map(TaggingDirective::as_str))? {
         tags_of_header(input.tagging.as_deref())?
     } else {
@@ -95,13 +95,13 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
         value: None,
         trails: false,
     };
-    let bytes = source.bytes(&s3, 0, source.content.size)?;
+    let bytes = source.bytes(&s3, &caller, 0, source.content.size).await?;
     let expected = Expected {
         length: i64::try_from(source.content.size).ok(),
         checksum: Some(checksum),
         ..Expected::default()
     };
-    let received = s3.receive(Some(bytes), expected).await?;
+    let received = s3.receive(Some(bytes), expected, &protection).await?;
     content.size = received.piece.size;
     content.etag = received.md5;
     content.checksum = Some(received.checksum);
@@ -127,16 +127,17 @@ fn output(stored: &ObjectVersion, source: &ObjectVersion) -> CopyObjectOutput {
         last_modified: Some(time(stored.modified_at)),
         ..CopyObjectResult::default()
     };
+    let mut output = CopyObjectOutput::default();
     if let Some(content) = &stored.content {
         result.e_tag = Some(etag(&content.etag));
         result.checksum_type = with_checksum!(result, content.checksum.as_ref());
+        with_encryption!(output, content);
     }
     CopyObjectOutput {
         copy_object_result: Some(result),
         copy_source_version_id: named_version(source),
-        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         version_id: named_version(stored),
-        ..CopyObjectOutput::default()
+        ..output
     }
 }
 

@@ -10,11 +10,12 @@ use futures_util::stream::poll_fn;
 use http::StatusCode;
 use s3s::S3Response;
 use s3s::dto::{
-    GetObjectInput, GetObjectOutput, ObjectLockLegalHoldStatus, ObjectLockMode, Range, ServerSideEncryption,
-    StorageClass, StreamingBlob, Timestamp, TimestampFormat,
+    GetObjectInput, GetObjectOutput, ObjectLockLegalHoldStatus, ObjectLockMode, Range, StorageClass,
+    StreamingBlob, Timestamp, TimestampFormat,
 };
 
 use crate::checksum::with_checksum;
+use crate::encryption::with_encryption;
 use crate::error::invalid_argument;
 use crate::facts::on_version;
 use crate::objects::conditions::Conditions;
@@ -33,11 +34,12 @@ pub(crate) const GET_OBJECT: Operation<GetObjectInput, GetObjectOutput> = Operat
 };
 
 async fn get(s3: Arc<S3>, asked: Asked<GetObjectInput>) -> Answered<GetObjectOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let caller = asked.caller().clone();
+    let bucket = s3.bucket(&caller, &asked.input.bucket).await?;
     let input = asked.input;
     S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let (mut output, found) = s3.describe(&bucket.name, &input).await?;
-    let pieces = s3.opened(found.content.pieces)?;
+    let pieces = s3.opened(&caller, found.content.pieces).await?;
     let (from, length) = (found.range.start, found.range.end - found.range.start);
     let mut chunks = unsealed(Arc::clone(&s3.blobs), pieces, from, length);
     output.body = Some(StreamingBlob::wrap(poll_fn(move |context| {
@@ -80,6 +82,7 @@ impl S3 {
         let partial = input.range.is_some() || input.part_number.is_some();
         let whole = range == (0..content.size);
         let mut output = described(&version, &content);
+        with_encryption!(output, &content);
         output.content_length = i64::try_from(range.end - range.start).ok();
         if partial && content.size > 0 {
             let (first, last) = (range.start, range.end.saturating_sub(1));
@@ -131,7 +134,6 @@ fn described(version: &ObjectVersion, content: &Content) -> GetObjectOutput {
             .retention
             .map(|it| ObjectLockMode::from(it.mode.as_str().to_owned())),
         object_lock_retain_until_date: version.retention.map(|it| time(it.until)),
-        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         storage_class: content.storage_class.clone().map(StorageClass::from),
         tag_count: i32::try_from(version.tags.len()).ok().filter(|count| *count > 0),
         version_id: named_version(version),

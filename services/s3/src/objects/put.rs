@@ -6,10 +6,11 @@ use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Caller, Needs, SignedWith};
 use drawbridge_store::{Condition, ObjectVersion, PutObjectError};
 use s3s::S3Response;
-use s3s::dto::{ETagCondition, ObjectCannedACL, PutObjectInput, PutObjectOutput, ServerSideEncryption};
+use s3s::dto::{ETagCondition, ObjectCannedACL, PutObjectInput, PutObjectOutput};
 use serde_json::Value;
 
 use crate::checksum::{Announced, with_checksum};
+use crate::encryption::with_encryption;
 use crate::error::{invalid_argument, of_put};
 use crate::facts::{also, on_object};
 use crate::receive::Expected;
@@ -58,6 +59,11 @@ async fn put(s3: Arc<S3>, mut asked: Asked<PutObjectInput>) -> Answered<PutObjec
         now,
     )?;
     let held = held(asked.input.object_lock_legal_hold_status.as_ref(), &bucket)?;
+    let caller = asked.caller().clone();
+    let protection = s3
+        .protect(&caller, &bucket, &asked.input.key, &asked.headers)
+        .await?;
+    protection.mark(&mut content);
     let body = asked.input.body.take();
     let expected = Expected {
         length: asked.input.content_length,
@@ -66,7 +72,7 @@ async fn put(s3: Arc<S3>, mut asked: Asked<PutObjectInput>) -> Answered<PutObjec
         keeps: None,
         trailers: asked.trailers.as_ref(),
     };
-    let received = s3.receive(body, expected).await?;
+    let received = s3.receive(body, expected, &protection).await?;
     content.size = received.piece.size;
     content.etag = received.md5;
     content.checksum = Some(received.checksum);
@@ -89,12 +95,12 @@ async fn put(s3: Arc<S3>, mut asked: Asked<PutObjectInput>) -> Answered<PutObjec
 fn output(stored: &ObjectVersion) -> PutObjectOutput {
     let mut output = PutObjectOutput {
         version_id: named_version(stored),
-        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         ..PutObjectOutput::default()
     };
     if let Some(content) = &stored.content {
         output.e_tag = Some(etag(&content.etag));
         output.checksum_type = with_checksum!(output, content.checksum.as_ref());
+        with_encryption!(output, content);
     }
     output
 }

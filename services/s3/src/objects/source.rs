@@ -57,8 +57,14 @@ impl Copied {
     }
 
     /// Reads some of its bytes.
-    pub(crate) fn bytes(&self, s3: &S3, from: u64, length: u64) -> Result<StreamingBlob, AwsError> {
-        let pieces = s3.opened(self.content.pieces.clone())?;
+    pub(crate) async fn bytes(
+        &self,
+        s3: &S3,
+        caller: &Caller,
+        from: u64,
+        length: u64,
+    ) -> Result<StreamingBlob, AwsError> {
+        let pieces = s3.opened(caller, self.content.pieces.clone()).await?;
         let mut chunks = unsealed(Arc::clone(&s3.blobs), pieces, from, length);
         Ok(StreamingBlob::wrap(poll_fn(move |context| {
             chunks.poll_recv(context)

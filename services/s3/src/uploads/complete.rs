@@ -7,11 +7,12 @@ use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::objects::Checksum;
 use drawbridge_store::{Content, ObjectAt, ObjectVersion};
 use s3s::S3Response;
-use s3s::dto::{CompleteMultipartUploadInput, CompleteMultipartUploadOutput, ServerSideEncryption};
+use s3s::dto::{CompleteMultipartUploadInput, CompleteMultipartUploadOutput};
 
 use super::MAX_PART;
 use super::assemble::{checksum_of, etag_of, pick};
 use crate::checksum::{Algorithm, with_checksum};
+use crate::encryption::with_encryption;
 use crate::error::{internal, invalid_request, of_store};
 use crate::facts::on_object;
 use crate::objects::{condition_of, named_version};
@@ -95,13 +96,13 @@ async fn complete(
         location: Some(format!("https://{host}/{}/{}", bucket.name, input.key)),
         bucket: Some(bucket.name),
         key: Some(input.key),
-        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         version_id: named_version(&stored),
         ..CompleteMultipartUploadOutput::default()
     };
     if let Some(content) = &stored.content {
         output.e_tag = Some(etag(&content.etag));
         output.checksum_type = with_checksum!(output, content.checksum.as_ref());
+        with_encryption!(output, content);
     }
     Ok(S3Response::new(output))
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::ObjectAt;
 use s3s::S3Response;
-use s3s::dto::{CopyPartResult, ServerSideEncryption, UploadPartCopyInput, UploadPartCopyOutput};
+use s3s::dto::{CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
 
 use super::part::{part_number, sums_of};
 use crate::checksum::with_checksum;
+use crate::encryption::with_encryption;
 use crate::error::invalid_request;
 use crate::facts::{Named, Source, also_reads, on_object};
 use crate::objects::{Conditions, Copied, named_source, named_version};
@@ -70,9 +71,12 @@ async fn copy(s3: Arc<S3>, asked: Asked<UploadPartCopyInput>) -> Answered<Upload
         keeps: Some(sums_of(&upload, None)?.1),
         ..Expected::default()
     };
-    let received = s3
-        .receive(Some(source.bytes(&s3, from, length)?), expected)
+    let object = &upload.object;
+    let protection = s3
+        .protection_of(&caller, object.sealing.as_ref(), &object.content)
         .await?;
+    let bytes = source.bytes(&s3, &caller, from, length).await?;
+    let received = s3.receive(Some(bytes), expected, &protection).await?;
     let part = s3
         .keep_part(
             bucket.name.clone(),
@@ -88,10 +92,11 @@ async fn copy(s3: Arc<S3>, asked: Asked<UploadPartCopyInput>) -> Answered<Upload
         ..CopyPartResult::default()
     };
     let _of_parts = with_checksum!(result, part.checksum.as_ref());
+    let mut output = UploadPartCopyOutput::default();
+    with_encryption!(output, &upload.object.content);
     Ok(S3Response::new(UploadPartCopyOutput {
         copy_part_result: Some(result),
         copy_source_version_id: named_version(&source.version),
-        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
-        ..UploadPartCopyOutput::default()
+        ..output
     }))
 }

@@ -8,12 +8,10 @@ use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::{Upload, UploadedObject};
 use http::HeaderMap;
 use s3s::S3Response;
-use s3s::dto::{
-    ChecksumAlgorithm, ChecksumType, CreateMultipartUploadInput, CreateMultipartUploadOutput,
-    ServerSideEncryption,
-};
+use s3s::dto::{ChecksumAlgorithm, ChecksumType, CreateMultipartUploadInput, CreateMultipartUploadOutput};
 
 use crate::checksum::Algorithm;
+use crate::encryption::with_encryption;
 use crate::error::{invalid_request, no_such_bucket, of_store};
 use crate::objects::{check_acl, put_needs};
 use crate::stored::{check_key, content_of, held, lock_of};
@@ -36,19 +34,24 @@ async fn create(
 ) -> Answered<CreateMultipartUploadOutput> {
     let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
     let initiator = Identity::from(&asked.caller().principal).arn().to_owned();
+    let caller = asked.caller().clone();
     let (input, headers) = (asked.input, asked.headers);
     S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     check_key(&input.key)?;
     check_acl(input.acl.as_ref())?;
     let now = s3.clock.now();
     let checksum = Summing::of(&headers)?;
+    let mut content = content_of(&headers)?;
+    let protection = s3.protect(&caller, &bucket, &input.key, &headers).await?;
+    protection.mark(&mut content);
     let upload = Upload {
         key: input.key,
         id: s3.draw_version(),
         initiated_at: now,
         initiator,
         object: UploadedObject {
-            content: content_of(&headers)?,
+            content,
+            sealing: protection.sealing(),
             tags: tags_of_header(input.tagging.as_deref())?,
             retention: lock_of(
                 input.object_lock_mode.as_ref(),
@@ -69,6 +72,8 @@ async fn create(
     if !created {
         return Err(no_such_bucket(&bucket.name));
     }
+    let mut output = CreateMultipartUploadOutput::default();
+    with_encryption!(output, &upload.object.content);
     Ok(S3Response::new(CreateMultipartUploadOutput {
         bucket: Some(bucket.name),
         // Only what was asked for is said: a client that is told of another sum would send it with every part.
@@ -83,9 +88,8 @@ async fn create(
             })
         }),
         key: Some(upload.key),
-        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         upload_id: Some(upload.id),
-        ..CreateMultipartUploadOutput::default()
+        ..output
     }))
 }
 

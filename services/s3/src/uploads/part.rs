@@ -6,10 +6,11 @@ use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::{ObjectAt, Part, Upload};
 use s3s::S3Response;
-use s3s::dto::{ServerSideEncryption, UploadPartInput, UploadPartOutput};
+use s3s::dto::{UploadPartInput, UploadPartOutput};
 
 use super::MAX_PART;
 use crate::checksum::{Algorithm, Announced, with_checksum};
+use crate::encryption::with_encryption;
 use crate::error::{internal, invalid_argument, invalid_request, no_such_upload, of_store};
 use crate::facts::on_object;
 use crate::receive::{Expected, Received};
@@ -26,7 +27,8 @@ pub(crate) const UPLOAD_PART: Operation<UploadPartInput, UploadPartOutput> = Ope
 };
 
 async fn upload(s3: Arc<S3>, mut asked: Asked<UploadPartInput>) -> Answered<UploadPartOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let caller = asked.caller().clone();
+    let bucket = s3.bucket(&caller, &asked.input.bucket).await?;
     let body = asked.input.body.take();
     let input = asked.input;
     S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
@@ -44,7 +46,11 @@ async fn upload(s3: Arc<S3>, mut asked: Asked<UploadPartInput>) -> Answered<Uplo
         keeps: Some(keeps),
         trailers: asked.trailers.as_ref(),
     };
-    let received = s3.receive(body, expected).await?;
+    let object = &upload.object;
+    let protection = s3
+        .protection_of(&caller, object.sealing.as_ref(), &object.content)
+        .await?;
+    let received = s3.receive(body, expected, &protection).await?;
     let part = s3
         .keep_part(
             bucket.name.clone(),
@@ -56,9 +62,9 @@ async fn upload(s3: Arc<S3>, mut asked: Asked<UploadPartInput>) -> Answered<Uplo
         .await?;
     let mut output = UploadPartOutput {
         e_tag: Some(etag(&part.etag)),
-        server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         ..UploadPartOutput::default()
     };
+    with_encryption!(output, &upload.object.content);
     let _of_parts = with_checksum!(output, part.checksum.as_ref());
     Ok(S3Response::new(output))
 }
