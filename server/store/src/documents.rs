@@ -261,7 +261,7 @@ pub trait Documents: Send + Sync {
         tags: &[Tag],
     ) -> Result<Document, CreateDocumentError>;
 
-    /// Makes a document at its first use, unless one of that name is there; returns the default version of the one that
+    /// Makes a document at its first use, unless one of that name is there; returns the newest version of the one that
     /// is there then.
     async fn ensure_document(
         &self,

@@ -54,8 +54,8 @@ impl Documents for Sqlite {
         first: NewDocumentVersion<'_>,
     ) -> Result<FoundDocument, StoreError> {
         let failed = || StoreError::doing("make a document at its first use");
-        let default = WantedVersion::Default;
-        if let Some(found) = self.document_version(at, default).await? {
+        let newest = WantedVersion::Latest;
+        if let Some(found) = self.document_version(at, newest).await? {
             return Ok(found);
         }
         let mut transaction = self.write(Durability::Synced).await?;
@@ -66,11 +66,11 @@ impl Documents for Sqlite {
                 .await
                 .map_err(failed())?;
         }
-        let found = rows::version(&mut *transaction, at, default)
+        let found = rows::version(&mut *transaction, at, newest)
             .await
             .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
-        found.ok_or_else(|| StoreError::new("make a document at its first use", "it has no default version"))
+        found.ok_or_else(|| StoreError::new("make a document at its first use", "it has no version"))
     }
 
     async fn document(&self, at: DocumentAt<'_>) -> Result<Option<Document>, StoreError> {
