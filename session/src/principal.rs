@@ -37,6 +37,13 @@ pub enum Principal {
         /// The node.
         node: NodeId,
     },
+    /// A service of this server that acts for itself, such as `logs.us-east-1.amazonaws.com`.
+    Service {
+        /// The account whose resource it acts on.
+        account: AccountId,
+        /// The name by which policies allow it.
+        name: String,
+    },
     /// Nobody: the request carried no signature.
     Anonymous {
         /// The account that the endpoint serves.
@@ -79,6 +86,7 @@ impl Principal {
             | Self::User { account, .. }
             | Self::AssumedRole { account, .. }
             | Self::Node { account, .. }
+            | Self::Service { account, .. }
             | Self::Anonymous { account } => account,
         }
     }
@@ -98,6 +106,7 @@ impl Principal {
             Self::Node { account, role, node } => {
                 format!("arn:aws:sts::{account}:assumed-role/{}/{node}", role.name)
             }
+            Self::Service { name, .. } => name.clone(),
             Self::Anonymous { .. } => "anonymous".to_owned(),
         }
     }
@@ -105,7 +114,9 @@ impl Principal {
     /// Returns `aws:userid`: the user's id, or the role's id and the session name.
     pub fn user_id(&self) -> String {
         match self {
-            Self::Root { account } | Self::Anonymous { account } => account.to_string(),
+            Self::Root { account } | Self::Service { account, .. } | Self::Anonymous { account } => {
+                account.to_string()
+            }
             Self::User { user, .. } => user.id.clone(),
             Self::AssumedRole {
                 role, session_name, ..
@@ -121,6 +132,7 @@ impl Principal {
             Self::User { user, .. } => &user.name,
             Self::AssumedRole { session_name, .. } => session_name,
             Self::Node { node, .. } => node.as_str(),
+            Self::Service { name, .. } => name,
             Self::Anonymous { .. } => "anonymous",
         }
     }
@@ -129,7 +141,11 @@ impl Principal {
     pub fn node(&self) -> Option<&NodeId> {
         match self {
             Self::Node { node, .. } => Some(node),
-            Self::Root { .. } | Self::User { .. } | Self::AssumedRole { .. } | Self::Anonymous { .. } => None,
+            Self::Root { .. }
+            | Self::User { .. }
+            | Self::AssumedRole { .. }
+            | Self::Service { .. }
+            | Self::Anonymous { .. } => None,
         }
     }
 
@@ -137,7 +153,7 @@ impl Principal {
     pub fn role(&self) -> Option<&EntityName> {
         match self {
             Self::AssumedRole { role, .. } | Self::Node { role, .. } => Some(role),
-            Self::Root { .. } | Self::User { .. } | Self::Anonymous { .. } => None,
+            Self::Root { .. } | Self::User { .. } | Self::Service { .. } | Self::Anonymous { .. } => None,
         }
     }
 }

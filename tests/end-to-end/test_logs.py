@@ -173,6 +173,14 @@ def test_a_group_with_a_key_is_closed_while_the_key_is_disabled(dev):
     admin, name = administrator(dev), next(names)
     logs, kms = admin.client("logs"), admin.client("kms")
     key = kms.create_key()["KeyMetadata"]["Arn"]
+    own = kms.get_key_policy(KeyId=key)["Policy"]
+    refused(logs.create_log_group, "InvalidParameterException", "logs.us-east-1.amazonaws.com", logGroupName=name,
+            kmsKeyId=key)
+    policy = json.loads(own)
+    policy["Statement"].append({
+        "Effect": "Allow", "Principal": {"Service": "logs.us-east-1.amazonaws.com"}, "Resource": "*",
+        "Action": ["kms:Decrypt*", "kms:Encrypt*", "kms:GenerateDataKey*"]})
+    kms.put_key_policy(KeyId=key, Policy=json.dumps(policy))
     logs.create_log_group(logGroupName=name, kmsKeyId=key)
     assert logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]["kmsKeyId"] == key
     logs.create_log_stream(logGroupName=name, logStreamName="s")
@@ -191,14 +199,11 @@ def test_a_group_with_a_key_is_closed_while_the_key_is_disabled(dev):
     kms.enable_key(KeyId=key)
     assert messages(logs) == ["sealed"]
 
-    reader = admin.new_user("sealed-log-reader", allow("logs:*")).client("logs")
-    message = refused(reader.get_log_events, "AccessDeniedException", logGroupName=name, logStreamName="s")
-    assert "kms:Decrypt" in message
-    via = {"kms:ViaService": "logs.us-east-1.amazonaws.com"}
-    able = admin.new_user("log-reader", allow("logs:*"), allow("kms:Decrypt", key, StringEquals=via))
-    assert messages(able.client("logs")) == ["sealed"]
-    refused(able.client("kms").decrypt, "AccessDeniedException",
-            CiphertextBlob=kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"])
+    reader = admin.new_user("sealed-log-reader", allow("logs:*"))
+    assert messages(reader.client("logs")) == ["sealed"], "the service uses the key, not who reads"
+    kms.put_key_policy(KeyId=key, Policy=own)
+    refused(logs.get_log_events, "AccessDeniedException", "kms:Decrypt", logGroupName=name, logStreamName="s")
+    kms.put_key_policy(KeyId=key, Policy=json.dumps(policy))
 
     logs.disassociate_kms_key(logGroupName=name)
     put(logs, name, "open")
@@ -238,7 +243,27 @@ variable "days" {
   default = 30
 }
 
-resource "aws_kms_key" "sessions" {}
+data "aws_caller_identity" "own" {}
+
+resource "aws_kms_key" "sessions" {
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect    = "Allow"
+        Action    = "kms:*"
+        Resource  = "*"
+        Principal = { AWS = "arn:aws:iam::${data.aws_caller_identity.own.account_id}:root" }
+      },
+      {
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+        Resource  = "*"
+        Principal = { Service = "logs.us-east-1.amazonaws.com" }
+      },
+    ]
+  })
+}
 
 resource "aws_cloudwatch_log_group" "sessions" {
   name_prefix       = "tf-sessions-"

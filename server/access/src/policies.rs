@@ -14,7 +14,8 @@ pub(crate) fn of(store: &dyn Store, caller: &Caller) -> PolicySet {
         directory.as_deref().and_then(find).unwrap_or_default()
     };
     let PrincipalPolicies { identity, boundary } = match &caller.principal {
-        Principal::Root { .. } => PrincipalPolicies::default(),
+        // A service may what the policies of resources let it.
+        Principal::Root { .. } | Principal::Service { .. } => PrincipalPolicies::default(),
         Principal::User { user, .. } => own(&|directory| directory.user_policies_by_id(&user.id)),
         Principal::AssumedRole { role, .. } => own(&|directory| directory.role_policies_by_id(&role.id)),
         Principal::Node { .. } if caller.signed_with == SignedWith::NodeKey => only(policy::node_key()),
@@ -45,7 +46,10 @@ fn limits(store: &dyn Store, caller: &Caller) -> Option<Vec<NamedPolicy>> {
     let grant = caller.grant.as_ref()?;
     match &caller.principal {
         Principal::User { .. } | Principal::Root { .. } => Some(vec![policy::session_token()]),
-        Principal::AssumedRole { .. } | Principal::Node { .. } | Principal::Anonymous { .. } => {
+        Principal::AssumedRole { .. }
+        | Principal::Node { .. }
+        | Principal::Service { .. }
+        | Principal::Anonymous { .. } => {
             let given = grant.policies.as_ref()?;
             Some(session_policies(store, caller, given))
         }

@@ -57,9 +57,13 @@ impl Whom {
                 ))),
             },
             (None, Principal::Root { .. }) => Ok(Self::Root),
-            (None, Principal::AssumedRole { .. } | Principal::Node { .. } | Principal::Anonymous { .. }) => {
-                Err(unnamed())
-            }
+            (
+                None,
+                Principal::AssumedRole { .. }
+                | Principal::Node { .. }
+                | Principal::Service { .. }
+                | Principal::Anonymous { .. },
+            ) => Err(unnamed()),
         }
     }
 

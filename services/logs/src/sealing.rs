@@ -1,9 +1,9 @@
-//! The data keys of groups: wrapped by the root key, or by a key of KMS in the name of whoever asks.
+//! The data keys of groups: wrapped by the root key, or by a key of KMS whose policy lets this service use it.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::keys::{EncryptionContext, KeyError, KeyUser};
-use drawbridge_session::{Caller, Random, RandomArray as _};
+use drawbridge_session::{Caller, Principal, Random, RandomArray as _};
 use drawbridge_store::{LogGroup, LogGroupAt, LogGroupKey, SealError};
 use zeroize::Zeroizing;
 
@@ -85,7 +85,7 @@ impl Logs {
         }
         let drawn = self
             .keys
-            .generate_data_key(in_name_of(caller), kms_key, KEY_LENGTH, &context(&arn))
+            .generate_data_key(by(&itself(caller, at)), kms_key, KEY_LENGTH, &context(&arn))
             .await
             .map_err(|error| unusable_for(kms_key, &arn, error))?;
         Ok(LogGroupKey {
@@ -108,7 +108,7 @@ impl Logs {
             opened.map_err(internal)?
         } else {
             self.keys
-                .decrypt(in_name_of(caller), &key.wrapped, &context(&arn))
+                .decrypt(by(&itself(caller, group.at())), &key.wrapped, &context(&arn))
                 .await
                 .map_err(unusable)?
         };
@@ -116,11 +116,23 @@ impl Logs {
     }
 }
 
-fn in_name_of(caller: &Caller) -> KeyUser<'_> {
-    KeyUser {
-        caller,
-        via: Some("logs"),
+/// The service itself, which key policies allow by name, as on AWS: whoever reads or writes a group needs no key.
+fn itself(caller: &Caller, at: LogGroupAt<'_>) -> Caller {
+    Caller {
+        principal: Principal::Service {
+            account: at.account.clone(),
+            name: format!("logs.{}.amazonaws.com", at.region),
+        },
+        access_key_id: None,
+        grant: None,
+        account: at.account.clone(),
+        region: at.region.clone(),
+        ..caller.clone()
     }
+}
+
+fn by(caller: &Caller) -> KeyUser<'_> {
+    KeyUser { caller, via: None }
 }
 
 fn context(arn: &str) -> EncryptionContext {

@@ -171,7 +171,7 @@ impl Keys for FakeKeys {
         length: usize,
         context: &EncryptionContext,
     ) -> Result<DataKey, KeyError> {
-        assert_eq!(user.via, Some("logs"));
+        assert_eq!(user.caller.principal.arn(), "logs.us-east-1.amazonaws.com");
         let mut state = self.state.lock().expect("whole");
         if key != KEY {
             return Err(KeyError::NotFound(format!("{key} is not there")));
@@ -195,7 +195,7 @@ impl Keys for FakeKeys {
         wrapped: &[u8],
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        assert_eq!(user.via, Some("logs"));
+        assert_eq!(user.caller.principal.arn(), "logs.us-east-1.amazonaws.com");
         let mut state = self.state.lock().expect("whole");
         if state.is_disabled {
             return Err(KeyError::Disabled(format!("{KEY} is disabled")));

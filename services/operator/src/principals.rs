@@ -155,7 +155,7 @@ pub(crate) fn place_of(principal: &Principal) -> String {
     match principal {
         Principal::User { user, .. } => format!("user/{}", user.name),
         Principal::AssumedRole { role, .. } | Principal::Node { role, .. } => format!("role/{}", role.name),
-        Principal::Root { .. } | Principal::Anonymous { .. } => "root".to_owned(),
+        Principal::Root { .. } | Principal::Service { .. } | Principal::Anonymous { .. } => "root".to_owned(),
     }
 }
 

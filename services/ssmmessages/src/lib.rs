@@ -81,6 +81,7 @@ fn calling_node(call: &Call) -> Result<NodeId, AwsError> {
         principal @ (Principal::Root { .. }
         | Principal::User { .. }
         | Principal::AssumedRole { .. }
+        | Principal::Service { .. }
         | Principal::Anonymous { .. }) => {
             let text = format!(
                 "{} is not a managed node; a channel is opened by its node",

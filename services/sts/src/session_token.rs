@@ -50,7 +50,10 @@ fn give(sts: &Arc<Sts>, call: Call) -> Result<Value, AwsError> {
     let (holder, seconds) = match caller.principal {
         Principal::User { account, user } => (Holder::User { account, id: user.id }, seconds),
         Principal::Root { account } => (Holder::Root { account }, seconds.min(ROOT_MAX_S)),
-        Principal::AssumedRole { .. } | Principal::Node { .. } | Principal::Anonymous { .. } => {
+        Principal::AssumedRole { .. }
+        | Principal::Node { .. }
+        | Principal::Service { .. }
+        | Principal::Anonymous { .. } => {
             return Err(of_session());
         }
     };

@@ -160,7 +160,8 @@ impl Intent {
             Principal::Root { .. }
             | Principal::User { .. }
             | Principal::AssumedRole { .. }
-            | Principal::Node { .. } => Limit::SIGNED,
+            | Principal::Node { .. }
+            | Principal::Service { .. } => Limit::SIGNED,
         };
         let event = AuditEvent {
             event_version: EVENT_VERSION.to_owned(),

@@ -39,6 +39,8 @@ enum Kind {
     /// An account that CloudTrail knows nothing more of; also how it writes a caller without a signature.
     #[serde(rename = "AWSAccount")]
     Account,
+    #[serde(rename = "AWSService")]
+    Service,
 }
 
 /// What temporary credentials stand on.
@@ -102,6 +104,12 @@ impl UserIdentity {
                     ..identity(Kind::AssumedRole)
                 }
             }
+            Principal::Service { name, .. } => Self {
+                principal_id: None,
+                arn: None,
+                invoked_by: Some(name.clone()),
+                ..identity(Kind::Service)
+            },
             Principal::Anonymous { .. } => Self {
                 kind: Kind::Account,
                 principal_id: None,
@@ -161,7 +169,7 @@ impl UserIdentity {
             Kind::User => self.user_name.as_deref(),
             // A session's name holds no slash.
             Kind::AssumedRole => self.arn.as_deref()?.rsplit('/').next(),
-            Kind::Account => None,
+            Kind::Account | Kind::Service => None,
         }
     }
 

@@ -63,7 +63,7 @@ impl Directory {
             Principal::AssumedRole { role, .. } | Principal::Node { role, .. } => {
                 self.role_by_id(&role.id).map(|role| &role.tags)
             }
-            Principal::Root { .. } | Principal::Anonymous { .. } => None,
+            Principal::Root { .. } | Principal::Service { .. } | Principal::Anonymous { .. } => None,
         };
         let mut tags = own.map(|own| own.as_slice().to_vec()).unwrap_or_default();
         for tag in caller.grant.iter().flat_map(|grant| &grant.tags) {

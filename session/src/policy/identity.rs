@@ -153,6 +153,7 @@ impl From<&Principal> for Identity {
             Principal::Node { account, role, node } => {
                 Self::role_session(account.clone(), &role.path, &role.name, node.as_str(), &role.id)
             }
+            Principal::Service { name, .. } => Self::service(name),
             Principal::Anonymous { .. } => Self::anonymous(),
         }
     }

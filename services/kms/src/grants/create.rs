@@ -5,13 +5,12 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::policy::{Policy, PolicyKind};
 use drawbridge_session::{Audit, Call, Caller, Needs, RandomArray as _, SignedWith};
-use drawbridge_store::{CreateGrantError, Grant, GrantConstraint, GrantOperation};
+use drawbridge_store::{CreateGrantError, Grant, GrantConstraint, GrantOperation, principal_exists};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Constraints, token};
 use crate::error::{answer, dry_run, internal, unusable};
-use crate::policies::check::principal_exists;
 use crate::{Kms, Operation, context, input, needs};
 
 pub(crate) const OPERATION: Operation = Operation {
