@@ -34,6 +34,9 @@ const CLASSES: [&str; 8] = [
 
 const TRUST: &str = r#"{"Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}"#;
 
+/// A key that is not there: what is left to decide is the account's.
+const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+
 #[tokio::test]
 async fn every_operation_is_open_to_those_of_the_table_only() {
     let mut table = HEADING.to_owned();
@@ -87,6 +90,14 @@ async fn every_operation_is_open_to_those_of_the_table_only() {
     rows(
         "iam",
         drawbridge_service_iam::OPERATIONS,
+        &house,
+        &callers,
+        &mut table,
+    )
+    .await;
+    rows(
+        "kms",
+        drawbridge_service_kms::OPERATIONS,
         &house,
         &callers,
         &mut table,
@@ -235,6 +246,7 @@ fn input(node: &str) -> Value {
         "AccountId": "123456789012",
         "logGroupName": "sessions", "logStreamName": "admin-00000000000000000",
         "bucketName": "logs", "key": "k", "source": {"bucketName": "logs", "key": "k"},
+        "KeyId": KEY, "SourceKeyId": KEY, "DestinationKeyId": KEY, "TargetKeyId": KEY, "AliasName": "alias/app",
         "Name": "SSM-sudo", "Names": ["port"],
     })
 }
