@@ -5,7 +5,7 @@ pub(crate) mod list;
 pub(crate) mod on_demand;
 pub(crate) mod status;
 
-use drawbridge_store::{ChangeKeyError, Key, MaterialCause};
+use drawbridge_store::{ChangeKeyError, Key, MaterialCause, Rotation};
 
 use crate::{Kms, material};
 
@@ -16,7 +16,7 @@ impl Kms {
         let material = material::draw(&key.id, cause, now, &self.root, self.random.as_ref());
         key.material = material.id;
         if let (MaterialCause::Automatic, Some(rotation)) = (cause, &mut key.rotation) {
-            *rotation = drawbridge_store::Rotation::after(now, rotation.period_days);
+            *rotation = Rotation::after(now, rotation.period_days);
         }
         self.store.change_key(&key, Some(&material)).await
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Allowed, Authority, Caller, Clock, KeyError, Random};
+use drawbridge_session::{Allowed, Authority, Caller, Clock, KeyError, Need, Random};
 use drawbridge_store::{Key, KeyPlace, KeyRef, RootKey, Store, provided};
 
 use crate::error::{answer, fault};
@@ -51,7 +51,7 @@ impl Kms {
         allowed: &Allowed,
         need: usize,
     ) -> Result<Key, KeyError> {
-        let resource = allowed.needs().get(need).map(drawbridge_session::Need::resource);
+        let resource = allowed.needs().get(need).map(Need::resource);
         let Some(resource) = resource else {
             return Err(KeyError::NotFound("The request names no key.".to_owned()));
         };

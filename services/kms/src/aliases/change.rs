@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, Call, Caller, Need, Needs, SignedWith};
+use drawbridge_session::{Audit, Call, Caller, Need, Needs, Resource, SignedWith};
 use drawbridge_store::{Alias, CreateAliasError, Key};
 use serde_json::{Value, json};
 
 use super::{alias, check_name, needs_both, not_found};
 use crate::error::{internal, wrong_state};
-use crate::{Kms, Operation, input};
+use crate::{Kms, Operation, input, needs};
 
 pub(crate) const CREATE: Operation = Operation {
     name: "CreateAlias",
@@ -32,8 +32,8 @@ pub(crate) const UPDATE: Operation = Operation {
 /// The new key, the alias, and the key that has the alias so far.
 fn needs_update(caller: &Caller, input: &Value) -> Needs {
     let name = input::text(input, "AliasName");
-    let current = drawbridge_session::Resource::key(&caller.region, &caller.account, name);
-    let new = crate::needs::key_at(caller, input, "TargetKeyId");
+    let current = Resource::key(&caller.region, &caller.account, name);
+    let new = needs::key_at(caller, input, "TargetKeyId");
     vec![new, alias(caller, input), Need::on(current)].into()
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Call, Need, Resource, SignedWith};
+use drawbridge_store::provided;
 use serde_json::{Value, json};
 
 use super::{alias, not_found};
@@ -27,7 +28,7 @@ async fn delete(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let name = input::text(&input, "AliasName");
     // The server's own would be made again with another key at their next use.
-    if name.starts_with(drawbridge_store::provided::PREFIX) {
+    if name.starts_with(provided::PREFIX) {
         return Err(not_found(&caller, name));
     }
     let removed = kms

@@ -31,7 +31,7 @@ impl Scene {
         }
     }
 
-    fn encrypt(&self, context: Value) -> Value {
+    fn encrypt(&self, context: &Value) -> Value {
         json!({"KeyId": self.key, "Plaintext": PLAIN, "EncryptionContext": context})
     }
 
@@ -46,7 +46,7 @@ impl Scene {
     async fn bob_may(&self, context: Value) -> bool {
         let asked = self
             .house
-            .ask_as(self.bob.clone(), "Encrypt", self.encrypt(context))
+            .ask_as(self.bob.clone(), "Encrypt", self.encrypt(&context))
             .await;
         match asked {
             Ok(_) => true,
@@ -66,7 +66,7 @@ async fn a_grant_allows_its_operations_until_it_is_revoked() {
     let grant = scene.grant(json!({"Name": "for-bob"})).await;
     assert!(scene.bob_may(json!({})).await);
     let sealed = house
-        .ask_as(scene.bob.clone(), "Encrypt", scene.encrypt(json!({})))
+        .ask_as(scene.bob.clone(), "Encrypt", scene.encrypt(&json!({})))
         .await;
     let decrypt = json!({"CiphertextBlob": sealed.expect("allowed")["CiphertextBlob"]});
     house
@@ -76,7 +76,7 @@ async fn a_grant_allows_its_operations_until_it_is_revoked() {
         .refuses_as(
             &scene.carol,
             "Encrypt",
-            &[(scene.encrypt(json!({})), "AccessDeniedException")],
+            &[(scene.encrypt(&json!({})), "AccessDeniedException")],
         )
         .await;
     // Whoever asks why is told which grant it was.
@@ -215,7 +215,7 @@ async fn a_grant_made_by_the_right_of_another_allows_no_more() {
         )
         .await
         .expect("no more than bob has");
-    let encrypt = scene.encrypt(json!({"a": "b"}));
+    let encrypt = scene.encrypt(&json!({"a": "b"}));
     house
         .ask_as(scene.carol.clone(), "Encrypt", encrypt)
         .await
@@ -275,7 +275,7 @@ async fn a_grant_for_another_account_needs_that_accounts_word_too() {
         let grantee = format!("arn:aws:iam::{OTHER}:user/{name}");
         scene.grant(json!({"GranteePrincipal": grantee})).await;
     }
-    let encrypt = scene.encrypt(json!({}));
+    let encrypt = scene.encrypt(&json!({}));
     house
         .ask_as(admin, "Encrypt", encrypt.clone())
         .await
