@@ -150,7 +150,9 @@ fn check_principal(kms: &Kms, arn: &str) -> Result<(), AwsError> {
         "Effect": "Allow", "Principal": {"AWS": arn}, "Action": "kms:Decrypt", "Resource": "*",
     }});
     let is_principal = Policy::parse(&statement.to_string(), PolicyKind::Resource).is_ok();
-    if arn.starts_with("arn:") && is_principal && principal_exists(kms.store.as_ref(), arn) {
+    // The root of an account is there with the account.
+    let is_there = arn.ends_with(":root") || principal_exists(kms.store.as_ref(), arn);
+    if arn.starts_with("arn:") && is_principal && is_there {
         return Ok(());
     }
     Err(AwsError::new(
