@@ -1,6 +1,7 @@
 //! `GetObject`.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, SignedWith};
@@ -16,7 +17,7 @@ use s3s::dto::{
 
 use crate::checksum::with_checksum;
 use crate::encryption::with_encryption;
-use crate::error::invalid_argument;
+use crate::error::{internal, invalid_argument};
 use crate::facts::on_version;
 use crate::objects::conditions::Conditions;
 use crate::objects::named_version;
@@ -42,8 +43,12 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectInput>) -> Answered<GetObjectOut
     let pieces = s3.opened(&caller, found.content.pieces).await?;
     let (from, length) = (found.range.start, found.range.end - found.range.start);
     let mut chunks = unsealed(Arc::clone(&s3.blobs), pieces, from, length);
-    output.body = Some(StreamingBlob::wrap(poll_fn(move |context| {
-        chunks.poll_recv(context)
+    // What cannot be read is said before the answer begins: an object that was replaced since it was found is asked for
+    // again.
+    let mut first = chunks.recv().await.transpose().map_err(internal)?;
+    output.body = Some(StreamingBlob::wrap(poll_fn(move |context| match first.take() {
+        Some(chunk) => Poll::Ready(Some(Ok(chunk))),
+        None => chunks.poll_recv(context),
     })));
     let mut answer = S3Response::new(output);
     answer.status = found.partial.then_some(StatusCode::PARTIAL_CONTENT);
