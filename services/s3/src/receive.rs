@@ -91,10 +91,9 @@ impl S3 {
             return Err(bad_digest("Content-MD5"));
         }
         let value = hasher.finish();
-        if let Some(wanted) = wanted_checksum(expected.checksum, expected.trailers)? {
-            if wanted != value {
-                return Err(bad_digest(algorithm.as_str()));
-            }
+        let wanted = wanted_checksum(expected.checksum, expected.trailers)?;
+        if wanted.is_some_and(|wanted| wanted != value) {
+            return Err(bad_digest(algorithm.as_str()));
         }
         let piece = writer.finish(sealing).await.map_err(internal)?;
         Ok(Received {

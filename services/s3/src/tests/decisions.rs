@@ -3,12 +3,11 @@ use http::{Method, StatusCode};
 
 use crate::testing::World;
 
+/// A method, a path and headers.
+type Asked<'a> = (Method, &'a str, &'a [(&'a str, &'a str)]);
+
 /// Asks for everything, and says what was answered with what status.
-async fn statuses(
-    world: &World,
-    caller: &drawbridge_session::Caller,
-    asked: &[(Method, &str, &[(&str, &str)])],
-) -> Vec<u16> {
+async fn statuses(world: &World, caller: &drawbridge_session::Caller, asked: &[Asked<'_>]) -> Vec<u16> {
     let mut statuses = Vec::new();
     for (method, path, headers) in asked {
         let answer = world
@@ -29,7 +28,7 @@ async fn a_role_writes_below_its_prefix_only() {
          "Condition":{"StringLike":{"s3:prefix":"web/*"}}}]}"#;
     let web = world.user("web", policy).await;
     let none: &[(&str, &str)] = &[];
-    let asked: &[(Method, &str, &[(&str, &str)])] = &[
+    let asked: &[Asked<'_>] = &[
         (Method::PUT, "/logs/web/a", none),
         (Method::PUT, "/logs/web/%2e%2e/db/a", none),
         (Method::PUT, "/logs/web/../db/a", none),
@@ -69,7 +68,7 @@ async fn a_condition_asks_about_headers_tags_and_versions() {
     world
         .ask(Method::PUT, "/logs/closed", &[("x-amz-tagging", "open=no")], b"")
         .await;
-    let asked: &[(Method, &str, &[(&str, &str)])] = &[
+    let asked: &[Asked<'_>] = &[
         (
             Method::PUT,
             "/logs/a",

@@ -102,7 +102,10 @@ impl S3 {
         let delimiter = input.delimiter.as_deref();
         let mut from = begin(input, prefix, delimiter);
         let mut page = Page::default();
-        while limit > 0 {
+        if limit == 0 {
+            return Ok(page);
+        }
+        loop {
             let (place, after) = match &from {
                 From::Start => (Place::Start, None),
                 From::At(key) => (Place::At(key), None),
