@@ -1,5 +1,6 @@
 //! Pages of recordings, for those who may read them.
 
+use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ impl Inner {
             return Ok(None);
         };
         let mut blocks = Blocks::of(&file, &self.keys, session)?;
-        let header = read_header(&mut blocks, session)?.ok_or_else(|| damaged("it has no header"))?;
+        let header = read_header(&mut blocks, session)?.ok_or_else(|| damaged(&"it has no header"))?;
         let verified = self
             .folder
             .verify(session, &self.keys, |_| {})
@@ -86,7 +87,7 @@ impl Inner {
             return Ok(None);
         };
         let mut blocks = Blocks::of(&file, &self.keys, session)?;
-        let header = read_header(&mut blocks, session)?.ok_or_else(|| damaged("it has no header"))?;
+        let header = read_header(&mut blocks, session)?.ok_or_else(|| damaged(&"it has no header"))?;
         if let Some(from) = from {
             let (offset, head) = position(from).ok_or(ReadError::Position)?;
             blocks.go_to(offset, head);
@@ -109,11 +110,12 @@ impl Inner {
             };
             let Some(block) = block else { break };
             let events = match block.kind {
-                BlockKind::Header => return Err(damaged("it has a second header")),
-                BlockKind::Events => Cursor::read(&block.body).map_err(damaged)?.1,
+                BlockKind::Header => return Err(damaged(&"it has a second header")),
+                BlockKind::Events => Cursor::read(&block.body).map_err(|error| damaged(&error))?.1,
                 BlockKind::End => {
                     page.is_complete = true;
-                    let ended: Ended = serde_json::from_slice(&block.body).map_err(damaged)?;
+                    let ended: Ended =
+                        serde_json::from_slice(&block.body).map_err(|error| damaged(&error))?;
                     vec![ended.event()]
                 }
             };
@@ -137,7 +139,7 @@ fn position(token: &str) -> Option<(u64, Head)> {
     parts.next().is_none().then_some((offset.parse().ok()?, head))
 }
 
-fn damaged(what: impl ToString) -> ReadError {
+fn damaged(what: &dyn Display) -> ReadError {
     ReadError::Damaged(what.to_string())
 }
 
