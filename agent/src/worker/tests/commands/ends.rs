@@ -155,7 +155,7 @@ async fn nothing_runs_before_the_client_is_ready() {
 fn the_end_of_a_copy_is_this_program_itself() {
     let words = |program: &str, arguments: &[&str]| {
         let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
-        crate::worker::command(own_account(), None, program, &arguments)
+        crate::worker::launch::command(own_account(), None, program, &arguments)
     };
     let own = Program::itself(own_account(), None, &["copy-end", "receive", "--", "worker"]);
     assert_eq!(words("drawbridge-copy-end", &["receive", "--", "worker"]), own);
