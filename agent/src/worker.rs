@@ -178,7 +178,7 @@ async fn run(
 /// Resolves what the document refers to, unless the session is ended meanwhile.
 async fn plan(work: Work, node: &Node, stop: Stop) -> Result<Option<(Box<Plan>, Stop)>, WorkerError> {
     let referring = match work {
-        Work::Planned(plan) => return Ok(Some((Box::new(plan), stop))),
+        Work::Planned(plan) => return Ok(Some((plan, stop))),
         Work::Referring(referring) => referring,
     };
     let references = referring.references();

@@ -177,7 +177,7 @@ mod tests {
             order: Order {
                 session,
                 session_type: SessionType::StandardStream,
-                work: Work::Planned(Plan {
+                work: Work::Planned(Box::new(Plan {
                     task: Task::Shell {
                         login: Login::default(),
                         profile: "echo s3cret".to_owned(),
@@ -185,7 +185,7 @@ mod tests {
                     extension: None,
                     kms_key_id: None,
                     logs: None,
-                }),
+                })),
             },
             default_account: DefaultAccount::AgentUser,
         };

@@ -26,7 +26,7 @@ pub struct Order {
 #[serde(rename_all = "snake_case")]
 pub enum Work {
     /// Everything is known.
-    Planned(Plan),
+    Planned(Box<Plan>),
     /// The document refers to parameters of the server, `{{ssm:name}}`.
     Referring(Box<Referring>),
 }
@@ -50,7 +50,7 @@ impl Order {
         let written =
             serde_json::to_value(&document).expect("documents are structs of plain values with text keys");
         let work = if ssm_references(&written).is_empty() {
-            Work::Planned(Plan::of(&document, content)?)
+            Work::Planned(Box::new(Plan::of(&document, content)?))
         } else {
             let content = ShellContent {
                 document_content: written,
