@@ -7,7 +7,7 @@
 //!                                                         └─ after the end: Transcript ═▶ bucket, or log group
 //! ```
 //!
-//! The terminal never waits for any of it, except for a disk that is slower than the output ([`Tap::is_behind`]). What
+//! The terminal never waits for any of it, except for a disk that is slower than the output (`Tap::is_behind`). What
 //! cannot be shipped is said in the agent's log and never keeps a worker alive for ever. The evidence that does not depend on
 //! the node is the server's own journal; this is for those who read AWS's formats.
 

@@ -270,14 +270,14 @@ async fn says_why_it_refuses_a_session() {
     let (mut agent, mut server) = agent(folder.path(), PATIENT);
     beside(&mut agent, async {
         server.connected().await;
-        server.start("alice-1", &json!({"s3BucketName": "logs"})).await;
+        server.start("alice-1", &json!({"runAsEnabled": "perhaps"})).await;
         server.start("../../etc/cron.d/x", &json!({})).await;
         server.until(|server| !server.completed.is_empty()).await;
     })
     .await;
     assert_eq!(server.completed[0].final_task_status, TaskStatus::Failed);
     assert!(
-        server.completed[0].output.contains("S3 bucket"),
+        server.completed[0].output.contains("session document is invalid"),
         "{}",
         server.completed[0].output
     );
