@@ -16,7 +16,7 @@ mod tagging;
 mod unset;
 mod versioning;
 
-pub(crate) use acl::{GET_BUCKET_ACL, PUT_BUCKET_ACL};
+pub(crate) use acl::{GET_BUCKET_ACL, PUT_BUCKET_ACL, is_owners, no_lists, owner, owners_grant};
 pub(crate) use create::CREATE_BUCKET;
 pub(crate) use delete::DELETE_BUCKET;
 pub(crate) use encryption::{DELETE_BUCKET_ENCRYPTION, GET_BUCKET_ENCRYPTION, PUT_BUCKET_ENCRYPTION};

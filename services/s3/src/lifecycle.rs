@@ -238,7 +238,8 @@ impl Filter {
 
 impl Expiry {
     fn of(expiration: &LifecycleExpiration) -> Result<Self, AwsError> {
-        let marker = expiration.expired_object_delete_marker;
+        // Clients say as well that they do not mean markers.
+        let marker = expiration.expired_object_delete_marker.filter(|it| *it);
         match (expiration.days, &expiration.date, marker) {
             (Some(wanted), None, None) => Ok(Self::Days(days(Some(wanted))?)),
             (None, Some(date), None) => {
@@ -248,9 +249,7 @@ impl Expiry {
                 }
                 Ok(Self::At(at))
             }
-            (None, None, Some(true)) => Ok(Self::LoneMarker),
-            // It says that markers stay, and so nothing.
-            (None, None, Some(false)) => Ok(Self::At(Timestamp::MAX)),
+            (None, None, Some(_)) => Ok(Self::LoneMarker),
             (None, None, None) | (Some(_), _, _) | (None, Some(_), Some(_)) => Err(malformed_xml()),
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_house::House;
 use drawbridge_session::iam::{Holder, NewUser};
-use drawbridge_session::{Authority, Caller, Clock as _, Refusal};
+use drawbridge_session::{Authority, Caller, Clock as _, Keys, Refusal};
 use drawbridge_store::Buckets as _;
 use drawbridge_store::blobs::{BlobFolder, Blobs};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -78,6 +78,11 @@ impl Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with_keys(None).await
+    }
+
+    /// The same with a service of keys.
+    pub(crate) async fn with_keys(keys: Option<Arc<dyn Keys>>) -> Self {
         let house = House::new().await;
         let folder = tempfile::tempdir().expect("a folder");
         let blobs: Arc<dyn Blobs> = Arc::new(BlobFolder::open(folder.path()).expect("opens"));
@@ -87,7 +92,7 @@ impl World {
             Arc::clone(&house.root),
             house.clock.clone(),
             house.random.clone(),
-            None,
+            keys,
         );
         Self {
             house,

@@ -1,7 +1,10 @@
 //! What no single operation shows: keys, decisions, versions, locks and listings.
 
 mod decisions;
+mod encryption;
 mod keys;
+mod lifecycle;
 mod listings;
 mod locks;
+mod settings;
 mod versions;

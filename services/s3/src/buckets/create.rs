@@ -10,6 +10,7 @@ use s3s::S3Response;
 use s3s::dto::{BucketCannedACL, CreateBucketInput, CreateBucketOutput};
 use serde_json::{Map, Value, json};
 
+use crate::buckets::ownership::Ownership;
 use crate::error::{invalid_request, of_store};
 use crate::facts::{Named, on_bucket};
 use crate::{Answered, Asked, Operation, S3};
@@ -82,6 +83,7 @@ async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<Create
         ));
     }
     check_name(&input.bucket)?;
+    let ownership = input.object_ownership.as_ref().map(Ownership::of).transpose()?;
     let locks = input.object_lock_enabled_for_bucket.unwrap_or(false);
     let bucket = Bucket {
         name: input.bucket,
@@ -123,6 +125,9 @@ async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<Create
             ));
         }
         Err(CreateBucketError::Store(error)) => return Err(of_store(error)),
+    }
+    if let Some(ownership) = ownership {
+        s3.set(&bucket, &Some(ownership)).await?;
     }
     Ok(S3Response::new(CreateBucketOutput {
         location: Some(format!("/{}", bucket.name)),

@@ -147,30 +147,30 @@ async fn delete(
 }
 
 impl S3 {
-    /// Removes what has had its time in every bucket, and returns how much that was.
+    /// Removes what has had its time in every bucket, and returns how much that was. A bucket where that fails is logged,
+    /// and has its turn again the next time.
     ///
     /// # Errors
     ///
-    /// The store cannot be read or written, or a configuration cannot be read; what was removed until then is removed.
+    /// The buckets cannot be listed; what was removed until then is removed.
     pub async fn expire(&self) -> Result<u64, AwsError> {
         let mut removed = 0;
         for account in self.store.accounts() {
             for bucket in self.store.buckets(&account.id).await.map_err(internal)? {
-                if let Some(set) = self.setting::<Lifecycle>(&bucket).await? {
-                    let rules = Rule::all(&set.configuration()?)?;
-                    let now = self.clock.now();
-                    removed += self
-                        .expire_versions(&bucket, &rules, now)
-                        .await
-                        .map_err(internal)?;
-                    removed += self
-                        .expire_uploads(&bucket, &rules, now)
-                        .await
-                        .map_err(internal)?;
-                }
+                removed += self.expire_in(&bucket).await.unwrap_or_default();
             }
         }
         Ok(removed)
+    }
+
+    async fn expire_in(&self, bucket: &Bucket) -> Result<u64, AwsError> {
+        let Some(set) = self.setting::<Lifecycle>(bucket).await? else {
+            return Ok(0);
+        };
+        let (rules, now) = (Rule::all(&set.configuration()?)?, self.clock.now());
+        let versions = self.expire_versions(bucket, &rules, now).await;
+        let uploads = self.expire_uploads(bucket, &rules, now).await;
+        Ok(versions.map_err(internal)? + uploads.map_err(internal)?)
     }
 
     async fn expire_versions(

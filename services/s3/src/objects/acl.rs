@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{AccountId, Audit, SignedWith};
+use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::ObjectAt;
 use s3s::S3Response;
-use s3s::dto::{
-    AccessControlPolicy, GetObjectAclInput, GetObjectAclOutput, Grant, Grantee, Owner, Permission,
-    PutObjectAclInput, PutObjectAclOutput, Type,
-};
+use s3s::dto::{GetObjectAclInput, GetObjectAclOutput, PutObjectAclInput, PutObjectAclOutput};
 
 use super::put::check_acl;
+use crate::buckets::{is_owners, no_lists, owner, owners_grant};
 use crate::facts::on_version;
 use crate::{Answered, Asked, Operation, S3};
 
@@ -42,10 +39,9 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectAclInput>) -> Answered<GetObject
         key: &input.key,
     };
     let (_, _) = s3.object(at, input.version_id.as_deref()).await?;
-    let (owner, grants) = owners(&bucket.account);
     Ok(S3Response::new(GetObjectAclOutput {
-        owner: Some(owner),
-        grants: Some(grants),
+        owner: Some(owner(&bucket.account)),
+        grants: Some(vec![owners_grant(&bucket.account)]),
         request_charged: None,
     }))
 }
@@ -67,36 +63,9 @@ async fn put(s3: Arc<S3>, asked: Asked<PutObjectAclInput>) -> Answered<PutObject
         &input.grant_write,
         &input.grant_write_acp,
     ];
-    let present = |policy: &AccessControlPolicy| policy.grants.as_ref() == Some(&owners(&bucket.account).1);
-    if grants.into_iter().any(Option::is_some)
-        || input
-            .access_control_policy
-            .as_ref()
-            .is_some_and(|policy| !present(policy))
-    {
-        return Err(AwsError::new(
-            "AccessControlListNotSupported",
-            "The bucket does not allow ACLs",
-        ));
+    let list = input.access_control_policy.as_ref();
+    if grants.into_iter().any(Option::is_some) || list.is_some_and(|list| !is_owners(list, &bucket.account)) {
+        return Err(no_lists());
     }
     Ok(S3Response::new(PutObjectAclOutput::default()))
-}
-
-/// The one ACL there is.
-fn owners(account: &AccountId) -> (Owner, Vec<Grant>) {
-    let owner = Owner {
-        id: Some(account.to_string()),
-        display_name: None,
-    };
-    let grant = Grant {
-        grantee: Some(Grantee {
-            display_name: None,
-            email_address: None,
-            id: Some(account.to_string()),
-            type_: Type::from_static(Type::CANONICAL_USER),
-            uri: None,
-        }),
-        permission: Some(Permission::from_static(Permission::FULL_CONTROL)),
-    };
-    (owner, vec![grant])
 }
