@@ -15,5 +15,5 @@ mod writing;
 pub use event::{Event, EventError, Happening};
 pub use header::Header;
 pub use reading::{NoRecordings, Page, ReadError, RecordingState, Recordings};
-pub use shelf::{Shelf, ShelfError, bucket_name};
+pub use shelf::{BUCKET_PREFIX, Shelf, ShelfError, bucket_name};
 pub use writing::{Recorder, RecorderError, Unrecorded};

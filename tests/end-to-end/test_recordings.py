@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from drawbridge import PATIENCE, Node, eventually, program
-from principals import administrator, allow, document
+from principals import ACCOUNT, administrator, allow, document, refused
 from test_encrypted_sessions import MARK, lives, session_document
 
 HOSTILE = (
@@ -291,3 +291,28 @@ def test_an_encrypted_session_is_replayed_by_those_who_may_decrypt(dev, terminal
     events = call(dev, "GetSessionRecording", {"SessionId": session})["Events"]
     assert "Key" in [event["Kind"] for event in events]
     assert MARK not in json.dumps(events)
+
+
+def test_an_ended_session_leaves_copies_that_only_the_server_writes(dev):
+    _, session = executed(dev, "sh", "-c", "echo a line of the copy")
+    admin = administrator(dev)
+    s3, bucket = admin.client("s3"), f"drawbridge-recordings-{ACCOUNT}-us-east-1"
+
+    def copy(name):
+        def found():
+            listed = s3.list_objects_v2(Bucket=bucket, Prefix=session).get("Contents", [])
+            return any(one["Key"] == name for one in listed) or None
+        recorded(dev, session)
+        eventually(found, what=name)
+        return s3.get_object(Bucket=bucket, Key=name)
+
+    assert b"a line of the copy\n" in copy(f"{session}.txt")["Body"].read()
+    cast = copy(f"{session}.cast")["Body"].read().decode().splitlines()
+    assert json.loads(cast[0])["version"] == 2
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    refused(s3.put_object, "AccessDenied", "the server alone", Bucket=bucket, Key=f"{session}.txt", Body=b"forged")
+    refused(s3.create_multipart_upload, "AccessDenied", Bucket=bucket, Key=f"{session}.txt")
+    refused(s3.copy_object, "AccessDenied", Bucket=bucket, Key="other.txt", CopySource=f"{bucket}/{session}.txt")
+    refused(s3.create_bucket, "AccessDenied", Bucket="drawbridge-recordings-of-mine")
+    reader = admin.new_user("copy-reader", allow("s3:ListBucket"))
+    refused(reader.client("s3").get_object, "AccessDenied", Bucket=bucket, Key=f"{session}.txt")

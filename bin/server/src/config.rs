@@ -45,9 +45,6 @@ pub(crate) struct Config {
     /// Room for all recordings, in MiB; without it, as much as the disk holds.
     #[serde(default)]
     pub(crate) recordings_quota_mib: Option<u64>,
-    /// Keep a transcript and an asciicast of every ended session in files, in the clear.
-    #[serde(default)]
-    pub(crate) recordings_transcripts: bool,
 }
 
 impl Config {
@@ -109,7 +106,6 @@ impl Default for Config {
             activation_tier: ActivationTier::default(),
             recordings_days: default_recordings_days(),
             recordings_quota_mib: None,
-            recordings_transcripts: false,
         }
     }
 }

@@ -53,7 +53,6 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig> {
                 .recordings_quota_mib
                 .map(|mib| mib.saturating_mul(1024 * 1024)),
         },
-        transcripts_in_files: config.recordings_transcripts,
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use drawbridge_access::{Access, OpenChannels, Revocation, watch_live_sessions};
 use drawbridge_aws_transport::ReadAhead;
 use drawbridge_protocol::data_channel::relay::Timers;
-use drawbridge_recorder::{FileShelf, Folder, FolderConfig, JournalRecorder, RecorderTask, RecordingKeys};
+use drawbridge_recorder::{Folder, FolderConfig, JournalRecorder, RecorderTask, RecordingKeys};
 use drawbridge_relay::journal::{
     DiskFolder, Journal, JournalConfig, JournalError, JournalKey, JournalWriter,
 };
@@ -22,7 +22,7 @@ use drawbridge_service_kms::Kms;
 use drawbridge_service_logs::Logs;
 use drawbridge_service_operator::Operator;
 use drawbridge_service_organizations::Organizations;
-use drawbridge_service_s3::S3;
+use drawbridge_service_s3::{RecordingsShelf, S3};
 use drawbridge_service_ssm::{ActivationTier, Settings, Ssm};
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
@@ -49,9 +49,6 @@ const JOURNAL_FOLDER: &str = "journal";
 
 /// The folder of recordings, inside the data folder.
 pub const RECORDINGS_FOLDER: &str = "recordings";
-
-/// The folder of their readable copies, where these are wanted.
-const TRANSCRIPTS_FOLDER: &str = "transcripts";
 
 /// How long websockets may take to let go of their sessions once the server stops.
 const CHANNELS_STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -81,8 +78,6 @@ pub struct ServerConfig {
     pub activation_tier: ActivationTier,
     /// How much is kept of recordings, and how long.
     pub recordings: FolderConfig,
-    /// Whether ended sessions leave a transcript and an asciicast in files, in the clear.
-    pub transcripts_in_files: bool,
 }
 
 /// Why a server cannot be opened.
@@ -193,15 +188,6 @@ impl Server {
             Timers::default(),
         )
         .await?;
-        let shelf = FileShelf::new(folder.path().join(TRANSCRIPTS_FOLDER));
-        let recording = Recording::start(
-            match config.transcripts_in_files {
-                true => recorder_task.with_shelf(Arc::new(shelf)),
-                false => recorder_task,
-            },
-            &relay,
-        );
-
         let private = config
             .private_names
             .then(|| PrivateNames::of_region(config.region.as_str()));
@@ -231,6 +217,8 @@ impl Server {
             Arc::clone(&random),
             Some(s3_keys),
         ));
+        let shelf = Arc::new(RecordingsShelf::new(Arc::clone(&s3)));
+        let recording = Recording::start(recorder_task.with_shelf(shelf), &relay);
         let housekeeping = housekeeping::start(
             journal,
             recorder.clone(),

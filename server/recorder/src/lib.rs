@@ -8,7 +8,7 @@
 //! | `following` | one session: from the journal into its file, again from where it stopped after a crash |
 //! | `recorder` | all of them, once a second |
 //! | `reading` | pages for those who play a recording |
-//! | `publish`, `shelf` | the readable copies of ended recordings |
+//! | `publish` | the readable copies of ended recordings |
 //!
 //! The journal is the truth: a frame is acknowledged when it is there, and the journal keeps it until the recording that has
 //! it is complete and on the disk. So this crate may be killed at any moment, and nothing that was acknowledged is missing.
@@ -21,9 +21,7 @@ mod format;
 mod publish;
 mod reading;
 mod recorder;
-mod shelf;
 
 pub use folder::{Folder, FolderConfig};
 pub use format::{Flaw, RecordingKeys, Verified};
 pub use recorder::{JournalRecorder, OpenError, RecorderTask};
-pub use shelf::FileShelf;

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::S3;
 use crate::error::{internal, invalid_argument, not_implemented};
 use crate::settings::Setting;
+use crate::shelf::keep_out;
 
 /// The key that the server has for this in each account.
 const PROVIDED_KEY: &str = "alias/aws/s3";
@@ -140,6 +141,7 @@ impl S3 {
         key: &str,
         headers: &HeaderMap,
     ) -> Result<Protection, AwsError> {
+        keep_out(&bucket.name)?;
         let wanted = match wanted(headers)? {
             Some(wanted) => wanted,
             None => self.wanted_by(bucket).await?,

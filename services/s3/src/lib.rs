@@ -18,6 +18,7 @@ mod lifecycle;
 mod objects;
 mod receive;
 mod settings;
+mod shelf;
 mod stored;
 mod uploads;
 
@@ -41,6 +42,7 @@ use s3s::S3Response;
 pub use asked::{Asked, Took};
 pub use facts::RequestFacts;
 pub use front::{DECLARATIONS, Front, Gate};
+pub use shelf::RecordingsShelf;
 
 /// An operation of this service.
 pub type Operation<I, O> = drawbridge_session::Operation<S3, AwsError, Asked<I>, S3Response<O>>;

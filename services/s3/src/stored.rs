@@ -174,7 +174,7 @@ pub(crate) fn retention(mode: &str, until: &dto::Timestamp, now: Timestamp) -> R
     Ok(Retention { mode, until })
 }
 
-fn default_lock(bucket: &Bucket, now: Timestamp) -> Option<Retention> {
+pub(crate) fn default_lock(bucket: &Bucket, now: Timestamp) -> Option<Retention> {
     let default = bucket.retention.filter(|_| bucket.locks)?;
     let length = SignedDuration::from_hours(24 * i64::from(default.days));
     Some(Retention {

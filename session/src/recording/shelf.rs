@@ -35,7 +35,10 @@ pub struct ShelfError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// What the names of these buckets begin with, and no others.
+pub const BUCKET_PREFIX: &str = "drawbridge-recordings-";
+
 /// Names the bucket of an account's recordings.
 pub fn bucket_name(account: &AccountId, region: &Region) -> String {
-    format!("drawbridge-recordings-{account}-{region}")
+    format!("{BUCKET_PREFIX}{account}-{region}")
 }

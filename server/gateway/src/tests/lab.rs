@@ -252,7 +252,6 @@ pub(super) fn config(home: &std::path::Path) -> ServerConfig {
         end_disallowed_sessions: true,
         activation_tier: ActivationTier::Advanced,
         recordings: FolderConfig::default(),
-        transcripts_in_files: false,
     }
 }
 

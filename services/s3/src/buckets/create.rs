@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::buckets::ownership::Ownership;
 use crate::error::{invalid_request, of_store};
 use crate::facts::{Named, on_bucket};
+use crate::shelf::keep_out;
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const CREATE_BUCKET: Operation<CreateBucketInput, CreateBucketOutput> = Operation {
@@ -83,6 +84,7 @@ async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<Create
         ));
     }
     check_name(&input.bucket)?;
+    keep_out(&input.bucket)?;
     let ownership = input.object_ownership.as_ref().map(Ownership::of).transpose()?;
     let locks = input.object_lock_enabled_for_bucket.unwrap_or(false);
     let bucket = Bucket {
