@@ -12,12 +12,15 @@ use crate::testing::World;
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
+/// How a use of a key is refused, given why.
+type Refusal = fn(String) -> KeyError;
+
 /// Keys that wrap by remembering, and note who used them for what.
 #[derive(Default)]
 struct FakeKeys {
     drawn: Mutex<BTreeMap<Vec<u8>, EncryptionContext>>,
     used: Mutex<Vec<String>>,
-    refusal: Mutex<Option<fn(String) -> KeyError>>,
+    refusal: Mutex<Option<Refusal>>,
 }
 
 impl FakeKeys {
@@ -147,7 +150,7 @@ async fn an_object_is_sealed_in_the_writers_name_and_opened_in_the_readers() {
 async fn a_key_that_is_refused_leaves_nothing_and_shows_nothing() {
     let (world, keys) = world().await;
     world.ask(Method::PUT, "/logs/a", &[KMS], b"secret").await;
-    let refusals: [(fn(String) -> KeyError, StatusCode, &str); 4] = [
+    let refusals: [(Refusal, StatusCode, &str); 4] = [
         (KeyError::Denied, StatusCode::FORBIDDEN, "AccessDenied"),
         (
             KeyError::Disabled,

@@ -42,7 +42,7 @@ pub(crate) struct Paced<B> {
 impl<B> Paced<B> {
     /// Begins to count.
     pub(crate) fn new(body: B) -> Self {
-        let began = now();
+        let began = Instant::now();
         Self {
             body,
             began,
@@ -54,16 +54,8 @@ impl<B> Paced<B> {
     /// The next pause ends, or the pace is too slow for what has come.
     fn next_deadline(&self) -> Instant {
         let by_pace = self.began + GRACE + Duration::from_secs(self.received / SLOWEST);
-        by_pace.min(now() + PAUSE)
+        by_pace.min(Instant::now() + PAUSE)
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tokio's own clock, as its timers have it"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 impl<B> Body for Paced<B>
