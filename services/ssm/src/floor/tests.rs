@@ -1,6 +1,9 @@
 use drawbridge_session::floor::Requirement;
-use drawbridge_session::{Floor, FloorScope, OrganizationId};
-use drawbridge_store::{Settings as _, set_floor};
+use drawbridge_session::{Clock as _, Floor, FloorScope, OrganizationId};
+use drawbridge_store::{
+    Bucket, Buckets as _, LogGroupAt, LogGroupClass, LogGroupKey, LogGroups as _, NewLogGroup, Settings as _,
+    Versioning, set_floor,
+};
 use serde_json::{Value, json};
 
 use crate::testing::House;
@@ -15,6 +18,40 @@ impl House {
     async fn require(&self, requires: &[Requirement]) {
         let scope = FloorScope::Account(self.account.clone());
         self.set_floor(scope, requiring(requires)).await;
+    }
+
+    async fn make_bucket(&self, name: &str) {
+        let bucket = Bucket {
+            name: name.to_owned(),
+            account: self.account.clone(),
+            region: self.region.clone(),
+            created_at: self.clock.now(),
+            versioning: Versioning::Never,
+            locks: false,
+            retention: None,
+        };
+        self.store.create_bucket(&bucket).await.expect("created");
+    }
+
+    async fn make_log_group(&self, name: &str, kms_key: Option<&str>) {
+        let key = LogGroupKey {
+            number: 1,
+            kms_key: kms_key.map(str::to_owned),
+            wrapped: Vec::new(),
+        };
+        let group = NewLogGroup {
+            at: LogGroupAt {
+                account: &self.account,
+                region: &self.region,
+                name,
+            },
+            class: LogGroupClass::Standard,
+            created_at: self.clock.now(),
+            is_protected: false,
+            key: &key,
+            tags: &[],
+        };
+        self.store.create_log_group(group).await.expect("created");
     }
 
     /// Starts a session of a document on a new node; answers the error as it is shown.
@@ -308,4 +345,46 @@ async fn a_floor_that_cannot_be_read_allows_nothing() {
         )
         .await;
     assert_eq!(house.relay.started().len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_whose_log_has_nowhere_to_go_does_not_start() {
+    let house = House::new().await;
+    let inputs = json!({
+        "s3BucketName": "logs-of-sessions", "cloudWatchLogGroupName": "sessions", "cloudWatchEncryptionEnabled": true,
+    });
+    house
+        .ask("CreateDocument", create("Doc", &inputs))
+        .await
+        .expect("created");
+    house.require(&[Requirement::Bucket, Requirement::LogGroup]).await;
+    let refused = |rule: &str, why: &str| {
+        let text = "AccessDeniedException: Document Doc cannot be used: the session floor has the rule";
+        Err(format!("{text} `{rule}`, and {why}."))
+    };
+    let start = async || house.start(Some("Doc"), &json!({})).await;
+    assert_eq!(
+        start().await,
+        refused("bucket", "there is no bucket logs-of-sessions")
+    );
+    house.make_bucket("logs-of-sessions").await;
+    assert_eq!(
+        start().await,
+        refused("log-group", "there is no log group sessions")
+    );
+    house.make_log_group("sessions", None).await;
+    let bare = "no key is associated with log group sessions";
+    assert_eq!(start().await, refused("log-group", bare));
+    assert!(house.relay.started().is_empty());
+    house
+        .make_log_group("with-key", Some("arn:aws:kms:us-east-1:123456789012:key/k"))
+        .await;
+    let keyed = json!({
+        "s3BucketName": "logs-of-sessions", "cloudWatchLogGroupName": "with-key", "cloudWatchEncryptionEnabled": true,
+    });
+    house
+        .ask("CreateDocument", create("Keyed", &keyed))
+        .await
+        .expect("created");
+    assert_eq!(house.start(Some("Keyed"), &json!({})).await, Ok(()));
 }

@@ -132,7 +132,7 @@ async fn fail(ssm: &Ssm, id: &SessionId, details: &str) -> Result<(), AwsError> 
 /// Settles what the session runs, before anything is started.
 async fn prepare(ssm: &Ssm, caller: &Caller, input: &Input) -> Result<SessionStart, AwsError> {
     let start = choose_document(ssm, caller, input).await?;
-    floor::check_session(ssm, caller, &start, input.reason.as_deref()).await?;
+    floor::check_start(ssm, caller, &start, input.reason.as_deref()).await?;
     let run_as_user = run_as(ssm, caller, &start.document)?;
     Ok(SessionStart { run_as_user, ..start })
 }
