@@ -16,7 +16,7 @@ use drawbridge_aws_dialects::sigv4;
 use drawbridge_service_s3::{Front, Gate, Operation, RequestFacts, Took};
 use drawbridge_session::{Caller, Principal, SignedWith};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
@@ -66,6 +66,7 @@ pub(crate) async fn answer(
     id: Uuid,
 ) -> Response<Body> {
     let head_only = parts.method == Method::HEAD;
+    let closes = parts.version < Version::HTTP_2 && matches!(parts.method, Method::PUT | Method::POST);
     let mut answer = match serve(gateway, parts, body, peer, id).await {
         Ok(answer) => answer,
         Err(error) => error_answer(&error, id),
@@ -73,7 +74,12 @@ pub(crate) async fn answer(
     if head_only && answer.status().is_client_error() {
         *answer.body_mut() = Body::empty();
     }
+    let failed = answer.status().is_client_error() || answer.status().is_server_error();
     let headers = answer.headers_mut();
+    // What is left of a body that was refused is not read: a client that is not told would send its next request after it.
+    if failed && closes {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(EXTENDED_REQUEST_ID, id.clone());
         headers.insert(REQUEST_ID, id);
