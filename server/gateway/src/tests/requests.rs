@@ -332,6 +332,28 @@ async fn bodies_and_headers_are_bounded() {
 }
 
 #[tokio::test]
+async fn a_refused_upload_says_that_its_connection_ends() {
+    let lab = Lab::open().await;
+    for (method, body, ends) in [(Method::PUT, "unread", Some("close")), (Method::GET, "", None)] {
+        let request = Request::builder()
+            .method(&method)
+            .uri("/bucket/key")
+            .header(header::HOST, lab.address.to_string())
+            .body(Full::new(Bytes::from(body)))
+            .expect("a request");
+        let stream = connect_tls(&lab, &[b"http/1.1"], "127.0.0.1").await;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await.expect("an answer");
+        assert!(answer.status().is_client_error(), "{method} {body}: {answer:?}");
+        let told = answer.headers().get(header::CONNECTION);
+        let told = told.map(|value| value.to_str().expect("text"));
+        assert_eq!(told, ends, "{method} {body}");
+    }
+    lab.close().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_as_a_request_is_refused_with_an_id_too() {
     let lab = Lab::open().await;
     let long = "x".repeat(20_000);
