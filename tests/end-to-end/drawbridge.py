@@ -19,6 +19,7 @@ import pyte
 from principals import NODE_ROLE
 
 PATIENCE = 60  # seconds any single step may take before the test fails
+REFUSED = (254, 255)  # how an AWS CLI ends that was refused; which one depends on its version
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -90,8 +90,9 @@ def everywhere(admin, s3, logs):
 class Shell:
     """A shell on a node at its first prompt."""
 
-    def __init__(self, terminal, dev, node, name):
-        self.terminal = terminal([*START, node.node, "--document-name", name], dev.env)
+    def __init__(self, terminal, dev, node, name=None):
+        named = ["--document-name", name] if name else []
+        self.terminal = terminal([*START, node.node, *named], dev.env)
         self.terminal.wait_for(b"Starting session with SessionId: ")
         self.says("ready")
         self.id = re.search(rb"SessionId: ([\w+=,.@-]+)", bytes(self.terminal.raw)).group(1).decode()
@@ -124,8 +125,8 @@ def messages(logs, stream, group=GROUP):
     return [event["message"] for event in events]
 
 
-def lines(logs, stream):
-    return [line for message in messages(logs, stream) for line in json.loads(message)["sessionData"]]
+def lines(logs, stream, group=GROUP):
+    return [line for message in messages(logs, stream, group) for line in json.loads(message)["sessionData"]]
 
 
 def complaint(node, *words):
