@@ -137,6 +137,7 @@ pub(crate) struct FakeKeys {
 #[derive(Default)]
 struct State {
     is_disabled: bool,
+    is_closed: bool,
     wrapped: BTreeMap<Vec<u8>, (EncryptionContext, u8)>,
     uses: u32,
 }
@@ -144,6 +145,11 @@ struct State {
 impl FakeKeys {
     pub(crate) fn disable(&self, is_disabled: bool) {
         self.state.lock().expect("whole").is_disabled = is_disabled;
+    }
+
+    /// Takes the service out of the key's policy.
+    pub(crate) fn close(&self, is_closed: bool) {
+        self.state.lock().expect("whole").is_closed = is_closed;
     }
 
     /// How often a data key was opened.
@@ -200,7 +206,7 @@ impl Keys for FakeKeys {
         if state.is_disabled {
             return Err(KeyError::Disabled(format!("{KEY} is disabled")));
         }
-        if user.caller.principal.arn().ends_with("user/keyless") {
+        if state.is_closed {
             return Err(KeyError::Denied(
                 "not authorized to perform: kms:Decrypt".to_owned(),
             ));

@@ -101,9 +101,11 @@ async fn exchange(lab: &Lab, request: Request<Full<Bytes>>) -> Told {
 
 async fn told(response: http::Response<hyper::body::Incoming>) -> Told {
     let status = response.status();
-    let request_id = response
-        .headers()
+    let headers = response.headers();
+    let request_id = headers
         .get("x-amzn-requestid")
+        // As S3 calls it, which answers whoever asks for an object without a signature.
+        .or_else(|| headers.get("x-amz-request-id"))
         .map(|id| id.to_str().expect("text").to_owned());
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     Told {
