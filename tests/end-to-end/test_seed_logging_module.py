@@ -59,7 +59,7 @@ resource "aws_iam_policy" "objects" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Action = ["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl"], Effect = "Allow", Resource = "arn:aws:s3:::%(bucket)s/*"
+      Action = ["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl"], Effect = "Allow", Resource = "${aws_s3_bucket.logs.arn}/*"
     }]
   })
 }
@@ -140,6 +140,21 @@ resource "aws_cloudwatch_log_group" "sessions" {
   kms_key_id        = aws_kms_key.group.arn
 }
 
+resource "aws_s3_bucket" "logs" {
+  bucket              = "%(bucket)s"
+  object_lock_enabled = true
+  tags                = { name = "ssm-logs", DataType = "SENSITIVE" }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "logs" {
+  bucket = aws_s3_bucket.logs.bucket
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}
+
 resource "aws_ssm_document" "preferences" {
   name            = "SSM-SessionManagerRunShell"
   document_type   = "Session"
@@ -149,7 +164,7 @@ resource "aws_ssm_document" "preferences" {
     description   = "preferences of sessions"
     sessionType   = "Standard_Stream"
     inputs = {
-      s3BucketName                = "%(bucket)s"
+      s3BucketName                = aws_s3_bucket.logs.id
       s3KeyPrefix                 = "AWSLogs/${data.aws_caller_identity.current.account_id}/ssm_session_logs"
       s3EncryptionEnabled         = false
       cloudWatchLogGroupName      = aws_cloudwatch_log_group.sessions.name
@@ -184,10 +199,7 @@ def admin(dev):
 
 @pytest.fixture(scope="module")
 def s3(admin):
-    client = admin.client("s3")
-    client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
-    client.create_bucket(Bucket=GROUPS_BUCKET)
-    return client
+    return admin.client("s3")
 
 
 def transcript(s3, bucket, key):
@@ -209,7 +221,7 @@ class TestOneForAll:
         admin.iam.detach_role_policy(RoleName=NODE_ROLE, PolicyArn=AWS_POLICY + "AmazonSSMManagedInstanceCore")
         terraform = Terraform(dev, tmp_path_factory.mktemp("terraform"), MODULE)
         _, applied = terraform("apply", "-auto-approve")
-        assert "Apply complete! Resources: 12 added" in applied
+        assert "Apply complete! Resources: 14 added" in applied
         outputs = json.loads(terraform("output", "-json")[1])
         yield types.SimpleNamespace(terraform=terraform, group=outputs["group"]["value"], key=outputs["key"]["value"])
 
@@ -239,6 +251,8 @@ class TestOneForAll:
         assert not different, plan
         [group] = admin.aws("logs", "describe-log-groups", "--log-group-name-prefix", "ssm-log-group-")["logGroups"]
         assert (group["logGroupName"], group["retentionInDays"], group["kmsKeyId"]) == (module.group, 30, module.key)
+        lock = admin.aws("s3api", "get-object-lock-configuration", "--bucket", BUCKET)["ObjectLockConfiguration"]
+        assert lock == {"ObjectLockEnabled": "Enabled"}
         assert admin.aws("kms", "get-key-rotation-status", "--key-id", module.key)["KeyRotationEnabled"]
 
     def test_a_session_under_the_document_of_terraform(self, dev, admin, terminal, s3, module, node):
@@ -268,13 +282,19 @@ class TestOneForAll:
         assert "sh-ready" in lines(admin.client("logs"), left_alone.id, module.group)
         assert b"sh-ready\r\n" in transcript(s3, BUCKET, f"{PREFIX}/{left_alone.id}.log")["Body"].read()
 
-    def test_destroyed(self, admin, s3, module, node):
+    def test_destroyed_once_the_bucket_is_empty(self, admin, s3, module, node):
+        refused = module.terraform.run("destroy", "-auto-approve")
+        assert refused.returncode and "BucketNotEmpty" in refused.stderr, refused
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
+            for version in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                s3.delete_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])
         _, destroyed = module.terraform("destroy", "-auto-approve")
-        assert "Destroy complete! Resources: 12 destroyed." in destroyed
+        assert "Destroy complete!" in destroyed
+        assert not module.terraform("state", "list")[1]
         key = admin.aws("kms", "describe-key", "--key-id", module.key)["KeyMetadata"]
         assert key["KeyState"] == "PendingDeletion"
-        with pytest.raises(ClientError, match="BucketNotEmpty"):
-            s3.delete_bucket(Bucket=BUCKET)
+        with pytest.raises(ClientError, match="404"):
+            s3.head_bucket(Bucket=BUCKET)
 
 
 class TestAPathForEachGroup:
@@ -282,6 +302,7 @@ class TestAPathForEachGroup:
 
     @pytest.fixture(scope="class")
     def nodes(self, dev, admin, s3, tmp_path_factory):
+        s3.create_bucket(Bucket=GROUPS_BUCKET)
         enrolled = {}
         for group in ("dev", "prod"):
             role = f"OpsEC2SSM{group}"
