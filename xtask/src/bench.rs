@@ -26,7 +26,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     run_command(&mut build)?;
     apt::ensure(&["openssh-client", "openssh-server", "python3", "python3-venv"])?;
     let python = test::virtual_environment(root)?;
-    for measurement in ["terminal.py", "exec.py", "access.py", "tunnel.py"] {
+    for measurement in ["terminal.py", "recording.py", "exec.py", "access.py", "tunnel.py"] {
         run_command(
             Command::new(&python)
                 .arg(root.join("benches").join(measurement))
