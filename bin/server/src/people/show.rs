@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use drawbridge_plugin::api::{Api, SessionRecord};
+use drawbridge_session::recording::bucket_name;
 
 use super::refused;
 use super::table::{json, local_time, printable};
@@ -43,6 +44,7 @@ fn text(record: &SessionRecord) -> String {
         ("key", optional(&header.kms_key_id)),
         ("recording", recording(record)),
         ("chain head", optional(&record.head)),
+        ("copies", copies(record)),
         (
             "log in S3",
             place("s3://", &record.s3_bucket_name, "/", &record.s3_key),
@@ -85,6 +87,19 @@ fn recording(record: &SessionRecord) -> String {
     format!("{blocks} blocks, {bytes} bytes, {stands}")
 }
 
+/// Where the server puts the readable copies of a recording that is complete and that it can read.
+fn copies(record: &SessionRecord) -> String {
+    let header = &record.header;
+    if record.complete != Some(true) || header.is_encrypted() {
+        return String::new();
+    }
+    let (bucket, id) = (
+        bucket_name(&header.account_id, &header.region),
+        &header.session_id,
+    );
+    format!("s3://{bucket}/{id}.txt, s3://{bucket}/{id}.cast")
+}
+
 fn place(before: &str, folder: &Option<String>, between: &str, name: &Option<String>) -> String {
     match (folder, name) {
         (Some(folder), Some(name)) => format!("{before}{folder}{between}{name}"),
@@ -116,6 +131,7 @@ mod tests {
             "exit code   3\n",
             "recording   4 blocks, 500 bytes, complete and whole\n",
             "log in S3   s3://b/p/a-1.log\n",
+            "copies      s3://drawbridge-recordings-123456789012-us-east-1/a-1.txt, s3://",
         ] {
             assert!(text.contains(line), "{text}");
         }
