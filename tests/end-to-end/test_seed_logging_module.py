@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from drawbridge import PATIENCE, Dev, eventually
-from principals import ACCOUNT, AWS_POLICY, NODE_ROLE, administrator, allow, denied
+from principals import ACCOUNT, AWS_POLICY, administrator, allow, denied
 from test_classes_of_users import restricted_to
 from test_enrolled_nodes import EnrolledNode
 from test_recordings import recorded, text
@@ -217,8 +217,6 @@ class TestOneForAll:
 
     @pytest.fixture(scope="class")
     def module(self, dev, admin, s3, tmp_path_factory):
-        # The module claims the policy for its own role alone, and would take it from the role that every server has.
-        admin.iam.detach_role_policy(RoleName=NODE_ROLE, PolicyArn=AWS_POLICY + "AmazonSSMManagedInstanceCore")
         terraform = Terraform(dev, tmp_path_factory.mktemp("terraform"), MODULE)
         _, applied = terraform("apply", "-auto-approve")
         assert "Apply complete! Resources: 14 added" in applied

@@ -8,6 +8,7 @@ use super::directory::Directory;
 use super::error::IamError;
 use super::roles::NewRole;
 use super::users::NewUser;
+use crate::policy::managed_policies;
 use crate::random::Random;
 
 /// The user who may do everything.
@@ -15,6 +16,9 @@ pub const ADMINISTRATOR: &str = "admin";
 
 /// The role that activations name where nobody made one.
 pub const NODE_ROLE: &str = "DrawbridgeNodeRole";
+
+/// What nodes may do at the least: the name of AWS's policy, and of the one with the same words that the role has.
+const CORE: &str = "AmazonSSMManagedInstanceCore";
 
 const SSM_MAY_ASSUME: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole"}}"#;
 
@@ -28,10 +32,11 @@ impl Directory {
             ..NewRole::default()
         };
         self.create_role(role, &|_| true, now, random)?;
-        self.attach_policy(
-            Holder::Role(NODE_ROLE),
-            "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
-        )
+        // Not attached: Terraform's `aws_iam_policy_attachment` takes a policy from every role that it does not name, and
+        // would take AWS's from the nodes.
+        let core = managed_policies().find(|policy| policy.name == CORE);
+        let core = core.ok_or_else(|| IamError::NoSuchEntity(format!("There is no policy {CORE}.")))?;
+        self.put_inline_policy(Holder::Role(NODE_ROLE), CORE, core.document)
     }
 
     /// Gives the administrator an access key, and makes the administrator first where there is none.
@@ -63,6 +68,7 @@ mod tests {
     use crate::iam::SealedSecret;
     use crate::iam::tests::{Account, now};
     use crate::ids::AccessKeyId;
+    use crate::policy::managed_policy;
 
     fn key(account: &Account) -> NewAccessKey {
         NewAccessKey {
@@ -85,8 +91,10 @@ mod tests {
             .expect("made");
         assert_eq!(
             attached(account.role_policies(NODE_ROLE)),
-            ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
+            [format!("role/{NODE_ROLE}/{CORE}")]
         );
+        let arn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
+        assert_eq!(managed_policy(arn).map(|policy| policy.name), Some(CORE));
         assert!(
             account
                 .role(NODE_ROLE)
