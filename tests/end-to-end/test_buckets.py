@@ -321,6 +321,7 @@ resource "aws_s3_bucket_object_lock_configuration" "locked" {{
 """
 
 
+@pytest.mark.terraform
 def test_terraform_makes_plans_changes_and_destroys_buckets(dev, s3, tmp_path):
     name = f"terraform-{uuid.uuid4().hex[:12]}"
     terraform = Terraform(dev, tmp_path, BUCKETS.format(name=name))

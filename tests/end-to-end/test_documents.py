@@ -402,6 +402,7 @@ output "ssh" {
 """
 
 
+@pytest.mark.terraform
 def test_terraform_manages_documents_on_an_account_that_was_used(dev, admin, other, tmp_path):
     _, number = other
     terraform = Terraform(dev, tmp_path, CONFIGURATION % {"other": number})

@@ -283,6 +283,7 @@ output "name" {
 """
 
 
+@pytest.mark.terraform
 def test_terraform_makes_changes_and_destroys_a_group(dev, tmp_path):
     terraform, logs = Terraform(dev, tmp_path, TERRAFORM), administrator(dev).client("logs")
     _, applied = terraform("apply", "-auto-approve")

@@ -212,6 +212,7 @@ def transcript(s3, bucket, key):
     return eventually(read, what=f"object {key}")
 
 
+@pytest.mark.terraform
 class TestOneForAll:
     """The module that sends every session of an account to one log group and one bucket."""
 

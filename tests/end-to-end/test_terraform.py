@@ -5,6 +5,8 @@ import pytest
 from principals import NODE_ROLE, administrator, refused
 from terraform import Terraform
 
+pytestmark = pytest.mark.terraform
+
 CONFIGURATION = """
 data "aws_caller_identity" "current" {}
 

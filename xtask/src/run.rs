@@ -1,5 +1,6 @@
 //! Running other programs so that a failure names the command.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +15,21 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         .with_context(|| format!("cannot start `{shown}`"))?;
     if !status.success() {
         bail!("`{shown}` failed: {status}");
+    }
+    Ok(())
+}
+
+/// Runs `command` as [`run`] does, but shows what it says when it has ended: something else is being shown meanwhile.
+pub(crate) fn run_beside(command: &mut Command) -> Result<()> {
+    let shown = shown(command);
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    eprintln!("+ {shown}");
+    std::io::stderr().write_all(&output.stdout)?;
+    std::io::stderr().write_all(&output.stderr)?;
+    if !output.status.success() {
+        bail!("`{shown}` failed: {}", output.status);
     }
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use anyhow::Result;
 
 use crate::demo::PROGRAMS;
-use crate::run::{cargo, run as run_command, target_folder};
+use crate::run::{cargo, run as run_command, run_beside, target_folder};
 use crate::{apt, check};
 
 /// What the end-to-end tests start that is not ours.
@@ -40,12 +41,29 @@ pub(crate) fn run(root: &Path, quick: bool) -> Result<()> {
     run_command(&mut build)?;
     apt::ensure(PACKAGES)?;
     let python = virtual_environment(root)?;
-    run_command(
-        Command::new(python)
-            .args(["-m", "pytest", "-q", "--durations=8", "tests/end-to-end"])
+    let tests = |marked: &str| {
+        let mut pytest = Command::new(&python);
+        pytest
+            .args([
+                "-m",
+                "pytest",
+                "-q",
+                "--durations=8",
+                "-m",
+                marked,
+                "tests/end-to-end",
+            ])
             .env("DRAWBRIDGE_PROGRAMS", target_folder(root).join("debug"))
-            .current_dir(root),
-    )
+            .current_dir(root);
+        pytest
+    };
+    // Each of the two starts a server of its own.
+    thread::scope(|scope| {
+        let beside = scope.spawn(|| run_beside(&mut tests("terraform")));
+        let others = run_command(&mut tests("not terraform"));
+        let beside = beside.join().expect("nothing in it panics");
+        others.and(beside)
+    })
 }
 
 /// Makes or refreshes `.venv` with the pinned AWS CLI and boto3; answers its python.
