@@ -30,6 +30,7 @@ use uuid::Uuid;
 use super::authenticate::{AuthenticationError, Head, authenticate_head};
 use super::pipeline::{Asked, Carriage, perform_with};
 use super::{Gateway, Identity};
+use crate::channels::is_upgrade;
 use crate::connection::Peer;
 use body::Paced;
 pub(crate) use host::S3Hosts;
@@ -44,16 +45,15 @@ const DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 /// The same of nobody.
 const STRANGERS_DOCUMENT_BYTES: usize = 16 * 1024;
 
-/// Whether a request is for S3: by its host, by the service in its signature's scope, or because nobody signed it and
-/// nothing else here has its path.
+/// Whether a request is for S3: by the service in its signature's scope, or, where nobody signed it, by its host, or
+/// because nothing else here has its path.
 pub(crate) fn claims(gateway: &Gateway, parts: &Parts, known_path: bool) -> bool {
-    if gateway.s3_hosts.claim(super::host(parts)) {
-        return true;
-    }
     match sigv4::scope_service(parts) {
         Some(service) => service == "s3",
+        // Not only buckets lie below the server's own name: AWS's agent can be told to call `ssm.<region>.<domain>`.
+        None if is_upgrade(parts) || parts.headers.contains_key("x-amz-target") => false,
         // Of what cannot be read, S3's older signatures are the likeliest.
-        None => !known_path,
+        None => !known_path || gateway.s3_hosts.claim(super::host(parts)),
     }
 }
 

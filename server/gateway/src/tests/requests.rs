@@ -118,6 +118,41 @@ async fn told(response: http::Response<hyper::body::Incoming>) -> Told {
 const WHOAMI: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
 #[tokio::test]
+async fn a_host_below_one_of_s3s_names_is_a_buckets_unless_the_request_says_otherwise() {
+    let lab = Lab::open().await;
+    let administrator = lab.administrators_credentials();
+    let host = ("host", "ssm.us-east-1.s3.localhost".to_owned());
+    // As agents register: nobody signs it.
+    let mut register = Asked::json(&lab, "AmazonSSM.RegisterManagedInstance", "{}");
+    register.headers.push(host.clone());
+    register.signed = false;
+    let told = register.send(&lab, &administrator, |_| {}).await;
+    assert!(
+        told.body.contains("\"__type\":\"ValidationException\""),
+        "{}",
+        told.body
+    );
+    let mut list = Asked::json(&lab, "AmazonSSM.DescribeSessions", r#"{"State":"Active"}"#);
+    list.headers.push(host.clone());
+    let told = list.send(&lab, &administrator, |_| {}).await;
+    assert_eq!(
+        (told.status, told.body.as_str()),
+        (StatusCode::OK, r#"{"Sessions":[]}"#)
+    );
+    let anonymous = Asked {
+        method: Method::GET,
+        uri: "/v1/data-channel/key",
+        headers: vec![host],
+        signed: false,
+        ..Asked::json(&lab, "", "")
+    };
+    let told = anonymous.send(&lab, &administrator, |_| {}).await;
+    assert_eq!(told.status, StatusCode::FORBIDDEN);
+    assert!(told.body.contains("<Code>AccessDenied</Code>"), "{}", told.body);
+    lab.close().await;
+}
+
+#[tokio::test]
 async fn every_answer_has_a_request_id_and_health_needs_no_signature() {
     let lab = Lab::open().await;
     let administrator = lab.administrators_credentials();
