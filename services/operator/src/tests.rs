@@ -102,7 +102,7 @@ async fn a_new_account_has_an_administrator_and_a_role_for_nodes() {
     );
     assert_eq!(
         policies(directory.role_policies(NODE_ROLE)),
-        ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
+        ["role/DrawbridgeNodeRole/AmazonSSMManagedInstanceCore"]
     );
 }
 
