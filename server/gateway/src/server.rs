@@ -26,7 +26,7 @@ use drawbridge_service_s3::{RecordingsShelf, S3};
 use drawbridge_service_ssm::{ActivationTier, Settings, Ssm};
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
-use drawbridge_session::{AccountId, Clock, Keys, Random, Region, SystemClock, SystemRandom};
+use drawbridge_session::{AccountId, Clock, Random, Region, SystemClock, SystemRandom};
 use drawbridge_store::blobs::{self, BlobFolder, Blobs};
 use drawbridge_store::{DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError};
 use tokio::net::TcpListener;
@@ -208,14 +208,13 @@ impl Server {
             Arc::clone(&clock),
             Arc::clone(&random),
         ));
-        let s3_keys: Arc<dyn Keys> = kms.clone();
         let s3 = Arc::new(S3::new(
             Arc::clone(&store),
             blobs,
             Arc::clone(&root),
             Arc::clone(&clock),
             Arc::clone(&random),
-            Some(s3_keys),
+            Arc::clone(&kms) as _,
         ));
         let shelf = Arc::new(RecordingsShelf::new(Arc::clone(&s3)));
         let recording = Recording::start(recorder_task.with_shelf(shelf), &relay);

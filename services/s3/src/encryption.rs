@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Caller, EncryptionContext, KeyError, KeyUser, Keys};
+use drawbridge_session::{Caller, EncryptionContext, KeyError, KeyUser};
 use drawbridge_store::blobs::{DataKey, Opened, SealedWriter, create_sealed, create_sealed_under};
 use drawbridge_store::{Bucket, Content, Piece, Sealing};
 use http::{HeaderMap, StatusCode};
@@ -158,7 +158,7 @@ impl S3 {
         context.insert(ARN.to_owned(), arn);
         let kms_key = kms_key.as_deref().unwrap_or(PROVIDED_KEY);
         let drawn = self
-            .keys()?
+            .keys
             .generate_data_key(user(caller), kms_key, 32, &context)
             .await
             .map_err(refused)?;
@@ -250,13 +250,8 @@ impl S3 {
         context: &EncryptionContext,
     ) -> Result<DataKey, AwsError> {
         let wrapped = BASE64_STANDARD.decode(wrapped).map_err(internal)?;
-        let plain = self.keys()?.decrypt(user(caller), &wrapped, context).await;
+        let plain = self.keys.decrypt(user(caller), &wrapped, context).await;
         DataKey::of_bytes(&plain.map_err(refused)?).ok_or_else(no_data_key)
-    }
-
-    fn keys(&self) -> Result<&dyn Keys, AwsError> {
-        let keys = self.keys.as_deref();
-        keys.ok_or_else(|| not_implemented("Server side encryption with KMS keys"))
     }
 }
 

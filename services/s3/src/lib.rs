@@ -61,7 +61,7 @@ pub struct S3 {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// What wraps data keys that are not the root key's to seal.
-    keys: Option<Arc<dyn Keys>>,
+    keys: Arc<dyn Keys>,
 }
 
 impl S3 {
@@ -72,7 +72,7 @@ impl S3 {
         root: Arc<RootKey>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
-        keys: Option<Arc<dyn Keys>>,
+        keys: Arc<dyn Keys>,
     ) -> Self {
         Self {
             store,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_house::House;
 use drawbridge_session::iam::{Holder, NewUser};
-use drawbridge_session::{Authority, Caller, Clock as _, Keys, Refusal};
+use drawbridge_session::{Authority, Caller, Clock as _, Keys, NoKeys, Refusal};
 use drawbridge_store::Buckets as _;
 use drawbridge_store::blobs::{BlobFolder, Blobs};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -78,11 +78,11 @@ impl Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with_keys(None).await
+        Self::with_keys(Arc::new(NoKeys)).await
     }
 
     /// The same with a service of keys.
-    pub(crate) async fn with_keys(keys: Option<Arc<dyn Keys>>) -> Self {
+    pub(crate) async fn with_keys(keys: Arc<dyn Keys>) -> Self {
         let house = House::new().await;
         let folder = tempfile::tempdir().expect("a folder");
         let blobs: Arc<dyn Blobs> = Arc::new(BlobFolder::open(folder.path()).expect("opens"));

@@ -101,7 +101,7 @@ const KEY_ID: &str = "x-amz-server-side-encryption-aws-kms-key-id";
 
 async fn world() -> (World, Arc<FakeKeys>) {
     let keys = Arc::new(FakeKeys::default());
-    let world = World::with_keys(Some(keys.clone())).await;
+    let world = World::with_keys(keys.clone()).await;
     world.bucket("logs", &[]).await;
     (world, keys)
 }
