@@ -7,7 +7,7 @@ mod relay_rig;
 use bytes::Bytes;
 use drawbridge_protocol::Capabilities;
 use drawbridge_protocol::data_channel::relay::{
-    AttachKind, Effect, EndCause, Position, RelayCore, RelayState, WatcherAttachment,
+    AttachKind, ConnectionId, Effect, EndCause, Position, RelayCore, RelayState, WatcherAttachment,
 };
 use drawbridge_protocol::payload::{TaskComplete, TaskStatus};
 use drawbridge_protocol::wire::MessageType;
@@ -138,6 +138,91 @@ fn a_client_that_is_reconnecting_still_gets_the_end() {
     assert_eq!(numbers(&to_client(&effects, OTHER)), [0]);
     let effects = rig.act(|core, now| core.handle_client_message(OTHER, ack_output(0), now));
     assert!(goodbye(&effects, OTHER).is_some());
+}
+
+#[test]
+fn a_client_that_comes_back_late_gets_the_last_words_and_the_exit_code() {
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+    rig.pass(seconds(3600));
+    rig.node_sends(output(0, "bye"));
+    rig.node_sends(terminating(Some(3)));
+    let mut effects = rig.sync();
+    effects.extend(rig.act(|core, now| core.handle_node_disconnected(NODE, now)));
+    effects.extend(rig.pass(seconds(89)));
+    assert_eq!(ended(&effects), None);
+    let effects = rig.connect(OTHER, AttachKind::Resume, "first", Some(Capabilities::OURS));
+    let effects = rig.answer_reads(&effects);
+    assert_eq!(numbers(&to_client(&effects, OTHER)), [0]);
+    // As patiently as one that was there all the time.
+    assert_eq!(goodbye(&rig.pass(seconds(4)), OTHER), None);
+    let effects = rig.act(|core, now| core.handle_client_message(OTHER, ack_output(0), now));
+    assert_eq!(goodbye(&effects, OTHER).unwrap().exit_code, Some(3));
+    assert_eq!(ended(&effects).unwrap().exit_code, Some(3));
+}
+
+#[test]
+fn a_client_that_has_all_output_still_comes_back_for_the_exit_code() {
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+    rig.node_sends(terminating(Some(3)));
+    let effects = [rig.sync(), rig.pass(seconds(60))].concat();
+    assert_eq!(ended(&effects), None);
+    let effects = rig.connect(OTHER, AttachKind::Resume, "first", Some(Capabilities::OURS));
+    assert_eq!(goodbye(&effects, OTHER).unwrap().exit_code, Some(3));
+}
+
+#[test]
+fn a_client_that_does_not_come_back_is_not_waited_for_forever() {
+    for code in [None, Some(3)] {
+        let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+        rig.node_sends(output(0, "bye"));
+        rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+        rig.node_sends(terminating(code));
+        let mut effects = rig.sync();
+        effects.extend(rig.act(|core, now| core.handle_node_disconnected(NODE, now)));
+        effects.extend(rig.pass(seconds(91)));
+        assert_eq!(ended(&effects).unwrap().exit_code, code);
+    }
+}
+
+#[test]
+fn nobody_is_waited_for_who_left_for_good_or_was_ended() {
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    rig.node_sends(output(0, "bye"));
+    rig.node_sends(terminating(Some(3)));
+    rig.client_sends(control(MessageType::ChannelClosed, Bytes::from_static(b"{}")));
+    rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+    let mut effects = rig.act(|core, now| core.handle_node_disconnected(NODE, now));
+    effects.extend(rig.sync());
+    assert!(ended(&effects).is_some());
+
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    rig.node_sends(output(0, "bye"));
+    rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
+    let mut effects = rig.act(|core, now| core.terminate(EndCause::Terminated, "", now));
+    effects.extend(rig.sync());
+    effects.extend(rig.act(|core, now| core.handle_node_disconnected(NODE, now)));
+    assert_eq!(ended(&effects), None, "it may be about to come back");
+    effects.extend(rig.pass(seconds(6)));
+    assert!(ended(&effects).is_some());
+}
+
+#[test]
+fn a_client_that_comes_and_goes_keeps_no_end_waiting_forever() {
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    rig.node_sends(output(0, "bye"));
+    rig.node_sends(terminating(Some(3)));
+    let mut effects = rig.sync();
+    effects.extend(rig.act(|core, now| core.handle_node_disconnected(NODE, now)));
+    let mut conn = CLIENT;
+    for round in 0..4 {
+        effects.extend(rig.act(|core, now| core.handle_client_disconnected(conn, now)));
+        effects.extend(rig.pass(seconds(80)));
+        conn = ConnectionId(100 + round);
+        effects.extend(rig.connect(conn, AttachKind::Resume, "first", Some(Capabilities::OURS)));
+    }
+    assert!(ended(&effects).is_some());
 }
 
 #[test]

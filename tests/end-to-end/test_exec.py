@@ -79,7 +79,9 @@ def test_no_byte_is_lost_while_the_network_is_cut(dev, proxy):
             if position == len(sent):
                 process.stdin.close()
         if readable:
-            received += os.read(process.stdout.fileno(), 1 << 20)
+            data = os.read(process.stdout.fileno(), 1 << 20)
+            assert data, f"ended at {position} sent, {len(received)} received, {cuts} cuts: {process.stderr.read()}"
+            received += data
             if len(received) > (cuts + 1) * 3 * MEGABYTE:
                 cuts += 1
                 assert proxy.cut() >= 1
@@ -88,6 +90,22 @@ def test_no_byte_is_lost_while_the_network_is_cut(dev, proxy):
     assert hashlib.sha256(received).digest() == hashlib.sha256(sent).digest()
     process.stdout.close()
     process.stderr.close()
+
+
+def test_a_command_that_ends_while_the_network_is_away_still_has_its_last_words_and_its_code(dev, proxy):
+    def is_ending():
+        ended = dev.aws("ssm", "describe-sessions", "--state", "History", "--max-results", "1")["Sessions"]
+        return ended[:1] and ended[0]["Status"] == "Terminating"
+
+    with start(dev, "sh", "-c", "sleep 4713; seq 1 20000; exit 7", env=dev.through(proxy)) as process:
+        [sleeping] = eventually(lambda: sleeper(4713), what="the command")
+        proxy.open = False
+        assert proxy.cut() >= 1
+        os.kill(sleeping, signal.SIGTERM)
+        eventually(is_ending, what="the end, as the server knows it")
+        proxy.open = True
+        assert process.stdout.read() == b"".join(b"%d\n" % number for number in range(1, 20001))
+        assert process.wait(PATIENCE) == 7, process.stderr.read()
 
 
 def test_a_command_that_does_not_read_holds_its_writer_up(dev):

@@ -367,7 +367,9 @@ impl RelayCore {
             self.stage = Stage::Running { since: now.monotonic };
             self.node.gone_since = Some(now.monotonic);
             self.state = RelayState::Disconnected;
-            self.effects.push_back(Effect::StateChanged(self.state));
+            if recovered.ending.is_none() {
+                self.effects.push_back(Effect::StateChanged(self.state));
+            }
         } else if positions.facts.start_requested {
             self.stage = self.starting(now);
         }

@@ -11,7 +11,7 @@ use drawbridge_relay::journal::{Journal, JournalError, SessionDigest};
 use drawbridge_session::audit::SessionRecorded;
 use drawbridge_session::document::SessionType;
 use drawbridge_session::recording::{Header, Recorder, RecorderError, Shelf};
-use drawbridge_session::{Clock, Ending, Random, Relay, Session, SessionId, SessionState};
+use drawbridge_session::{Clock, Ending, Random, Relay, Session, SessionId};
 use drawbridge_store::{Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -229,14 +229,11 @@ impl Inner {
     /// Follows the sessions that ended before their recordings did.
     async fn take_up_ended(self: &Arc<Self>) -> Result<(), OpenError> {
         let live = self.store.live_sessions().await?;
-        let (ending, going_on): (Vec<_>, Vec<_>) = live
-            .into_iter()
-            .partition(|session| session.state == SessionState::Terminating);
-        let going_on: HashSet<_> = going_on.into_iter().map(|session| session.id).collect();
-        let mut left: Vec<Session> = ending.into_iter().filter(is_recorded).collect();
+        let going_on: HashSet<_> = live.into_iter().map(|session| session.id).collect();
+        let mut left = Vec::new();
         let unfinished = Arc::clone(self).blocking(|inner| inner.folder.unfinished()).await;
         for session in unfinished.map_err(OpenError::Folder)? {
-            if going_on.contains(&session) || left.iter().any(|one| one.id == session) {
+            if going_on.contains(&session) {
                 continue;
             }
             match self.store.session(&session).await? {
@@ -270,7 +267,7 @@ impl Inner {
                 let followed = Followed {
                     following: Arc::new(Mutex::new(Following::new(header, *writer))),
                     fails_open: session.start.document.inputs.fails_open(),
-                    ending: ended(session),
+                    ending: session.state.ending().cloned(),
                     is_in_trouble: false,
                 };
                 self.followed().insert(session.id.clone(), followed);
@@ -449,18 +446,6 @@ type Told = Result<(), Box<dyn Error + Send + Sync>>;
 /// Tunnels have flow records and no recording.
 fn is_recorded(session: &Session) -> bool {
     session.start.document.session_type != SessionType::Port
-}
-
-/// How a session that is over, or as good as that, ended.
-fn ended(session: &Session) -> Option<Ending> {
-    match &session.state {
-        SessionState::Terminating => Some(Ending {
-            at: session.started_at,
-            details: "terminated; the server restarted before the node confirmed it".to_owned(),
-            exit_code: None,
-        }),
-        state => state.ending().cloned(),
-    }
 }
 
 /// An error and its causes as one sentence.

@@ -16,7 +16,7 @@ use drawbridge_protocol::{Capabilities, MessageIds, Time};
 use drawbridge_session::random::RandomArray as _;
 use drawbridge_session::recording::Recorder;
 use drawbridge_session::{
-    AuthorizedSession, Clock, Ending, NodeId, Random, Relay, RelayError, SessionId, SessionStart,
+    AuthorizedSession, Clock, Ending, NodeId, Random, Relay, RelayError, Session, SessionId, SessionStart,
     SessionState,
 };
 use drawbridge_store::{Store, StoreError};
@@ -290,28 +290,18 @@ impl SessionRelay {
     }
 
     async fn recover(&self, store: &dyn Store) -> Result<(), RecoveryError> {
-        let (ending, going_on): (Vec<_>, Vec<_>) = store
-            .live_sessions()
-            .await?
-            .into_iter()
-            .partition(|session| session.state == SessionState::Terminating);
-        for session in ending {
-            self.inner.nodes.terminate(&session.node, &session.id);
-            let details = "terminated; the server restarted before the node confirmed it".to_owned();
-            let ending = Ending {
-                at: self.inner.clock.now(),
-                details,
-                exit_code: None,
-            };
-            self.inner.note(&session.id, SessionState::Terminated(ending));
-        }
-        let mut recovery = self.read_journal(&going_on).await?;
-        for session in going_on {
+        let sessions = store.live_sessions().await?;
+        let mut recovery = self.read_journal(&sessions).await?;
+        for session in sessions {
             if let Err(error) = self.inner.recorder.begin(&session.id).await {
                 // What it has written is in the journal, and stays there; the next start tries again.
                 tracing::error!(session.id = %session.id, error = &error as &dyn std::error::Error, "not recorded on");
             }
             let recovered = recovery.take(&SessionDigest::of(&session.id));
+            if session.state == SessionState::Terminating && !recovered.core.is_ending() {
+                self.end_again(&session);
+                continue;
+            }
             let authorized = AuthorizedSession::recall(&session);
             let age = self.inner.clock.now().duration_since(session.started_at);
             let age = Duration::try_from(age).unwrap_or_default();
@@ -328,7 +318,24 @@ impl SessionRelay {
         Ok(())
     }
 
-    async fn read_journal(&self, sessions: &[drawbridge_session::Session]) -> Result<Recovery, JournalError> {
+    /// Ends a session whose record says that it was ending, while its journal does not say how.
+    fn end_again(&self, session: &Session) {
+        self.inner.nodes.terminate(&session.node, &session.id);
+        let details = "terminated; the server restarted before the node confirmed it".to_owned();
+        let ending = Ending {
+            at: self.inner.clock.now(),
+            details,
+            exit_code: None,
+        };
+        self.inner.recorder.end(&session.id, &ending);
+        self.inner.note(&session.id, SessionState::Terminated(ending));
+        // It was read for nobody, unless the recorder tracks it.
+        let digest = SessionDigest::of(&session.id);
+        self.surroundings.journal.track(digest);
+        self.surroundings.journal.forget(digest);
+    }
+
+    async fn read_journal(&self, sessions: &[Session]) -> Result<Recovery, JournalError> {
         let digests: HashSet<_> = sessions
             .iter()
             .map(|session| SessionDigest::of(&session.id))

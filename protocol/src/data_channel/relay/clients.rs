@@ -281,6 +281,8 @@ impl RelayCore {
             self.effects.push_back(Effect::ToClient { conn, bytes });
         }
         self.owner.presence = Presence::Here(link);
+        self.owner.said_goodbye = false;
+        self.wait_for_the_returned(now);
         if let Stage::AwaitingClient { .. } = self.stage {
             self.request_start(now);
         }

@@ -1,5 +1,7 @@
 //! How a session ends.
 
+use std::time::Duration;
+
 use super::frames::Told;
 use super::owner::Presence;
 use super::recorder::Promise;
@@ -77,8 +79,9 @@ impl RelayCore {
             recorded: record_now,
             in_order,
             end: (!ended_by_node).then(|| self.intake.next()),
+            since: now.monotonic,
             patience_until: now.monotonic + timers.drain_within,
-            deadline: now.monotonic + timers.drain_within * MOST_PATIENCE,
+            deadline: now.monotonic + timers.client_return_within + timers.drain_within * MOST_PATIENCE,
             cursor: self.owner.reader.cursor(),
         });
     }
@@ -135,12 +138,46 @@ impl RelayCore {
         }
     }
 
+    /// Gives a client that has come back for the end as long as one that was there all the time.
+    pub(super) fn wait_for_the_returned(&mut self, now: Time) {
+        if let Stage::Draining(draining) = &mut self.stage {
+            draining.patience_until = now.monotonic + self.config.timers.drain_within;
+        }
+    }
+
+    /// Returns when nobody is waited for any longer.
+    pub(super) fn gives_up_at(&self, draining: &Draining) -> Duration {
+        let patience = match self.owner.presence {
+            Presence::Gone { since: Some(since) } => {
+                since.monotonic.max(draining.since) + self.return_for_end_within(&draining.outcome)
+            }
+            Presence::Gone { since: None } | Presence::Waiting { .. } | Presence::Here(_) => {
+                draining.patience_until
+            }
+        };
+        patience.min(draining.deadline)
+    }
+
+    /// Returns how long a client that is away may take to come back for an end.
+    ///
+    /// What ended by itself has last words and perhaps an exit code, which nobody could ask for again. Who had a session
+    /// ended, or let it lie, waits for neither; nor does a plain client of a tunnel, which leaves without a word.
+    fn return_for_end_within(&self, outcome: &Outcome) -> Duration {
+        let timers = &self.config.timers;
+        let has_more_to_say = matches!(outcome.cause, EndCause::Finished | EndCause::Failed);
+        if has_more_to_say && (self.owner.says_goodbye || self.config.kind.is_recorded()) {
+            timers.client_return_within
+        } else {
+            timers.drain_within
+        }
+    }
+
     fn is_drained(&self, draining: &Draining, now: Time) -> bool {
         if self.owner.link().is_some_and(|link| link.is_quiet(now)) {
             // Even the good-bye would kill AWS's plugin at this moment.
             return false;
         }
-        if now.monotonic >= draining.patience_until.min(draining.deadline) {
+        if now.monotonic >= self.gives_up_at(draining) {
             return true;
         }
         // The report of an end takes another way than the output before it, unless it came in order. A node that has hung up
@@ -152,10 +189,10 @@ impl RelayCore {
         let owner_has_all = match &self.owner.presence {
             Presence::Here(_) => self.owner.reader.cursor() >= end,
             Presence::Waiting { .. } | Presence::Gone { since: None } => true,
-            Presence::Gone { since: Some(since) } => {
-                // It may be about to resume, and would be told that there is nothing left.
-                let away = now.monotonic.saturating_sub(since.monotonic);
-                self.owner.reader.cursor() >= end || away >= self.config.timers.drain_within
+            Presence::Gone { since: Some(_) } if self.owner.said_goodbye => true,
+            // It may be about to resume, and would be told that there is nothing left.
+            Presence::Gone { since: Some(_) } => {
+                self.owner.reader.cursor() >= end && draining.outcome.exit_code.is_none()
             }
         };
         let watchers_have_all = self

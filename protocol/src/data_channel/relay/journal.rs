@@ -142,6 +142,11 @@ impl Recovered {
         self.positions
     }
 
+    /// Says whether the session had begun to end, and that is on record.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
     /// A change of owner moves the cursor at once; the positions that say so are recorded after it.
     fn absorb_owner(&mut self, owner: &Owner) {
         self.positions.cursor = owner.output_base;

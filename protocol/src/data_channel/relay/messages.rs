@@ -33,6 +33,7 @@ impl RelayCore {
                 }
             }
             MessageType::ChannelClosed if self.owner.link().is_some_and(|link| !link.is_plain()) => {
+                self.owner.said_goodbye = true;
                 self.begin_end(EndCause::ClientLeft, String::new(), None, now);
             }
             other => self.count_unexpected(other),

@@ -18,6 +18,8 @@ pub(super) struct Owner {
     pub(super) presence: Presence,
     /// Whether the client that is gone is one that says so when it leaves for good.
     pub(super) says_goodbye: bool,
+    /// Whether it has said so.
+    pub(super) said_goodbye: bool,
 }
 
 /// Says whether the owner is there.
@@ -42,6 +44,7 @@ impl Owner {
             reader: Reader::new(0, 0),
             presence: Presence::Gone { since: None },
             says_goodbye: false,
+            said_goodbye: false,
         }
     }
 

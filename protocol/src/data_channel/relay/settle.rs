@@ -341,9 +341,7 @@ impl RelayCore {
             Stage::Draining(draining) => {
                 let quiet = self.owner.link().filter(|link| link.is_quiet(self.now));
                 // The link's own deadline says when it is over.
-                quiet
-                    .is_none()
-                    .then(|| draining.patience_until.min(draining.deadline))
+                quiet.is_none().then(|| self.gives_up_at(draining))
             }
             Stage::Over => None,
         }

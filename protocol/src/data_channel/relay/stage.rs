@@ -42,7 +42,8 @@ pub(super) struct Draining {
     pub(super) end: Option<i64>,
     /// Whether the node said so behind its output, so that nothing is still on its way.
     pub(super) in_order: bool,
-    /// Gives up at this time unless there is progress.
+    pub(super) since: Duration,
+    /// Gives up on a client that is there at this time unless there is progress.
     pub(super) patience_until: Duration,
     /// Gives up at this time whatever happens.
     pub(super) deadline: Duration,

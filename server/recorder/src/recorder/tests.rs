@@ -10,7 +10,7 @@ use drawbridge_relay::journal::{Append, FaultyFolder, JournalConfig, JournalKey,
 use drawbridge_session::audit::SessionRecorded;
 use drawbridge_session::document::OwnInputs;
 use drawbridge_session::recording::{Happening, ReadError, Recordings as _, ShelfError};
-use drawbridge_session::{AuthorizedSession, NodeId, SessionStart};
+use drawbridge_session::{AuthorizedSession, NodeId, SessionStart, SessionState};
 use drawbridge_store::{
     AuditLog as _, ChannelEnd, EventAttribute, EventPage, SessionLimits, Sessions as _, Token, TokenBinding,
     TokenGrant,
@@ -296,7 +296,14 @@ async fn what_a_killed_server_left_is_finished_from_the_journal() {
     running.die().await;
 
     let running = machine.start().await;
-    running.recorder.begin(&live).await.expect("taken up");
+    // As the relay does.
+    let live_ones = [&live, &early];
+    let digests = live_ones.map(SessionDigest::of).into_iter().collect();
+    running.journal.recover(&digests, |_, _| {}).expect("read");
+    for session in live_ones {
+        running.recorder.begin(session).await.expect("taken up");
+    }
+    running.recorder.end(&early, &ending());
     let recorder = running.run_once(&machine.house.relay).await;
     let of = async |session| output_of(&recorder, session).await;
     assert_eq!(of(&ended).await, ("before the end".to_owned(), true));

@@ -1,7 +1,9 @@
 //! The server is killed in the middle of sessions: nothing is lost, nothing is doubled.
 
+use drawbridge_protocol::data_channel::node::State;
 use drawbridge_relay::ClientRole;
 use drawbridge_session::SessionState;
+use drawbridge_store::Sessions as _;
 
 use crate::peers::Client;
 use crate::world::World;
@@ -65,6 +67,56 @@ async fn output_that_the_node_let_go_of_reaches_a_client_that_comes_later() {
     world
         .until(&mut client, &mut worker, |client, _| client.output.len() == 5002)
         .await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_at_the_end_still_tells_the_exit_code() {
+    let mut world = World::new().await;
+    let (session, mut client, mut worker) = world.joined("alice-00000000000000001", Client::ours()).await;
+    client.cut();
+    worker.core.print(b"last words");
+    worker
+        .core
+        .end
+        .send_state(State::Terminating { exit_code: Some(3) });
+    worker.flush();
+    world
+        .until(&mut client, &mut worker, |_, worker| worker.end.is_drained())
+        .await;
+    world
+        .stored_state(&session, |state| *state == SessionState::Terminating)
+        .await;
+
+    world.kill_and_reopen().await;
+    world.connect_client(&session, &mut client, ClientRole::Resume);
+    world
+        .until(&mut client, &mut worker, |client, _| client.closed.is_some())
+        .await;
+    assert!(client.core.output.ends_with(b"last words"));
+    assert_eq!(client.core.closed, Some((String::new(), Some(3))));
+    let ended = world
+        .stored_state(&session, |state| state.ending().is_some())
+        .await;
+    assert_eq!(ended.ending().expect("ended").exit_code, Some(3));
+}
+
+#[tokio::test]
+async fn a_session_that_was_ending_for_a_reason_not_on_record_is_ended_again() {
+    let mut world = World::new().await;
+    let id = "alice-00000000000000001";
+    let session = world.start_session(id).await;
+    let state = SessionState::Terminating;
+    world.store.change_session(&session, state).await.expect("legal");
+    world.kill_and_reopen().await;
+    let ended = world
+        .stored_state(&session, |state| state.ending().is_some())
+        .await;
+    let details = &ended.ending().expect("ended").details;
+    assert!(details.contains("restarted"), "{details}");
+    world.until_agent(|agent| agent.terminated == [id]).await;
+    let told = world.recorder.told.lock().expect("whole").clone();
+    assert_eq!(told.last(), Some(&format!("end {id}")));
+    assert_eq!(world.relay.live_sessions(), 0);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `ResumeSession`: gives the client of a session that lost its stream another token.
 //!
 //! A session that has ended is answered without a token and without an error, for any id ever issued: AWS's plugin
-//! hangs on an error and ends on a missing token.
+//! hangs on an error and ends on a missing token. One that is ending may have last words for its client.
 
 use std::sync::Arc;
 
@@ -33,10 +33,9 @@ async fn resume(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     // Its owner's end goes with the session; anybody else's is a right of their own.
     let is_own = session.owner_id == caller.principal.user_id();
     let grounds = (!is_own).then_some(grounds);
-    let token = if session.state.is_active() {
-        Some(grant(&ssm, &session.id, ChannelEnd::ClientResume, grounds).await?)
-    } else {
-        None
+    let token = match session.state.ending() {
+        None => Some(grant(&ssm, &session.id, ChannelEnd::ClientResume, grounds).await?),
+        Some(_) => None,
     };
     input::write(&Stream::new(&ssm, &caller, session.id, token.as_ref()))
 }
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_an_ended_session_without_a_token_however_long_ago() {
+    async fn gives_a_token_for_the_last_words_of_a_session_that_is_ending() {
         let house = House::new().await;
         let (id, _) = house.started().await;
         house
@@ -90,7 +89,13 @@ mod tests {
             .ask("ResumeSession", json!({"SessionId": id}))
             .await
             .expect("answered");
-        assert!(ending.get("TokenValue").is_none());
+        assert!(ending["TokenValue"].is_string());
+    }
+
+    #[tokio::test]
+    async fn answers_an_ended_session_without_a_token_however_long_ago() {
+        let house = House::new().await;
+        let (id, _) = house.started().await;
         house.end(&id).await;
         house
             .clock
