@@ -5,6 +5,8 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::constraint::shorten;
+
 /// Names a wire family, because one mistake has a different code on each of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
@@ -40,7 +42,7 @@ impl Family {
     /// Makes the error for an operation that the service does not have in that version of its interface.
     pub fn unknown_operation(self, name: &str, version: &str) -> AwsError {
         match self {
-            Self::Json | Self::Rest => AwsError::unknown_operation(),
+            Self::Json | Self::Rest => AwsError::unknown_operation(name),
             Self::S3 => AwsError::new(
                 "NotImplemented",
                 "A header or query you provided requested a function that is not implemented.",
@@ -87,8 +89,12 @@ impl AwsError {
     }
 
     /// Makes the error for an operation nobody implements; agents fall back on exactly this code.
-    pub fn unknown_operation() -> Self {
-        Self::new("UnknownOperationException", "")
+    pub fn unknown_operation(name: &str) -> Self {
+        let message = match name {
+            "" => "This server has no such operation.".to_owned(),
+            name => format!("This server has no operation {}.", shorten(name)),
+        };
+        Self::new("UnknownOperationException", message)
     }
 
     /// Makes a `ValidationException` with a text of its own, for rules that the models cannot state.

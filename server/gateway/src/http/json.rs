@@ -59,11 +59,11 @@ async fn dispatch(
     let (prefix, name) = json11::target(target(parts)).unwrap_or_default();
     let service = ServiceName::of_target(prefix);
     let identity = identify(gateway, parts, &body, service, name).await?;
-    let service = service.ok_or_else(AwsError::unknown_operation)?;
+    let service = service.ok_or_else(|| AwsError::unknown_operation(name))?;
     let model = service
         .model()
         .operation(name)
-        .ok_or_else(AwsError::unknown_operation)?;
+        .ok_or_else(|| AwsError::unknown_operation(name))?;
     let input = read_json(&body)?;
     let asked = Asked {
         caller: gateway.caller(identity, parts, peer, id),
@@ -99,7 +99,7 @@ async fn identify(
         .map_err(|error| match error {
             // A target that nobody knows names no service either: its scope cannot be wrong.
             AuthenticationError::Signature(SignatureError::WrongService { .. }) if service.is_none() => {
-                AwsError::unknown_operation()
+                AwsError::unknown_operation(name)
             }
             error => error.to_error(Family::Json),
         })

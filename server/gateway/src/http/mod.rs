@@ -138,7 +138,7 @@ impl Gateway {
                 Answer::rest_error(&error)
             }
             Route::Health | Route::Unknown => {
-                Answer::json_error(&AwsError::unknown_operation().with_status(StatusCode::NOT_FOUND))
+                Answer::json_error(&AwsError::unknown_operation("").with_status(StatusCode::NOT_FOUND))
             }
         }
     }

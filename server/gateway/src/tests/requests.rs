@@ -315,13 +315,18 @@ async fn requests_without_a_signature_do_nothing_but_register() {
 async fn unknown_operations_and_unreadable_bodies_are_named_as_such() {
     let lab = Lab::open().await;
     let administrator = lab.administrators_credentials();
-    for target in ["AmazonSSM.Nothing", "Nothing.Nothing", "Nothing", ""] {
+    for (target, named) in [
+        ("AmazonSSM.Fly", "no operation Fly."),
+        ("Nothing.Fly", "no operation Fly."),
+        ("Nothing", "no such operation"),
+        ("", "no such operation"),
+    ] {
         let told = Asked::json(&lab, target, "{}")
             .send(&lab, &administrator, |_| {})
             .await;
         assert_eq!(told.status, 400);
         assert!(
-            told.body.contains("UnknownOperationException"),
+            told.body.contains("UnknownOperationException") && told.body.contains(named),
             "{target}: {}",
             told.body
         );
