@@ -321,6 +321,30 @@ class Proxy:
                 one.shutdown(socket.SHUT_RDWR)
 
 
+def echoed_through_cuts(process, sent, proxy, every):
+    """Sends bytes through a process that returns them, and cuts its connections after `every` so many; answers what came
+    back and how often they were cut."""
+    os.set_blocking(process.stdin.fileno(), False)
+    position, received, cuts = 0, bytearray(), 0
+    while len(received) < len(sent):
+        writers = [process.stdin] if position < len(sent) else []
+        readable, writable, _ = select.select([process.stdout], writers, [], PATIENCE)
+        so_far = f"{position} sent, {len(received)} received, {cuts} cuts"
+        assert readable or writable, f"stuck at {so_far}"
+        if writable:
+            position += os.write(process.stdin.fileno(), sent[position:position + 65536])
+            if position == len(sent):
+                process.stdin.close()
+        if readable:
+            data = os.read(process.stdout.fileno(), 1 << 20)
+            assert data, f"ended at {so_far}: {process.stderr.read()}"
+            received += data
+            if len(received) > (cuts + 1) * every:
+                cuts += 1
+                assert proxy.cut() >= 1
+    return bytes(received), cuts
+
+
 def clean_environment():
     """The test's own environment without anything that would point at another server."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DRAWBRIDGE_"))}

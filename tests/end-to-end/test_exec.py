@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 
-from drawbridge import PATIENCE, Node, eventually, processes_with, program
+from drawbridge import PATIENCE, Node, echoed_through_cuts, eventually, processes_with, program
 
 MEGABYTE = 1 << 20
 
@@ -68,23 +68,7 @@ def test_a_tree_goes_there_and_back_through_tar(dev, tmp_path):
 def test_no_byte_is_lost_while_the_network_is_cut(dev, proxy):
     sent = os.urandom(16 * MEGABYTE)
     process = start(dev, "cat", env=dev.through(proxy))
-    os.set_blocking(process.stdin.fileno(), False)
-    position, received, cuts = 0, bytearray(), 0
-    while len(received) < len(sent):
-        writers = [process.stdin] if position < len(sent) else []
-        readable, writable, _ = select.select([process.stdout], writers, [], PATIENCE)
-        assert readable or writable, f"stuck at {position} sent, {len(received)} received, {cuts} cuts"
-        if writable:
-            position += os.write(process.stdin.fileno(), sent[position:position + 65536])
-            if position == len(sent):
-                process.stdin.close()
-        if readable:
-            data = os.read(process.stdout.fileno(), 1 << 20)
-            assert data, f"ended at {position} sent, {len(received)} received, {cuts} cuts: {process.stderr.read()}"
-            received += data
-            if len(received) > (cuts + 1) * 3 * MEGABYTE:
-                cuts += 1
-                assert proxy.cut() >= 1
+    received, cuts = echoed_through_cuts(process, sent, proxy, every=3 * MEGABYTE)
     assert process.wait(PATIENCE) == 0
     assert cuts >= 4
     assert hashlib.sha256(received).digest() == hashlib.sha256(sent).digest()

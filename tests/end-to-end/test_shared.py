@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import select
 import signal
 import socket
 import stat
@@ -13,7 +12,7 @@ import tempfile
 
 import pytest
 
-from drawbridge import PATIENCE, eventually, processes_with, program
+from drawbridge import PATIENCE, echoed_through_cuts, eventually, processes_with, program
 from test_exec import MEGABYTE, sleeper
 from test_forward import kill_workers
 
@@ -184,21 +183,7 @@ def test_the_shell_goes_on_meanwhile_and_its_end_is_the_end_of_all(dev, terminal
 def test_no_byte_is_lost_while_the_network_is_cut(dev, proxy, runtime):
     sent = os.urandom(8 * MEGABYTE)
     with Shared(dev, runtime, env=dev.through(proxy)) as shared, shared.start("cat") as process:
-        os.set_blocking(process.stdin.fileno(), False)
-        position, received, cuts = 0, bytearray(), 0
-        while len(received) < len(sent):
-            writers = [process.stdin] if position < len(sent) else []
-            readable, writable, _ = select.select([process.stdout], writers, [], PATIENCE)
-            assert readable or writable, f"stuck at {position} sent, {len(received)} received, {cuts} cuts"
-            if writable:
-                position += os.write(process.stdin.fileno(), sent[position:position + 65536])
-                if position == len(sent):
-                    process.stdin.close()
-            if readable:
-                received += os.read(process.stdout.fileno(), MEGABYTE)
-                if len(received) > (cuts + 1) * 2 * MEGABYTE:
-                    cuts += 1
-                    assert proxy.cut() >= 1
+        received, cuts = echoed_through_cuts(process, sent, proxy, every=2 * MEGABYTE)
         assert process.wait(PATIENCE) == 0
         assert cuts >= 2
         assert hashlib.sha256(received).digest() == hashlib.sha256(sent).digest()
