@@ -121,10 +121,17 @@ fn exit_code(ended: Result<SessionEnd, ClientError>, ticket: &SessionTicket) -> 
         } => unknown("the session ended and nobody said how the command did"),
         // On a terminal AWS's agent never tells, and an end without words is a natural one.
         SessionEnd::Closed { .. } | SessionEnd::Detached | SessionEnd::Finished => Ok(0),
-        SessionEnd::TimedOut => unknown("the connection was lost and the session is over"),
+        SessionEnd::TimedOut => Err(over_meanwhile(&ticket.session_id).into()),
         SessionEnd::Left { .. } => Ok(COMMAND_NOT_RUN),
         SessionEnd::Signalled(_) => Ok(end.exit_code()),
     }
+}
+
+/// The server has kept what this program did not see.
+fn over_meanwhile(session_id: &str) -> Failure {
+    Failure::new(COMMAND_NOT_RUN, "the connection was lost and the session is over").hint(format!(
+        "`drawbridge sessions show {session_id}` says how it ended, `drawbridge replay {session_id}` what it printed"
+    ))
 }
 
 #[cfg(test)]
