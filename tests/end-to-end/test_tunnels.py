@@ -97,10 +97,12 @@ class Tunnel(contextlib.AbstractContextManager):
         self.said += out
         return self.process.returncode, err
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.communicate(timeout=PATIENCE)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        if failure:
+            print(f"the tunnel ended with {self.process.returncode} and said {self.said + out} {err}")
 
 
 def forwarding(dev, port, env=None, document="AWS-StartPortForwardingSession", **parameters):
