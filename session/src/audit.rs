@@ -5,6 +5,7 @@
 //! and those that no operation may show, are replaced while the request is still in the caller's hands.
 
 mod event;
+mod expired;
 mod flows;
 mod identity;
 mod line;
@@ -15,6 +16,7 @@ mod resource;
 mod tests;
 
 pub use event::{AuditEvent, Audited, Intent};
+pub use expired::RecordingExpired;
 pub use flows::{OtherFlows, TunnelFlow, TunnelFlows};
 pub use recorded::SessionRecorded;
 pub use resource::Touched;

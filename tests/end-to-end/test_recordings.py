@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 from drawbridge import PATIENCE, Node, eventually, program
 from principals import ACCOUNT, administrator, allow, document, refused
@@ -13,6 +14,13 @@ HOSTILE = (
     rb"\033]52;c;aGFja2Vk\007\033]0;title\007\033]8;;file:///etc/passwd\033\\link\033]8;;\033\\"
     rb"\033[6n\033[c\033[>c\033[21t\033P$qm\033\\\033[?1003h\033[?1004h\005\033Ptmux;\033\033]52;c;eA==\007\033\\"
 )
+
+# Takes what the audit log has of recordings out of it.
+FORGET = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as store:
+    store.execute("DELETE FROM audit_events WHERE name = 'SessionRecorded'")
+"""
 
 
 def connect(dev):
@@ -269,6 +277,98 @@ def test_what_was_changed_is_named(own_dev):
     file.write_bytes(bytes(changed[:-200]))
     done = subprocess.run([*verify, first], capture_output=True, text=True)
     assert done.returncode == 12 and "the recording was complete once" in done.stdout
+
+
+def complete_recordings(dev, count):
+    """The files of so many complete recordings."""
+    def found():
+        files = sorted((dev.data / "recordings").glob("*.recording"))
+        return files if len(files) == count else None
+    return eventually(found, what=f"{count} complete recordings")
+
+
+def test_what_the_audit_log_has_is_missed(own_dev):
+    verify = [program("drawbridge"), "recordings", "verify", "--data-dir", own_dev.data]
+
+    def verified(*session):
+        return subprocess.run([*verify, *session], capture_output=True, text=True, timeout=PATIENCE)
+
+    def broken(session, what):
+        for done in [verified(), verified(session)]:
+            assert done.returncode == 12, done
+            assert re.search(rf"^{re.escape(session)}: BROKEN: {what}", done.stdout, re.MULTILINE), done.stdout
+        assert re.search(rf"^{re.escape(other)}: whole: ", verified().stdout, re.MULTILINE)
+
+    _, session = executed(own_dev, "sh", "-c", "echo evidence; sleep 2; echo more")
+    _, other = executed(own_dev, "echo", "other")
+    files = complete_recordings(own_dev, 2)
+    file = next(path for path in files if session.split("-")[-1] in path.name)
+    unfinished = file.with_suffix(".unfinished")
+    # Beside the server that runs.
+    done = verified()
+    assert done.returncode == 0 and done.stdout.count(": whole: ") == 2, done
+    whole = file.read_bytes()
+    file.rename(file.with_suffix(".away"))
+    broken(session, r"it is missing: the audit log has it with \d+ blocks")
+    file.with_suffix(".away").rename(file)
+    assert verified().returncode == 0
+    own_dev.stop()
+    # At the end of a block, so that nothing in the file tells; and in the midst of one.
+    at = [found.start() for found in re.finditer(rb"DRB1", whole)]
+    assert len(at) >= 4, "a header, two blocks of events, the end"
+    for cut in [at[-1], at[2], at[1] + 10, len(whole) - 1]:
+        file.unlink(missing_ok=True)
+        unfinished.write_bytes(whole[:cut])
+        broken(session, r"it was cut back: it has \d+ blocks")
+        # Another name does not help, and both names neither.
+        file.write_bytes(whole)
+        broken(session, r"it was cut back: it has \d+ blocks")
+        file.unlink()
+    # The server does not make it again and tell of another end.
+    own_dev.start()
+    own_dev.stop()
+    broken(session, r"it was cut back: it has \d+ blocks")
+    unfinished.unlink()
+    # The recording of another session.
+    file.write_bytes(next(path for path in files if path != file).read_bytes())
+    broken(session, "block 0 ")
+    file.write_bytes(whole)
+    done = verified()
+    assert done.returncode == 0 and done.stdout.count(": whole: ") == 2, done
+    # A complete one of which the log has nothing: here, because the log is rolled back.
+    store = own_dev.data / "drawbridge.sqlite"
+    assert verified("alice-00000000000000000").returncode == 4
+    changed = subprocess.run([sys.executable, "-c", FORGET, store], capture_output=True, text=True)
+    assert changed.returncode == 0, changed.stderr
+    done = verified()
+    assert done.returncode == 9 and "audit event" in done.stderr, done
+
+
+def test_an_older_copy_is_not_the_recording(own_dev, terminal):
+    shell = terminal(connect(own_dev), own_dev.env)
+    shell.line("stty -echo; PS1='> '; echo fir''st")
+    shell.wait_for("first")
+    session = live_session(own_dev)
+    folder = own_dev.data / "recordings"
+    verify = [program("drawbridge"), "recordings", "verify", "--data-dir", own_dev.data]
+
+    def copied():
+        [file] = folder.glob("*.unfinished")
+        older = file.read_bytes()
+        return older if older.count(b"DRB1") >= 2 else None
+
+    older = eventually(copied, what="a block of events")
+    done = subprocess.run(verify, capture_output=True, text=True)
+    assert done.returncode == 0 and f"{session}: whole so far, without its end" in done.stdout, done
+    shell.line("echo sec''ond")
+    shell.wait_for("second")
+    shell.line("exit 0")
+    shell.end()
+    [file] = complete_recordings(own_dev, 1)
+    file.unlink()
+    file.with_suffix(".unfinished").write_bytes(older)
+    done = subprocess.run(verify, capture_output=True, text=True)
+    assert done.returncode == 12 and f"{session}: BROKEN: it was cut back" in done.stdout, done
 
 
 def test_an_encrypted_session_is_replayed_by_those_who_may_decrypt(dev, terminal):

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use drawbridge_store::{Checkpoint, RootKey, Sqlite, Verified, VerifyError, verify_audit_log};
+use drawbridge_store::{Checkpoint, Inspection, RootKey, Sqlite, Verified, VerifyError};
 
 use crate::exit::{AUDIT_LOG_BROKEN, BAD_CONFIGURATION, FOLDER_UNUSABLE, Failure};
 
@@ -15,7 +15,10 @@ pub(crate) async fn verify(folder: &Path, kept: Option<&Checkpoint>) -> Result<(
         return Err(Failure::new(FOLDER_UNUSABLE, sentence).into());
     }
     let root = RootKey::load(folder).context("cannot check signatures")?;
-    let verified = match verify_audit_log(&file, &root, kept).await {
+    let inspection = Inspection::open(&file)
+        .await
+        .context("cannot verify the audit log")?;
+    let verified = match inspection.verify_audit_log(&root, kept, |_| {}).await {
         Ok(verified) => verified,
         Err(VerifyError::Broken(broken)) => {
             let sentence = format!("the audit log is broken: {broken}");
@@ -83,6 +86,7 @@ mod tests {
         let verified = |events| Verified {
             events,
             first: 11,
+            swept_until: None,
             checkpoints: 0,
             newest: None,
         };

@@ -295,7 +295,7 @@ pub(crate) struct Replay {
 
 #[derive(Subcommand)]
 pub(crate) enum Recordings {
-    /// Check that no recording was changed, cut or mixed with another; a server may be running
+    /// Check that no recording was changed, cut, replaced or removed; a server may be running
     Verify {
         /// The session whose recording to check; all of them without
         session: Option<SessionId>,

@@ -79,7 +79,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             return single()?.block_on(people::replay(replay));
         }
         Command::Recordings(RecordingsCommand::Verify { session, data_dir }) => {
-            recordings::verify(&data_dir, session)?;
+            single()?.block_on(recordings::verify(&data_dir, session))?;
         }
         Command::Sessions(sessions) => {
             log_to_standard_error("off");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_recorder::JournalRecorder;
+use drawbridge_recorder::{JournalRecorder, SweepError as RecordingsSweepError};
 use drawbridge_relay::journal::{Journal, JournalError, SessionDigest};
 use drawbridge_service_kms::Kms;
 use drawbridge_service_s3::S3;
@@ -92,7 +92,7 @@ async fn sweep_journal(journal: &Journal, store: &dyn Store, clock: &dyn Clock) 
     Ok(())
 }
 
-async fn sweep_recordings(recorder: &JournalRecorder) -> std::io::Result<()> {
+async fn sweep_recordings(recorder: &JournalRecorder) -> Result<(), RecordingsSweepError> {
     let recordings = recorder.sweep().await?;
     if recordings > 0 {
         tracing::info!(recordings, "removed old recordings");

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use drawbridge_session::SessionId;
 use drawbridge_session::recording::Event;
@@ -15,7 +16,7 @@ use crate::format::{BlockError, Flaw, RecordingKeys, Verified, verify};
 /// How much is kept, and how long.
 #[derive(Debug, Clone, Default)]
 pub struct FolderConfig {
-    /// Days that a recording is kept after its end; `None` for ever.
+    /// Days that a recording is kept after it is complete; `None` for ever.
     pub keep_days: Option<u32>,
     /// Bytes of all recordings; sessions beyond it are not begun. `None` for as much as the disk holds.
     pub quota_bytes: Option<u64>,
@@ -115,18 +116,30 @@ impl Folder {
         keys: &RecordingKeys,
         visit: impl FnMut(Event),
     ) -> io::Result<Option<Result<Verified, Flaw>>> {
+        let checked = self.check(session, keys, visit)?;
+        Ok(checked.map(|(_, verified)| verified))
+    }
+
+    /// Checks a session's recording like [`verify`](Self::verify), and says what its name says.
+    pub(crate) fn check(
+        &self,
+        session: &SessionId,
+        keys: &RecordingKeys,
+        visit: impl FnMut(Event),
+    ) -> io::Result<Option<(Stage, Result<Verified, Flaw>)>> {
         let Some((file, stage)) = self.find(session)? else {
             return Ok(None);
         };
-        match verify(&file, keys, session, visit) {
-            Ok(verified) if stage == Stage::Complete && !verified.is_complete => Ok(Some(Err(Flaw {
+        let verified = match verify(&file, keys, session, visit) {
+            Ok(verified) if stage == Stage::Complete && !verified.is_complete => Err(Flaw {
                 index: verified.blocks,
                 what: "is missing: the recording was complete once".to_owned(),
-            }))),
-            Ok(verified) => Ok(Some(Ok(verified))),
-            Err(BlockError::Flaw(flaw)) => Ok(Some(Err(flaw))),
-            Err(BlockError::Io(error)) => Err(error),
-        }
+            }),
+            Ok(verified) => Ok(verified),
+            Err(BlockError::Flaw(flaw)) => Err(flaw),
+            Err(BlockError::Io(error)) => return Err(error),
+        };
+        Ok(Some((stage, verified)))
     }
 
     pub(crate) fn open_to_read(&self, session: &SessionId) -> io::Result<Option<File>> {
@@ -180,8 +193,14 @@ impl Folder {
         Ok(file)
     }
 
-    /// Says for good that a recording is complete.
-    pub(crate) fn complete(&self, session: &SessionId) -> io::Result<()> {
+    /// Says for good that a recording is complete, and from when on it is kept.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be renamed; of the kind `NotFound` when somebody removed it.
+    pub(crate) fn complete(&self, session: &SessionId, now_ms: u64) -> io::Result<()> {
+        let file = self.open_unfinished(session)?.ok_or(io::ErrorKind::NotFound)?;
+        file.set_modified(UNIX_EPOCH + Duration::from_millis(now_ms))?;
         let [from, to] = Stage::ALL.map(|stage| self.path_of(session, stage));
         fs::rename(from, to)?;
         self.sync_names()
@@ -211,28 +230,35 @@ impl Folder {
         }
     }
 
-    /// Removes the complete recordings that are older than they are kept; how many went.
-    ///
-    /// # Errors
-    ///
-    /// When one cannot be removed; those before it are gone.
-    pub(crate) fn sweep(&self, now_ms: u64) -> io::Result<usize> {
+    /// How many days a recording is kept after it is complete; `None` for ever.
+    pub(crate) fn keep_days(&self) -> Option<u32> {
+        self.config.keep_days
+    }
+
+    /// Lists the complete recordings that are older than they are kept.
+    pub(crate) fn expired(&self, now_ms: u64) -> io::Result<Vec<SessionId>> {
         let Some(days) = self.config.keep_days else {
-            return Ok(0);
+            return Ok(Vec::new());
         };
         let before_ms = now_ms.saturating_sub(u64::from(days) * MS_PER_DAY);
-        let mut swept = 0;
+        let mut expired = Vec::new();
         for (session, stage) in self.list()? {
-            let path = self.path_of(&session, stage);
-            let metadata = fs::symlink_metadata(&path)?;
+            let metadata = fs::symlink_metadata(self.path_of(&session, stage))?;
             let written_ms = u64::try_from(metadata.mtime()).unwrap_or(0) * 1000;
             if written_ms < before_ms && stage == Stage::Complete {
-                fs::remove_file(&path)?;
-                self.used.fetch_sub(metadata.size(), Ordering::Relaxed);
-                swept += 1;
+                expired.push(session);
             }
         }
-        Ok(swept)
+        Ok(expired)
+    }
+
+    /// Removes a complete recording.
+    pub(crate) fn remove(&self, session: &SessionId) -> io::Result<()> {
+        let path = self.path_of(session, Stage::Complete);
+        let size = fs::symlink_metadata(&path)?.size();
+        fs::remove_file(path)?;
+        self.used.fetch_sub(size, Ordering::Relaxed);
+        Ok(())
     }
 
     fn path_of(&self, session: &SessionId, stage: Stage) -> PathBuf {
@@ -336,13 +362,19 @@ mod tests {
         for id in ["alice-1", "bob-1"] {
             folder.create(&session(id)).expect("created");
         }
-        folder.complete(&session("alice-1")).expect("renamed");
+        let day_ms = 24 * 3600 * 1000;
+        folder.complete(&session("alice-1"), day_ms).expect("renamed");
+        let again = folder
+            .complete(&session("alice-1"), day_ms)
+            .expect_err("renamed already");
+        assert_eq!(again.kind(), io::ErrorKind::NotFound);
         assert!(folder.check_quota().is_ok());
         folder.grew(1);
         assert!(folder.check_quota().is_err());
-        assert_eq!(folder.sweep(0).expect("swept"), 0, "not old");
-        let much_later_ms = u64::from(u32::MAX) * 1000;
-        assert_eq!(folder.sweep(much_later_ms).expect("swept"), 1);
+        assert_eq!(folder.expired(2 * day_ms).expect("listed"), [], "kept for a day");
+        let expired = folder.expired(2 * day_ms + 1).expect("listed");
+        assert_eq!(expired, [session("alice-1")]);
+        folder.remove(&expired[0]).expect("removed");
         assert_eq!(folder.sessions().expect("listed"), [session("bob-1")]);
     }
 }

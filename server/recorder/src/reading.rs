@@ -29,15 +29,6 @@ impl Recordings for JournalRecorder {
 }
 
 impl JournalRecorder {
-    /// Removes the recordings that are older than they are kept; how many went.
-    ///
-    /// # Errors
-    ///
-    /// When one cannot be removed.
-    pub async fn sweep(&self) -> io::Result<usize> {
-        Arc::clone(&self.inner).sweep().await
-    }
-
     async fn blocking<T: Send + 'static>(
         &self,
         act: impl FnOnce(&Inner) -> Result<T, ReadError> + Send + 'static,

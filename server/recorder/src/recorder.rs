@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use drawbridge_relay::journal::{Journal, JournalError, SessionDigest};
-use drawbridge_session::audit::SessionRecorded;
 use drawbridge_session::document::SessionType;
 use drawbridge_session::recording::{Header, Recorder, RecorderError, Shelf};
 use drawbridge_session::{Clock, Ending, Random, Relay, Session, SessionId};
 use drawbridge_store::{Store, StoreError};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::finished::Finished;
 use crate::folder::Folder;
 use crate::following::{FollowError, Following};
 use crate::format::{BlockError, Opened, RecordingKeys, Writer};
-use crate::publish::{Copies, publish};
+use crate::told::recorded_of;
 
 /// How often recordings take over what the journal got.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -34,9 +34,6 @@ pub struct JournalRecorder {
 /// How often it is tried again to tell of complete recordings, or to publish them.
 const RETRY_PERIOD: Duration = Duration::from_secs(60);
 
-/// How long one copy may take to be kept.
-const PUBLISH_WITHIN: Duration = Duration::from_secs(60);
-
 /// What lets recordings come on; to be run beside the server.
 pub struct RecorderTask {
     inner: Arc<Inner>,
@@ -47,12 +44,12 @@ pub(crate) struct Inner {
     pub(crate) folder: Folder,
     pub(crate) keys: RecordingKeys,
     journal: Journal,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
     followed: Mutex<HashMap<SessionId, Followed>>,
-    /// Written to their ends; the audit log is still to be told.
-    finished: Mutex<HashMap<SessionId, SessionRecorded>>,
+    /// Written to their ends; the audit log is still to be told, or copies are still to be published.
+    pub(crate) finished: Mutex<HashMap<SessionId, Finished>>,
     wake: Notify,
     /// Says that something is in `finished`.
     written: Notify,
@@ -220,12 +217,6 @@ impl RecorderTask {
 }
 
 impl Inner {
-    /// Removes the recordings that are old enough.
-    pub(crate) async fn sweep(self: Arc<Self>) -> io::Result<usize> {
-        self.blocking(|inner| inner.folder.sweep(inner.clock.epoch_ms()))
-            .await
-    }
-
     /// Follows the sessions that ended before their recordings did.
     async fn take_up_ended(self: &Arc<Self>) -> Result<(), OpenError> {
         let live = self.store.live_sessions().await?;
@@ -236,9 +227,13 @@ impl Inner {
             if going_on.contains(&session) {
                 continue;
             }
-            match self.store.session(&session).await? {
-                Some(session) => left.push(session),
-                None => tracing::warn!(session.id = %session, "nobody knows the session of a recording"),
+            let Some(session) = self.store.session(&session).await? else {
+                tracing::warn!(session.id = %session, "nobody knows the session of a recording");
+                continue;
+            };
+            match recorded_of(self.store.as_ref(), &session).await? {
+                Some(recorded) => self.take_up_told(&session.id, recorded).await,
+                None => left.push(session),
             }
         }
         let digests: HashSet<_> = left
@@ -278,24 +273,6 @@ impl Inner {
         };
         self.journal.forget(SessionDigest::of(&session.id));
         begun
-    }
-
-    /// Takes up a recording that has its end, and of which the audit log may not have been told.
-    fn find_finished(&self, session: &SessionId) -> io::Result<()> {
-        match self.folder.verify(session, &self.keys, |_| {})? {
-            Some(Ok(verified)) => {
-                let recorded = SessionRecorded {
-                    blocks: verified.blocks,
-                    head: verified.head,
-                    bytes: verified.bytes,
-                    output_bytes: verified.output_bytes,
-                };
-                self.finished().insert(session.clone(), recorded);
-                Ok(())
-            }
-            Some(Err(flaw)) => Err(io::Error::other(flaw)),
-            None => Ok(()),
-        }
     }
 
     /// `None` where the recording has its end.
@@ -366,64 +343,17 @@ impl Inner {
         journal.forget(following.digest());
         let recorded = following.summary();
         tracing::info!(session.id = %id, size_bytes = recorded.bytes, "a session was recorded");
-        self.finished().insert(id.clone(), recorded);
+        let finished = Finished {
+            recorded,
+            is_told: false,
+        };
+        self.finished().insert(id.clone(), finished);
         self.followed().remove(id);
         self.written.notify_one();
         Ok(())
     }
 
-    /// Notes in the audit log which recordings are complete and where their chains ended, and publishes them.
-    async fn tell_of_finished(self: &Arc<Self>, shelf: Option<&dyn Shelf>) {
-        let finished = self.finished().clone();
-        for (id, recorded) in finished {
-            match self.tell(&id, &recorded, shelf).await {
-                Ok(()) => {
-                    self.finished().remove(&id);
-                }
-                Err(error) => {
-                    let error = error.as_ref() as &dyn Error;
-                    tracing::error!(session.id = %id, error, "will try again to tell of a recording");
-                }
-            }
-        }
-    }
-
-    /// The name changes last: until then, the next start does this again.
-    async fn tell(
-        self: &Arc<Self>,
-        id: &SessionId,
-        recorded: &SessionRecorded,
-        shelf: Option<&dyn Shelf>,
-    ) -> Told {
-        let session = self.store.session(id).await?.ok_or("its record is gone")?;
-        let header = Header::of(&session);
-        if let Some(shelf) = shelf.filter(|_| !header.is_encrypted()) {
-            let copies = Arc::clone(self).copies(header.clone()).await?;
-            timeout(PUBLISH_WITHIN, publish(shelf, &header, copies)).await??;
-        }
-        let event = recorded.event(&session, self.clock.now(), self.random.as_ref());
-        self.store.record(event).await?;
-        self.folder.complete(id)?;
-        Ok(())
-    }
-
-    async fn copies(self: Arc<Self>, header: Header) -> io::Result<(String, String)> {
-        let session = header.session_id.clone();
-        self.blocking(move |inner| {
-            let mut copies = Copies::of(header);
-            let verified = inner
-                .folder
-                .verify(&session, &inner.keys, |event| copies.play(&event))?;
-            match verified {
-                Some(Ok(_)) => Ok(copies.finish()),
-                Some(Err(flaw)) => Err(io::Error::other(flaw)),
-                None => Err(io::ErrorKind::NotFound.into()),
-            }
-        })
-        .await
-    }
-
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         self: Arc<Self>,
         act: impl FnOnce(&Inner) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
@@ -431,17 +361,10 @@ impl Inner {
         acted.map_err(|_panicked_or_shut_down| io::Error::other("the server is shutting down"))?
     }
 
-    fn finished(&self) -> MutexGuard<'_, HashMap<SessionId, SessionRecorded>> {
-        self.finished.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn followed(&self) -> MutexGuard<'_, HashMap<SessionId, Followed>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// What became of telling of a recording.
-type Told = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// Tunnels have flow records and no recording.
 fn is_recorded(session: &Session) -> bool {

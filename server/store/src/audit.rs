@@ -109,6 +109,8 @@ pub struct Verified {
     pub events: u64,
     /// The index of the first event that is kept; those before it were swept. The first of all is 1.
     pub first: u64,
+    /// When the last of the swept events was; `None` where none was swept.
+    pub swept_until: Option<Timestamp>,
     /// How many signed checkpoints they passed.
     pub checkpoints: u64,
     /// The newest checkpoint; `None` for a log without any.

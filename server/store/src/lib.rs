@@ -66,7 +66,7 @@ pub use parameters::{Parameter, ParameterAt, ParameterKind, Parameters, PutParam
 pub use root_key::{RootKey, RootKeyError, SealError};
 pub use sessions::{CreateSessionError, SessionLimits, SessionPage, Sessions, StateChangeError};
 pub use settings::Settings;
-pub use sqlite::{Sqlite, verify_audit_log};
+pub use sqlite::{Inspection, Sqlite};
 pub use tags::{TagError, TagTarget, Tags, TagsOf};
 pub use tokens::{ChannelEnd, Redeemed, Token, TokenBinding, TokenGrant, TokenHash, Tokens};
 pub use uploads::{Part, Upload, UploadedObject, Uploads};

@@ -26,6 +26,7 @@ mod buckets;
 mod copy;
 mod directories;
 mod documents;
+mod inspection;
 mod keyring;
 mod log_events;
 mod log_groups;
@@ -41,8 +42,8 @@ mod tokens;
 mod uploads;
 mod writer;
 
-pub use audit::verify_audit_log;
 pub(crate) use copy::copy_database;
+pub use inspection::Inspection;
 
 /// The store in one SQLite file.
 ///

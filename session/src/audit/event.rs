@@ -314,6 +314,12 @@ impl AuditEvent {
         line::of(self)
     }
 
+    /// Returns what the server itself tells under a name; `None` for what somebody called.
+    pub(super) fn told_as(&self, name: &str) -> Option<&Value> {
+        let details = self.service_event_details.as_ref();
+        details.filter(|_| self.event_name == name && self.event_source == OURS)
+    }
+
     /// Returns the account that the call acted in.
     pub fn account(&self) -> &AccountId {
         &self.recipient_account_id

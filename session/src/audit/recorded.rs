@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::AuditEvent;
+use crate::ids::SessionId;
 use crate::policy::Resource;
 use crate::random::Random;
 use crate::record::Session;
@@ -37,6 +38,13 @@ struct Details<'a> {
 impl SessionRecorded {
     /// The name of the event.
     pub const NAME: &'static str = "SessionRecorded";
+
+    /// Reads the session and what was told of it; `None` for any other event.
+    pub fn of(event: &AuditEvent) -> Option<(SessionId, Self)> {
+        let details = event.told_as(Self::NAME)?;
+        let session = SessionId::parse(details["sessionId"].as_str()?).ok()?;
+        Some((session, Self::deserialize(details).ok()?))
+    }
 
     /// Makes the event; it is found like the call that started the session.
     pub fn event(&self, session: &Session, at: Timestamp, random: &dyn Random) -> AuditEvent {

@@ -675,3 +675,45 @@ fn a_service_in_somebodys_name_is_named() {
     assert_eq!(event["userIdentity"]["userName"], "alice");
     assert_eq!(event["sourceIPAddress"], "s3.amazonaws.com");
 }
+
+fn ended_session() -> crate::Session {
+    crate::Session {
+        id: crate::SessionId::parse("alice-1").expect("a session id"),
+        account: account(),
+        region: Region::parse("us-east-1").expect("valid"),
+        node: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("a node"),
+        owner_arn: "arn:aws:iam::123456789012:user/alice".into(),
+        owner_id: "AIDAALICE".into(),
+        reason: None,
+        start: crate::SessionStart::default_shell(),
+        state: crate::SessionState::Connected,
+        started_at: at(),
+        grounds: None,
+    }
+}
+
+#[test]
+fn what_is_told_of_recordings_is_read_again_and_nobody_else_can_tell_it() {
+    let (session, random) = (ended_session(), SeededRandom::new(3));
+    let recorded = SessionRecorded {
+        blocks: 3,
+        head: "ab".into(),
+        bytes: 500,
+        output_bytes: 70,
+    };
+    let event = recorded.event(&session, at(), &random);
+    assert_eq!(SessionRecorded::of(&event), Some((session.id.clone(), recorded)));
+    assert_eq!(RecordingExpired::of(&event), None);
+    let expired = RecordingExpired { kept_days: 30 };
+    let event = expired.event(&session, at(), &random);
+    let event = AuditEvent::from_json(&event.to_json()).expect("read");
+    assert_eq!(RecordingExpired::of(&event), Some((session.id.clone(), expired)));
+    assert_eq!(SessionRecorded::of(&event), None);
+    let named = Start {
+        name: SessionRecorded::NAME,
+        ..operation("drawbridge:SessionRecorded", Audit::WRITE)
+    };
+    let input = json!({"sessionId": "alice-1", "blocks": 3, "head": "ab", "bytes": 500, "outputBytes": 70});
+    let call = intent(&caller(alice()), named.audited().expect("audited"), &input);
+    assert_eq!(SessionRecorded::of(&call.answered(&input, None)), None, "a call");
+}

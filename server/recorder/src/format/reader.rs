@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 
 use aws_lc_rs::aead::LessSafeKey;
 use drawbridge_session::SessionId;
+use drawbridge_session::audit::SessionRecorded;
 use drawbridge_session::recording::{Event, Header};
 
 use super::block::{Block, BlockHeader, BlockKind, HEADER_BYTES, Head};
@@ -39,6 +40,18 @@ pub struct Verified {
     pub head: String,
     /// Whether the last block says that it is the last.
     pub is_complete: bool,
+}
+
+impl Verified {
+    /// What the audit log keeps of a complete recording that is like this.
+    pub(crate) fn summary(&self) -> SessionRecorded {
+        SessionRecorded {
+            blocks: self.blocks,
+            head: self.head.clone(),
+            bytes: self.bytes,
+            output_bytes: self.output_bytes,
+        }
+    }
 }
 
 /// Why the next block was not read.

@@ -1,5 +1,7 @@
 //! The recordings of a server that starts, is killed, runs out of room, and starts again.
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,7 +9,7 @@ use drawbridge_house::House;
 use drawbridge_protocol::Time;
 use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
 use drawbridge_relay::journal::{Append, FaultyFolder, JournalConfig, JournalKey, JournalWriter, RecordKind};
-use drawbridge_session::audit::SessionRecorded;
+use drawbridge_session::audit::{RecordingExpired, SessionRecorded};
 use drawbridge_session::document::OwnInputs;
 use drawbridge_session::recording::{Happening, ReadError, Recordings as _, ShelfError};
 use drawbridge_session::{AuthorizedSession, NodeId, SessionStart, SessionState};
@@ -117,12 +119,32 @@ impl Machine {
         self.house.store.change_session(id, ended).await.expect("ended");
     }
 
+    /// A session that was recorded.
+    async fn recorded(&self, id: &str, output: &str) -> SessionId {
+        let running = self.start().await;
+        let session = self.shell(id).await;
+        running.recorder.begin(&session).await.expect("begun");
+        running.output(&session, 0, output).await;
+        self.end_in_store(&session).await;
+        running.recorder.end(&session, &ending());
+        running.run_once(&self.house.relay).await;
+        session
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join("recordings").join(name)
+    }
+
     /// What the audit log was told of recordings.
     async fn told(&self) -> Vec<String> {
+        self.told_as(SessionRecorded::NAME).await
+    }
+
+    async fn told_as(&self, name: &str) -> Vec<String> {
         let page = EventPage {
             account: &self.house.account,
             region: &self.house.region,
-            attribute: Some(EventAttribute::Name(SessionRecorded::NAME.to_owned())),
+            attribute: Some(EventAttribute::Name(name.to_owned())),
             since: Timestamp::UNIX_EPOCH,
             until: Timestamp::MAX,
             before: None,
@@ -408,12 +430,13 @@ async fn readable_copies_are_published_again_until_they_are_kept() {
     running.recorder.end(&session, &ending());
     machine.end_in_store(&session).await;
     running.run_once(&machine.house.relay).await;
-    assert_eq!(machine.told().await.len(), 0, "not before it is kept");
+    assert_eq!(machine.told().await.len(), 1, "whether or not it is kept");
     *shelf.refusals.lock().expect("whole") = 0;
     let mut running = machine.start().await;
     running.task = running.task.map(|task| task.with_shelf(shelf.clone()));
     running.run_once(&machine.house.relay).await;
-    assert_eq!(machine.told().await.len(), 1);
+    assert_eq!(machine.told().await.len(), 1, "not again");
+    assert!(machine.file("alice-1.recording").exists(), "it is done");
     let kept = shelf.kept.lock().expect("whole").clone();
     assert_eq!(kept["alice-1.txt"], "hello\n[session ended: exit]\n");
     assert!(kept["alice-1.cast"].starts_with("{\"version\":2"), "{kept:?}");
@@ -434,4 +457,62 @@ async fn of_encrypted_sessions_nothing_is_published() {
     running.run_once(&machine.house.relay).await;
     assert_eq!(machine.told().await.len(), 1);
     assert!(shelf.kept.lock().expect("whole").is_empty());
+}
+
+#[tokio::test]
+async fn the_audit_log_is_told_before_an_old_recording_goes() {
+    let mut machine = Machine::new().await;
+    machine.config.keep_days = Some(30);
+    machine.recorded("alice-1", "hello").await;
+    let day = Duration::from_secs(24 * 3600);
+    machine.house.clock.advance(29 * day);
+    let swept = async || machine.start().await.recorder.sweep().await.expect("swept");
+    assert_eq!(swept().await, 0);
+    machine.house.clock.advance(day + Duration::from_secs(2));
+    assert_eq!(swept().await, 1);
+    assert!(!machine.file("alice-1.recording").exists());
+    let told = machine.told_as(RecordingExpired::NAME).await;
+    let [told] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert!(
+        told.contains("\"keptDays\":30") && told.contains("alice-1"),
+        "{told}"
+    );
+    assert_eq!(swept().await, 0, "once");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_told_of_a_recording_that_was_taken_away_while_it_was_made() {
+    let machine = Machine::new().await;
+    let mut running = machine.start().await;
+    running.task = running
+        .task
+        .map(|task| task.with_shelf(Arc::new(FussyShelf::default())));
+    let session = machine.shell("alice-1").await;
+    running.recorder.begin(&session).await.expect("begun");
+    running.output(&session, 0, "hello").await;
+    fs::remove_file(machine.file("alice-1.unfinished")).expect("removed");
+    running.recorder.end(&session, &ending());
+    let recorder = running.run_once(&machine.house.relay).await;
+    assert_eq!(machine.told().await.len(), 1);
+    assert!(recorder.inner.finished().is_empty(), "nothing is left to do");
+}
+
+#[tokio::test]
+async fn what_was_cut_back_after_it_was_told_is_not_made_again() {
+    let machine = Machine::new().await;
+    machine.recorded("alice-1", "evidence").await;
+    let cut = machine.file("alice-1.unfinished");
+    fs::rename(machine.file("alice-1.recording"), &cut).expect("renamed");
+    let bytes = fs::read(&cut).expect("read");
+    fs::write(&cut, &bytes[..bytes.len() - 1]).expect("cut");
+    machine.start().await.run_once(&machine.house.relay).await;
+    assert_eq!(machine.told().await.len(), 1, "no second end");
+    assert_eq!(fs::read(&cut).expect("there").len(), bytes.len() - 1);
+    // What a server left that was killed between the two is finished.
+    fs::write(&cut, &bytes).expect("whole again");
+    machine.start().await.run_once(&machine.house.relay).await;
+    assert_eq!(machine.told().await.len(), 1);
+    assert!(machine.file("alice-1.recording").exists());
 }

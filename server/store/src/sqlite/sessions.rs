@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use drawbridge_session::{Grounds, Session, SessionId, SessionState};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::{Durability, Sqlite, json, moment, ms, parsed, to_json, tokens};
 use crate::{
@@ -54,13 +54,7 @@ impl Sessions for Sqlite {
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        let failed = || StoreError::doing("read a session");
-        let row = sqlx::query("SELECT * FROM sessions WHERE id = ?")
-            .bind(id.as_str())
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(failed())?;
-        row.as_ref().map(read).transpose().map_err(failed())
+        find(&self.readers, id).await
     }
 
     async fn sessions(&self, page: SessionPage<'_>) -> Result<Vec<Session>, StoreError> {
@@ -125,6 +119,17 @@ impl Sessions for Sqlite {
         transaction.commit().await.map_err(failed())?;
         Ok(session)
     }
+}
+
+/// Finds a session by its id, live or past.
+pub(super) async fn find(readers: &SqlitePool, id: &SessionId) -> Result<Option<Session>, StoreError> {
+    let failed = || StoreError::doing("read a session");
+    let row = sqlx::query("SELECT * FROM sessions WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_optional(readers)
+        .await
+        .map_err(failed())?;
+    row.as_ref().map(read).transpose().map_err(failed())
 }
 
 fn grounds(row: &SqliteRow) -> Result<Option<Grounds>, sqlx::Error> {

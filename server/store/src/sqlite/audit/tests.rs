@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Broken, EventAttribute, RootKey};
+use crate::{Broken, EventAttribute, Inspection, RootKey};
 
 struct House {
     store: Sqlite,
@@ -389,9 +389,13 @@ async fn verifies_a_whole_log_beside_a_running_server() {
     house.recorded(3).await;
     house.reopen().await;
     house.recorded(2).await;
-    let verified = verify_audit_log(&house.file(), &house.root, None)
+    let inspection = Inspection::open(&house.file()).await.expect("opened");
+    let mut seen = Vec::new();
+    let verified = inspection
+        .verify_audit_log(&house.root, None, |event| seen.push(event.id()))
         .await
         .expect("whole");
+    assert_eq!(seen.len(), 5);
     let newest = house.newest().await;
     assert_eq!(newest.index(), 5);
     assert_eq!(
@@ -399,6 +403,7 @@ async fn verifies_a_whole_log_beside_a_running_server() {
         Verified {
             events: 5,
             first: 1,
+            swept_until: None,
             checkpoints: 1,
             newest: Some(newest)
         }

@@ -1,10 +1,8 @@
 //! Whether the log is whole: every event again through the chain, every checkpoint by its signature.
 
-use std::path::Path;
-use std::time::Duration;
-
 use drawbridge_session::AuditEvent;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
 
 use super::recorder::known_writer_id;
@@ -15,30 +13,12 @@ use crate::{Broken, Checkpoint, RootKey, StoreError, Verified, VerifyError};
 /// Events that are read at once.
 const AT_ONCE: u32 = 200;
 
-/// Checks the audit log in a store's file, which a server may be writing meanwhile.
-pub async fn verify_audit_log(
-    file: &Path,
-    root: &RootKey,
-    kept: Option<&Checkpoint>,
-) -> Result<Verified, VerifyError> {
-    let options = SqliteConnectOptions::new()
-        .filename(file)
-        .read_only(true)
-        .busy_timeout(Duration::from_secs(10));
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .connect_with(options)
-        .await
-        .map_err(StoreError::doing("open its database"))?;
-    let outcome = verify(&pool, root, kept).await;
-    pool.close().await;
-    outcome
-}
-
-pub(super) async fn verify(
+/// Checks the log, and shows each event that is as it was recorded.
+pub(in crate::sqlite) async fn verify(
     readers: &SqlitePool,
     root: &RootKey,
     kept: Option<&Checkpoint>,
+    visit: impl FnMut(&AuditEvent) + Send,
 ) -> Result<Verified, VerifyError> {
     let failed = || StoreError::doing("read the audit log");
     let mut connection = readers.acquire().await.map_err(failed())?;
@@ -48,6 +28,7 @@ pub(super) async fn verify(
         return Ok(Verified {
             events: 0,
             first: 1,
+            swept_until: None,
             checkpoints: 0,
             newest: None,
         });
@@ -57,7 +38,7 @@ pub(super) async fn verify(
         return Err(VerifyError::Foreign);
     }
     let checkpoints = checkpoints(&mut moment, &signer).await?;
-    let mut walk = Walk::begin(&signer, checkpoints, kept)?;
+    let mut walk = Walk::begin(&signer, checkpoints, kept, visit)?;
     while walk.batch(&mut moment).await? {}
     walk.end()
 }
@@ -87,26 +68,30 @@ async fn checkpoints(
 }
 
 /// The way from the first event to the last.
-struct Walk<'a> {
+struct Walk<'a, V> {
+    visit: V,
     kept: Option<&'a Checkpoint>,
     /// What was signed about events that are still to come.
     ahead: std::iter::Peekable<std::vec::IntoIter<Checkpoint>>,
     newest: Option<Checkpoint>,
     start: Head,
+    swept_until: Option<Timestamp>,
     head: Head,
     passed: u64,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, V: FnMut(&AuditEvent)> Walk<'a, V> {
     /// Begins behind what was swept, or at the very first event.
     fn begin(
         signer: &Signer,
         checkpoints: Vec<Checkpoint>,
         kept: Option<&'a Checkpoint>,
+        visit: V,
     ) -> Result<Self, VerifyError> {
         let is_anchor = |it: &&Checkpoint| it.mark == Mark::Anchor;
-        let anchor = checkpoints.iter().rfind(is_anchor).map(|it| it.head);
-        let start = anchor.unwrap_or_else(|| Head::origin(signer.writer()));
+        let anchor = checkpoints.iter().rfind(is_anchor);
+        let swept_until = anchor.map(Checkpoint::at);
+        let start = anchor.map_or_else(|| Head::origin(signer.writer()), |it| it.head);
         if let Some(kept) = kept.filter(|kept| kept.index() < start.index) {
             return Err(VerifyError::TooOld {
                 index: kept.index(),
@@ -119,10 +104,12 @@ impl<'a> Walk<'a> {
             .filter(|it| it.mark == Mark::Head)
             .collect();
         let mut walk = Self {
+            visit,
             kept,
             ahead: ahead.into_iter().peekable(),
             newest,
             start,
+            swept_until,
             head: start,
             passed: 0,
         };
@@ -176,11 +163,11 @@ impl<'a> Walk<'a> {
             return Err(broken(next.index, "is not the one that was recorded there"));
         }
         let found = Found::read(row).map_err(failed())?;
-        let is_found_by_itself = AuditEvent::from_json(text)
-            .is_ok_and(|event| Found::of(&event) == found && FoundResource::of(&event) == resources);
-        if !is_found_by_itself {
-            return Err(broken(next.index, "is listed as something that it is not"));
-        }
+        let is_found_by_itself =
+            |event: &AuditEvent| Found::of(event) == found && FoundResource::of(event) == resources;
+        let event = AuditEvent::from_json(text).ok().filter(is_found_by_itself);
+        let event = event.ok_or_else(|| broken(next.index, "is listed as something that it is not"))?;
+        (self.visit)(&event);
         self.head = next;
         Ok(())
     }
@@ -224,6 +211,7 @@ impl<'a> Walk<'a> {
         Ok(Verified {
             events: self.head.index - self.start.index,
             first: self.start.index + 1,
+            swept_until: self.swept_until,
             checkpoints: self.passed,
             newest: self.newest,
         })
