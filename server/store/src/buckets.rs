@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use crate::objects::RetentionMode;
+use crate::objects::{ObjectAt, RetentionMode};
 
 /// The most buckets of one account (S3's documented quota).
 pub const MAX_BUCKETS: u32 = 10_000;
@@ -30,6 +30,16 @@ pub struct Bucket {
     pub locks: bool,
     /// What objects are locked with that say nothing of it.
     pub retention: Option<DefaultRetention>,
+}
+
+impl Bucket {
+    /// Names the object that has a key in it.
+    pub fn at<'a>(&'a self, key: &'a str) -> ObjectAt<'a> {
+        ObjectAt {
+            bucket: &self.name,
+            key,
+        }
+    }
 }
 
 /// What becomes of an object when another takes its key.

@@ -61,7 +61,14 @@ pub(crate) struct Source<'a> {
 /// What an input acts on.
 pub(crate) trait Named {
     /// The bucket; `None` for what is about all of them.
-    fn bucket(&self) -> Option<&str>;
+    fn bucket(&self) -> Option<&str> {
+        None
+    }
+
+    /// The account that the request expects to own the bucket.
+    fn expected_owner(&self) -> Option<&str> {
+        None
+    }
 
     /// The key.
     fn key(&self) -> Option<&str> {
@@ -78,8 +85,14 @@ pub(crate) trait Named {
         None
     }
 
-    /// Condition keys that only the body tells.
+    /// Condition keys that only the input tells.
     fn conditions(&self, _conditions: &mut Map<String, Value>) {}
+}
+
+/// An input whose document tells condition keys.
+pub(crate) trait Telling {
+    /// Adds them.
+    fn conditions(&self, conditions: &mut Map<String, Value>);
 }
 
 /// Sums a request up, as [`needs`](on_bucket) and the audit log read it.

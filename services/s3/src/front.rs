@@ -9,11 +9,11 @@ use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue};
 use s3s::dto;
 use s3s::{S3Request, S3Response, S3Result};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::asked::Took;
 use crate::error::{malformed_xml, told};
-use crate::facts::{Named, RequestFacts, summary};
+use crate::facts::{Named, RequestFacts, Source, Telling, summary};
 use crate::{Operation, buckets, objects, uploads};
 
 /// Lets requests through to operations: decides, keeps the event, and calls the handler.
@@ -188,148 +188,160 @@ macro_rules! operations {
             }
         }
 
-        $(operations!(@named $input $($named)*);)*
+        $(impl Named for dto::$input {
+            $(named!($named);)*
+        })*
     };
-    // Its own, beside its operation.
-    (@named $input:ident own) => {};
-    (@named $input:ident nothing) => {
-        impl Named for dto::$input {
-            fn bucket(&self) -> Option<&str> { None }
+}
+
+/// What an input has of what a request may name.
+macro_rules! named {
+    (bucket) => {
+        fn bucket(&self) -> Option<&str> {
+            Some(&self.bucket)
         }
     };
-    (@named $input:ident bucket) => {
-        impl Named for dto::$input {
-            fn bucket(&self) -> Option<&str> { Some(&self.bucket) }
+    (owner) => {
+        fn expected_owner(&self) -> Option<&str> {
+            self.expected_bucket_owner.as_deref()
         }
     };
-    (@named $input:ident bucket key) => {
-        impl Named for dto::$input {
-            fn bucket(&self) -> Option<&str> { Some(&self.bucket) }
-            fn key(&self) -> Option<&str> { Some(&self.key) }
+    (key) => {
+        fn key(&self) -> Option<&str> {
+            Some(&self.key)
         }
     };
-    (@named $input:ident bucket key version) => {
-        impl Named for dto::$input {
-            fn bucket(&self) -> Option<&str> { Some(&self.bucket) }
-            fn key(&self) -> Option<&str> { Some(&self.key) }
-            fn version(&self) -> Option<&str> { self.version_id.as_deref() }
+    (version) => {
+        fn version(&self) -> Option<&str> {
+            self.version_id.as_deref()
+        }
+    };
+    (source) => {
+        fn source(&self) -> Option<Source<'_>> {
+            objects::named_source(&self.copy_source)
+        }
+    };
+    // What its document says of the bucket or the object stands beside its operation.
+    (document) => {
+        fn conditions(&self, conditions: &mut Map<String, Value>) {
+            Telling::conditions(self, conditions);
         }
     };
 }
 
 operations! {
-    abort_multipart_upload(AbortMultipartUploadInput: bucket key)
+    abort_multipart_upload(AbortMultipartUploadInput: bucket owner key)
         -> AbortMultipartUploadOutput = uploads::ABORT_MULTIPART_UPLOAD;
-    complete_multipart_upload(CompleteMultipartUploadInput: bucket key)
+    complete_multipart_upload(CompleteMultipartUploadInput: bucket owner key)
         -> CompleteMultipartUploadOutput = uploads::COMPLETE_MULTIPART_UPLOAD;
-    copy_object(CopyObjectInput: own) -> CopyObjectOutput = objects::COPY_OBJECT;
-    create_bucket(CreateBucketInput: own) -> CreateBucketOutput = buckets::CREATE_BUCKET;
-    create_multipart_upload(CreateMultipartUploadInput: bucket key)
+    copy_object(CopyObjectInput: bucket owner key source) -> CopyObjectOutput = objects::COPY_OBJECT;
+    create_bucket(CreateBucketInput: bucket document) -> CreateBucketOutput = buckets::CREATE_BUCKET;
+    create_multipart_upload(CreateMultipartUploadInput: bucket owner key)
         -> CreateMultipartUploadOutput = uploads::CREATE_MULTIPART_UPLOAD;
-    delete_bucket(DeleteBucketInput: bucket) -> DeleteBucketOutput = buckets::DELETE_BUCKET;
-    delete_bucket_cors(DeleteBucketCorsInput: bucket) -> DeleteBucketCorsOutput = buckets::DELETE_BUCKET_CORS;
-    delete_bucket_encryption(DeleteBucketEncryptionInput: bucket)
+    delete_bucket(DeleteBucketInput: bucket owner) -> DeleteBucketOutput = buckets::DELETE_BUCKET;
+    delete_bucket_cors(DeleteBucketCorsInput: bucket owner) -> DeleteBucketCorsOutput = buckets::DELETE_BUCKET_CORS;
+    delete_bucket_encryption(DeleteBucketEncryptionInput: bucket owner)
         -> DeleteBucketEncryptionOutput = buckets::DELETE_BUCKET_ENCRYPTION;
-    delete_bucket_lifecycle(DeleteBucketLifecycleInput: bucket)
+    delete_bucket_lifecycle(DeleteBucketLifecycleInput: bucket owner)
         -> DeleteBucketLifecycleOutput = buckets::DELETE_BUCKET_LIFECYCLE;
-    delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput: bucket)
+    delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput: bucket owner)
         -> DeleteBucketOwnershipControlsOutput = buckets::DELETE_BUCKET_OWNERSHIP_CONTROLS;
-    delete_bucket_policy(DeleteBucketPolicyInput: bucket)
+    delete_bucket_policy(DeleteBucketPolicyInput: bucket owner)
         -> DeleteBucketPolicyOutput = buckets::DELETE_BUCKET_POLICY;
-    delete_bucket_replication(DeleteBucketReplicationInput: bucket)
+    delete_bucket_replication(DeleteBucketReplicationInput: bucket owner)
         -> DeleteBucketReplicationOutput = buckets::DELETE_BUCKET_REPLICATION;
-    delete_bucket_tagging(DeleteBucketTaggingInput: bucket)
+    delete_bucket_tagging(DeleteBucketTaggingInput: bucket owner)
         -> DeleteBucketTaggingOutput = buckets::DELETE_BUCKET_TAGGING;
-    delete_bucket_website(DeleteBucketWebsiteInput: bucket)
+    delete_bucket_website(DeleteBucketWebsiteInput: bucket owner)
         -> DeleteBucketWebsiteOutput = buckets::DELETE_BUCKET_WEBSITE;
-    delete_object(DeleteObjectInput: bucket key version) -> DeleteObjectOutput = objects::DELETE_OBJECT;
-    delete_object_tagging(DeleteObjectTaggingInput: bucket key version)
+    delete_object(DeleteObjectInput: bucket owner key version) -> DeleteObjectOutput = objects::DELETE_OBJECT;
+    delete_object_tagging(DeleteObjectTaggingInput: bucket owner key version)
         -> DeleteObjectTaggingOutput = objects::DELETE_OBJECT_TAGGING;
-    delete_public_access_block(DeletePublicAccessBlockInput: bucket)
+    delete_public_access_block(DeletePublicAccessBlockInput: bucket owner)
         -> DeletePublicAccessBlockOutput = buckets::DELETE_PUBLIC_ACCESS_BLOCK;
-    get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput: bucket)
+    get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput: bucket owner)
         -> GetBucketAccelerateConfigurationOutput = buckets::GET_BUCKET_ACCELERATE;
-    get_bucket_acl(GetBucketAclInput: bucket) -> GetBucketAclOutput = buckets::GET_BUCKET_ACL;
-    get_bucket_cors(GetBucketCorsInput: bucket) -> GetBucketCorsOutput = buckets::GET_BUCKET_CORS;
-    get_bucket_encryption(GetBucketEncryptionInput: bucket)
+    get_bucket_acl(GetBucketAclInput: bucket owner) -> GetBucketAclOutput = buckets::GET_BUCKET_ACL;
+    get_bucket_cors(GetBucketCorsInput: bucket owner) -> GetBucketCorsOutput = buckets::GET_BUCKET_CORS;
+    get_bucket_encryption(GetBucketEncryptionInput: bucket owner)
         -> GetBucketEncryptionOutput = buckets::GET_BUCKET_ENCRYPTION;
-    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput: bucket)
+    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput: bucket owner)
         -> GetBucketLifecycleConfigurationOutput = buckets::GET_BUCKET_LIFECYCLE;
-    get_bucket_location(GetBucketLocationInput: bucket)
+    get_bucket_location(GetBucketLocationInput: bucket owner)
         -> GetBucketLocationOutput = buckets::GET_BUCKET_LOCATION;
-    get_bucket_logging(GetBucketLoggingInput: bucket) -> GetBucketLoggingOutput = buckets::GET_BUCKET_LOGGING;
-    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput: bucket)
+    get_bucket_logging(GetBucketLoggingInput: bucket owner) -> GetBucketLoggingOutput = buckets::GET_BUCKET_LOGGING;
+    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput: bucket owner)
         -> GetBucketNotificationConfigurationOutput = buckets::GET_BUCKET_NOTIFICATION;
-    get_bucket_ownership_controls(GetBucketOwnershipControlsInput: bucket)
+    get_bucket_ownership_controls(GetBucketOwnershipControlsInput: bucket owner)
         -> GetBucketOwnershipControlsOutput = buckets::GET_BUCKET_OWNERSHIP_CONTROLS;
-    get_bucket_policy(GetBucketPolicyInput: bucket) -> GetBucketPolicyOutput = buckets::GET_BUCKET_POLICY;
-    get_bucket_policy_status(GetBucketPolicyStatusInput: bucket)
+    get_bucket_policy(GetBucketPolicyInput: bucket owner) -> GetBucketPolicyOutput = buckets::GET_BUCKET_POLICY;
+    get_bucket_policy_status(GetBucketPolicyStatusInput: bucket owner)
         -> GetBucketPolicyStatusOutput = buckets::GET_BUCKET_POLICY_STATUS;
-    get_bucket_replication(GetBucketReplicationInput: bucket)
+    get_bucket_replication(GetBucketReplicationInput: bucket owner)
         -> GetBucketReplicationOutput = buckets::GET_BUCKET_REPLICATION;
-    get_bucket_request_payment(GetBucketRequestPaymentInput: bucket)
+    get_bucket_request_payment(GetBucketRequestPaymentInput: bucket owner)
         -> GetBucketRequestPaymentOutput = buckets::GET_BUCKET_REQUEST_PAYMENT;
-    get_bucket_tagging(GetBucketTaggingInput: bucket) -> GetBucketTaggingOutput = buckets::GET_BUCKET_TAGGING;
-    get_bucket_versioning(GetBucketVersioningInput: bucket)
+    get_bucket_tagging(GetBucketTaggingInput: bucket owner) -> GetBucketTaggingOutput = buckets::GET_BUCKET_TAGGING;
+    get_bucket_versioning(GetBucketVersioningInput: bucket owner)
         -> GetBucketVersioningOutput = buckets::GET_BUCKET_VERSIONING;
-    get_bucket_website(GetBucketWebsiteInput: bucket) -> GetBucketWebsiteOutput = buckets::GET_BUCKET_WEBSITE;
-    get_object(GetObjectInput: bucket key version) -> GetObjectOutput = objects::GET_OBJECT;
-    get_object_acl(GetObjectAclInput: bucket key version) -> GetObjectAclOutput = objects::GET_OBJECT_ACL;
-    get_object_attributes(GetObjectAttributesInput: bucket key version)
+    get_bucket_website(GetBucketWebsiteInput: bucket owner) -> GetBucketWebsiteOutput = buckets::GET_BUCKET_WEBSITE;
+    get_object(GetObjectInput: bucket owner key version) -> GetObjectOutput = objects::GET_OBJECT;
+    get_object_acl(GetObjectAclInput: bucket owner key version) -> GetObjectAclOutput = objects::GET_OBJECT_ACL;
+    get_object_attributes(GetObjectAttributesInput: bucket owner key version)
         -> GetObjectAttributesOutput = objects::GET_OBJECT_ATTRIBUTES;
-    get_object_legal_hold(GetObjectLegalHoldInput: bucket key version)
+    get_object_legal_hold(GetObjectLegalHoldInput: bucket owner key version)
         -> GetObjectLegalHoldOutput = objects::GET_OBJECT_LEGAL_HOLD;
-    get_object_lock_configuration(GetObjectLockConfigurationInput: bucket)
+    get_object_lock_configuration(GetObjectLockConfigurationInput: bucket owner)
         -> GetObjectLockConfigurationOutput = buckets::GET_OBJECT_LOCK_CONFIGURATION;
-    get_object_retention(GetObjectRetentionInput: bucket key version)
+    get_object_retention(GetObjectRetentionInput: bucket owner key version)
         -> GetObjectRetentionOutput = objects::GET_OBJECT_RETENTION;
-    get_object_tagging(GetObjectTaggingInput: bucket key version)
+    get_object_tagging(GetObjectTaggingInput: bucket owner key version)
         -> GetObjectTaggingOutput = objects::GET_OBJECT_TAGGING;
-    get_public_access_block(GetPublicAccessBlockInput: bucket)
+    get_public_access_block(GetPublicAccessBlockInput: bucket owner)
         -> GetPublicAccessBlockOutput = buckets::GET_PUBLIC_ACCESS_BLOCK;
-    head_bucket(HeadBucketInput: bucket) -> HeadBucketOutput = buckets::HEAD_BUCKET;
-    head_object(HeadObjectInput: bucket key version) -> HeadObjectOutput = objects::HEAD_OBJECT;
-    list_buckets(ListBucketsInput: nothing) -> ListBucketsOutput = buckets::LIST_BUCKETS;
-    list_multipart_uploads(ListMultipartUploadsInput: bucket)
+    head_bucket(HeadBucketInput: bucket owner) -> HeadBucketOutput = buckets::HEAD_BUCKET;
+    head_object(HeadObjectInput: bucket owner key version) -> HeadObjectOutput = objects::HEAD_OBJECT;
+    list_buckets(ListBucketsInput:) -> ListBucketsOutput = buckets::LIST_BUCKETS;
+    list_multipart_uploads(ListMultipartUploadsInput: bucket owner)
         -> ListMultipartUploadsOutput = uploads::LIST_MULTIPART_UPLOADS;
-    list_object_versions(ListObjectVersionsInput: bucket)
+    list_object_versions(ListObjectVersionsInput: bucket owner)
         -> ListObjectVersionsOutput = objects::LIST_OBJECT_VERSIONS;
-    list_objects(ListObjectsInput: bucket) -> ListObjectsOutput = objects::LIST_OBJECTS;
-    list_objects_v2(ListObjectsV2Input: bucket) -> ListObjectsV2Output = objects::LIST_OBJECTS_V2;
-    list_parts(ListPartsInput: bucket key) -> ListPartsOutput = uploads::LIST_PARTS;
-    put_bucket_accelerate_configuration(PutBucketAccelerateConfigurationInput: bucket)
+    list_objects(ListObjectsInput: bucket owner) -> ListObjectsOutput = objects::LIST_OBJECTS;
+    list_objects_v2(ListObjectsV2Input: bucket owner) -> ListObjectsV2Output = objects::LIST_OBJECTS_V2;
+    list_parts(ListPartsInput: bucket owner key) -> ListPartsOutput = uploads::LIST_PARTS;
+    put_bucket_accelerate_configuration(PutBucketAccelerateConfigurationInput: bucket owner)
         -> PutBucketAccelerateConfigurationOutput = buckets::PUT_BUCKET_ACCELERATE;
-    put_bucket_acl(PutBucketAclInput: bucket) -> PutBucketAclOutput = buckets::PUT_BUCKET_ACL;
-    put_bucket_cors(PutBucketCorsInput: bucket) -> PutBucketCorsOutput = buckets::PUT_BUCKET_CORS;
-    put_bucket_encryption(PutBucketEncryptionInput: bucket)
+    put_bucket_acl(PutBucketAclInput: bucket owner) -> PutBucketAclOutput = buckets::PUT_BUCKET_ACL;
+    put_bucket_cors(PutBucketCorsInput: bucket owner) -> PutBucketCorsOutput = buckets::PUT_BUCKET_CORS;
+    put_bucket_encryption(PutBucketEncryptionInput: bucket owner)
         -> PutBucketEncryptionOutput = buckets::PUT_BUCKET_ENCRYPTION;
-    put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput: bucket)
+    put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput: bucket owner)
         -> PutBucketLifecycleConfigurationOutput = buckets::PUT_BUCKET_LIFECYCLE;
-    put_bucket_logging(PutBucketLoggingInput: bucket) -> PutBucketLoggingOutput = buckets::PUT_BUCKET_LOGGING;
-    put_bucket_notification_configuration(PutBucketNotificationConfigurationInput: bucket)
+    put_bucket_logging(PutBucketLoggingInput: bucket owner) -> PutBucketLoggingOutput = buckets::PUT_BUCKET_LOGGING;
+    put_bucket_notification_configuration(PutBucketNotificationConfigurationInput: bucket owner)
         -> PutBucketNotificationConfigurationOutput = buckets::PUT_BUCKET_NOTIFICATION;
-    put_bucket_ownership_controls(PutBucketOwnershipControlsInput: bucket)
+    put_bucket_ownership_controls(PutBucketOwnershipControlsInput: bucket owner)
         -> PutBucketOwnershipControlsOutput = buckets::PUT_BUCKET_OWNERSHIP_CONTROLS;
-    put_bucket_policy(PutBucketPolicyInput: bucket) -> PutBucketPolicyOutput = buckets::PUT_BUCKET_POLICY;
-    put_bucket_replication(PutBucketReplicationInput: bucket)
+    put_bucket_policy(PutBucketPolicyInput: bucket owner) -> PutBucketPolicyOutput = buckets::PUT_BUCKET_POLICY;
+    put_bucket_replication(PutBucketReplicationInput: bucket owner)
         -> PutBucketReplicationOutput = buckets::PUT_BUCKET_REPLICATION;
-    put_bucket_request_payment(PutBucketRequestPaymentInput: bucket)
+    put_bucket_request_payment(PutBucketRequestPaymentInput: bucket owner)
         -> PutBucketRequestPaymentOutput = buckets::PUT_BUCKET_REQUEST_PAYMENT;
-    put_bucket_tagging(PutBucketTaggingInput: bucket) -> PutBucketTaggingOutput = buckets::PUT_BUCKET_TAGGING;
-    put_bucket_versioning(PutBucketVersioningInput: bucket)
+    put_bucket_tagging(PutBucketTaggingInput: bucket owner) -> PutBucketTaggingOutput = buckets::PUT_BUCKET_TAGGING;
+    put_bucket_versioning(PutBucketVersioningInput: bucket owner)
         -> PutBucketVersioningOutput = buckets::PUT_BUCKET_VERSIONING;
-    put_bucket_website(PutBucketWebsiteInput: bucket) -> PutBucketWebsiteOutput = buckets::PUT_BUCKET_WEBSITE;
-    put_object(PutObjectInput: bucket key) -> PutObjectOutput = objects::PUT_OBJECT;
-    put_object_acl(PutObjectAclInput: bucket key version) -> PutObjectAclOutput = objects::PUT_OBJECT_ACL;
-    put_object_legal_hold(PutObjectLegalHoldInput: own)
+    put_bucket_website(PutBucketWebsiteInput: bucket owner) -> PutBucketWebsiteOutput = buckets::PUT_BUCKET_WEBSITE;
+    put_object(PutObjectInput: bucket owner key) -> PutObjectOutput = objects::PUT_OBJECT;
+    put_object_acl(PutObjectAclInput: bucket owner key version) -> PutObjectAclOutput = objects::PUT_OBJECT_ACL;
+    put_object_legal_hold(PutObjectLegalHoldInput: bucket owner key version document)
         -> PutObjectLegalHoldOutput = objects::PUT_OBJECT_LEGAL_HOLD;
-    put_object_lock_configuration(PutObjectLockConfigurationInput: bucket)
+    put_object_lock_configuration(PutObjectLockConfigurationInput: bucket owner)
         -> PutObjectLockConfigurationOutput = buckets::PUT_OBJECT_LOCK_CONFIGURATION;
-    put_object_retention(PutObjectRetentionInput: own)
+    put_object_retention(PutObjectRetentionInput: bucket owner key version document)
         -> PutObjectRetentionOutput = objects::PUT_OBJECT_RETENTION;
-    put_object_tagging(PutObjectTaggingInput: own) -> PutObjectTaggingOutput = objects::PUT_OBJECT_TAGGING;
-    put_public_access_block(PutPublicAccessBlockInput: bucket)
+    put_object_tagging(PutObjectTaggingInput: bucket owner key version document) -> PutObjectTaggingOutput = objects::PUT_OBJECT_TAGGING;
+    put_public_access_block(PutPublicAccessBlockInput: bucket owner)
         -> PutPublicAccessBlockOutput = buckets::PUT_PUBLIC_ACCESS_BLOCK;
-    upload_part(UploadPartInput: bucket key) -> UploadPartOutput = uploads::UPLOAD_PART;
-    upload_part_copy(UploadPartCopyInput: own) -> UploadPartCopyOutput = uploads::UPLOAD_PART_COPY;
+    upload_part(UploadPartInput: bucket owner key) -> UploadPartOutput = uploads::UPLOAD_PART;
+    upload_part_copy(UploadPartCopyInput: bucket owner key source) -> UploadPartCopyOutput = uploads::UPLOAD_PART_COPY;
 }

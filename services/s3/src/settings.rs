@@ -1,7 +1,7 @@
 //! What is set of a bucket: kept as JSON beside it, one setting a row.
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, Caller, SignedWith};
+use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::Bucket;
 use s3s::S3Response;
 use serde::Serialize;
@@ -48,18 +48,6 @@ pub(crate) const fn changing<I, O>(
 type Handler<I, O> = fn(std::sync::Arc<S3>, crate::Asked<I>) -> Answer<S3Response<O>>;
 
 impl S3 {
-    /// Finds the bucket that a request is about, if it is whose the request expects it to be.
-    pub(crate) async fn asked_bucket(
-        &self,
-        caller: &Caller,
-        name: &str,
-        expected_owner: Option<&str>,
-    ) -> Result<Bucket, AwsError> {
-        let bucket = self.bucket(caller, name).await?;
-        Self::check_owner(&bucket, expected_owner)?;
-        Ok(bucket)
-    }
-
     /// Reads a setting; one that cannot be read is an error, never the same as none.
     pub(crate) async fn setting<T: Setting>(&self, bucket: &Bucket) -> Result<Option<T>, AwsError> {
         let body = self.store.bucket_setting(&bucket.name, T::NAME).await;

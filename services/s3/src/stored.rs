@@ -10,12 +10,13 @@ use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use s3s::dto;
 
-use crate::S3;
 use crate::error::{
     invalid_argument, invalid_request, method_not_allowed, no_such_bucket, no_such_key, no_such_version,
     not_implemented, of_store,
 };
+use crate::facts::Named;
 use crate::wire::moment;
+use crate::{Asked, S3};
 
 /// Headers that are kept as they are and answered with the object.
 const KEPT: [&str; 6] = [
@@ -31,6 +32,14 @@ const KEPT: [&str; 6] = [
 const MAX_METADATA: usize = 2 * 1024;
 
 impl S3 {
+    /// Finds the bucket that a request is about, if it is whose the request expects it to be.
+    pub(crate) async fn asked_bucket(&self, asked: &Asked<impl Named>) -> Result<Bucket, AwsError> {
+        let name = asked.input.bucket().unwrap_or_default();
+        let bucket = self.bucket(asked.caller(), name).await?;
+        Self::check_owner(&bucket, asked.input.expected_owner())?;
+        Ok(bucket)
+    }
+
     /// Finds a bucket in the region that the request was signed for.
     pub(crate) async fn bucket(&self, caller: &Caller, name: &str) -> Result<Bucket, AwsError> {
         let bucket = self.store.bucket(name).await.map_err(of_store)?;

@@ -28,9 +28,7 @@ pub(crate) const PUT_BUCKET_ACL: Operation<PutBucketAclInput, PutBucketAclOutput
     });
 
 async fn get(s3: Arc<S3>, asked: Asked<GetBucketAclInput>) -> Answered<GetBucketAclOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     Ok(S3Response::new(GetBucketAclOutput {
         grants: Some(vec![owners_grant(&bucket.account)]),
         owner: Some(owner(&bucket.account)),
@@ -38,9 +36,8 @@ async fn get(s3: Arc<S3>, asked: Asked<GetBucketAclInput>) -> Answered<GetBucket
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutBucketAclInput>) -> Answered<PutBucketAclOutput> {
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
     let canned = input.acl.as_ref().map(BucketCannedACL::as_str);
     let named_grants = [
         &input.grant_full_control,

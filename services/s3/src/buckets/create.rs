@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::buckets::ownership::Ownership;
 use crate::error::{invalid_request, of_store};
-use crate::facts::{Named, on_bucket};
+use crate::facts::{Telling, on_bucket};
 use crate::shelf::keep_out;
 use crate::{Answered, Asked, Operation, S3};
 
@@ -28,11 +28,7 @@ pub(crate) const CREATE_BUCKET: Operation<CreateBucketInput, CreateBucketOutput>
 /// The region that is named by saying nothing.
 const FIRST_REGION: &str = "us-east-1";
 
-impl Named for CreateBucketInput {
-    fn bucket(&self) -> Option<&str> {
-        Some(&self.bucket)
-    }
-
+impl Telling for CreateBucketInput {
     fn conditions(&self, conditions: &mut Map<String, Value>) {
         if let Some(location) = location(self) {
             conditions.insert("s3:LocationConstraint".to_owned(), json!(location));

@@ -23,8 +23,7 @@ pub(crate) const DELETE_BUCKET: Operation<DeleteBucketInput, DeleteBucketOutput>
 };
 
 async fn delete(s3: Arc<S3>, asked: Asked<DeleteBucketInput>) -> Answered<DeleteBucketOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
-    S3::check_owner(&bucket, asked.input.expected_bucket_owner.as_deref())?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let blobs = s3
         .store
         .remove_bucket(&bucket.name)

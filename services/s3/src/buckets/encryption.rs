@@ -39,9 +39,7 @@ pub(crate) const DELETE_BUCKET_ENCRYPTION: Operation<
 );
 
 async fn get(s3: Arc<S3>, asked: Asked<GetBucketEncryptionInput>) -> Answered<GetBucketEncryptionOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let set = s3.setting::<DefaultEncryption>(&bucket).await?;
     let rule = on_wire(set.unwrap_or_default());
     Ok(S3Response::new(GetBucketEncryptionOutput {
@@ -50,9 +48,8 @@ async fn get(s3: Arc<S3>, asked: Asked<GetBucketEncryptionInput>) -> Answered<Ge
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutBucketEncryptionInput>) -> Answered<PutBucketEncryptionOutput> {
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
     let [rule] = input.server_side_encryption_configuration.rules.as_slice() else {
         return Err(malformed_xml());
     };
@@ -65,9 +62,7 @@ async fn delete(
     s3: Arc<S3>,
     asked: Asked<DeleteBucketEncryptionInput>,
 ) -> Answered<DeleteBucketEncryptionOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     s3.unset::<DefaultEncryption>(&bucket).await?;
     Ok(S3Response::new(DeleteBucketEncryptionOutput {}))
 }

@@ -19,8 +19,7 @@ pub(crate) const HEAD_BUCKET: Operation<HeadBucketInput, HeadBucketOutput> = Ope
 };
 
 async fn head(s3: Arc<S3>, asked: Asked<HeadBucketInput>) -> Answered<HeadBucketOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
-    S3::check_owner(&bucket, asked.input.expected_bucket_owner.as_deref())?;
+    s3.asked_bucket(&asked).await?;
     // The region comes with every answer about a bucket.
     Ok(S3Response::new(HeadBucketOutput::default()))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_store::{
-    Bucket, Condition, KeyRange, LockError, ObjectAt, ObjectVersion, Place, PutObjectError, StoreError,
+    Bucket, Condition, KeyRange, LockError, ObjectVersion, Place, PutObjectError, StoreError,
 };
 use jiff::Timestamp;
 use s3s::S3Response;
@@ -87,9 +87,7 @@ async fn get(
     s3: Arc<S3>,
     asked: Asked<GetBucketLifecycleConfigurationInput>,
 ) -> Answered<GetBucketLifecycleConfigurationOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let set = s3.setting::<Lifecycle>(&bucket).await?.ok_or_else(|| {
         not_found(
             "NoSuchLifecycleConfiguration",
@@ -108,9 +106,8 @@ async fn put(
     s3: Arc<S3>,
     asked: Asked<PutBucketLifecycleConfigurationInput>,
 ) -> Answered<PutBucketLifecycleConfigurationOutput> {
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
     let wanted = input.lifecycle_configuration.as_ref().ok_or_else(malformed_xml)?;
     Rule::all(wanted)?;
     let smallest = input.transition_default_minimum_object_size.as_ref();
@@ -139,9 +136,7 @@ async fn delete(
     s3: Arc<S3>,
     asked: Asked<DeleteBucketLifecycleInput>,
 ) -> Answered<DeleteBucketLifecycleOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     s3.unset::<Lifecycle>(&bucket).await?;
     Ok(S3Response::new(DeleteBucketLifecycleOutput {}))
 }
@@ -215,10 +210,7 @@ impl S3 {
         how: Removal,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let at = ObjectAt {
-            bucket: &bucket.name,
-            key: &version.key,
-        };
+        let at = bucket.at(&version.key);
         let deleted = match how {
             Removal::Expire => {
                 let etag = version.content.as_ref().map(|content| content.etag.clone());
@@ -271,10 +263,7 @@ impl S3 {
                 .iter()
                 .filter(|it| rules.iter().any(|rule| rule.aborts(it, now)))
             {
-                let at = ObjectAt {
-                    bucket: &bucket.name,
-                    key: &upload.key,
-                };
+                let at = bucket.at(&upload.key);
                 if let Some(blobs) = self.store.abort_upload(at, &upload.id).await? {
                     self.discard(&blobs).await;
                     removed += 1;

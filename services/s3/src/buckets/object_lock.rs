@@ -43,9 +43,7 @@ async fn get(
     s3: Arc<S3>,
     asked: Asked<GetObjectLockConfigurationInput>,
 ) -> Answered<GetObjectLockConfigurationOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     if !bucket.locks {
         return Err(not_found(
             "ObjectLockConfigurationNotFoundError",
@@ -79,9 +77,8 @@ async fn put(
     s3: Arc<S3>,
     asked: Asked<PutObjectLockConfigurationInput>,
 ) -> Answered<PutObjectLockConfigurationOutput> {
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
     let wanted = input
         .object_lock_configuration
         .as_ref()

@@ -81,9 +81,7 @@ async fn get(
     s3: Arc<S3>,
     asked: Asked<GetBucketOwnershipControlsInput>,
 ) -> Answered<GetBucketOwnershipControlsOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let set = s3.setting::<Option<Ownership>>(&bucket).await?;
     let ownership = set
         .unwrap_or(Some(Ownership::BucketOwnerEnforced))
@@ -105,9 +103,8 @@ async fn put(
     s3: Arc<S3>,
     asked: Asked<PutBucketOwnershipControlsInput>,
 ) -> Answered<PutBucketOwnershipControlsOutput> {
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
     let [rule] = input.ownership_controls.rules.as_slice() else {
         return Err(malformed_xml());
     };
@@ -120,9 +117,7 @@ async fn delete(
     s3: Arc<S3>,
     asked: Asked<DeleteBucketOwnershipControlsInput>,
 ) -> Answered<DeleteBucketOwnershipControlsOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     s3.set(&bucket, &None::<Ownership>).await?;
     Ok(S3Response::new(DeleteBucketOwnershipControlsOutput {}))
 }

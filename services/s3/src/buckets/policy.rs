@@ -19,6 +19,7 @@ use s3s::dto::{
 };
 
 use crate::error::{internal, method_not_allowed, not_found, of_store};
+use crate::facts::Named;
 use crate::settings::{changing, reading};
 use crate::{Answered, Asked, Operation, S3};
 
@@ -50,17 +51,14 @@ pub(crate) const GET_BUCKET_POLICY_STATUS: Operation<
 const MOST_BYTES: usize = 20 * 1024;
 
 async fn get(s3: Arc<S3>, asked: Asked<GetBucketPolicyInput>) -> Answered<GetBucketPolicyOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.policy_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.policy_bucket(&asked).await?;
     let text = s3.policy_text(&bucket).await?;
     Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(text) }))
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutBucketPolicyInput>) -> Answered<PutBucketPolicyOutput> {
     let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.policy_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.policy_bucket(&asked).await?;
     let policy = s3.checked_policy(&bucket, &input.policy)?;
     let blocks = s3
         .public_access(&bucket)
@@ -74,9 +72,7 @@ async fn put(s3: Arc<S3>, asked: Asked<PutBucketPolicyInput>) -> Answered<PutBuc
 }
 
 async fn delete(s3: Arc<S3>, asked: Asked<DeleteBucketPolicyInput>) -> Answered<DeleteBucketPolicyOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.policy_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.policy_bucket(&asked).await?;
     s3.put_setting(&bucket, POLICY, None).await?;
     Ok(S3Response::new(DeleteBucketPolicyOutput {}))
 }
@@ -85,9 +81,7 @@ async fn status(
     s3: Arc<S3>,
     asked: Asked<GetBucketPolicyStatusInput>,
 ) -> Answered<GetBucketPolicyStatusOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.policy_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.policy_bucket(&asked).await?;
     let text = s3.policy_text(&bucket).await?;
     let policy = Policy::parse(&text, PolicyKind::Resource).map_err(internal)?;
     Ok(S3Response::new(GetBucketPolicyStatusOutput {
@@ -99,14 +93,9 @@ async fn status(
 
 impl S3 {
     /// Finds the bucket whose policy is asked for, which must be of the caller's account.
-    async fn policy_bucket(
-        &self,
-        caller: &Caller,
-        name: &str,
-        expected_owner: Option<&str>,
-    ) -> Result<Bucket, AwsError> {
-        let bucket = self.asked_bucket(caller, name, expected_owner).await?;
-        if bucket.account == *caller.principal.account() {
+    async fn policy_bucket(&self, asked: &Asked<impl Named>) -> Result<Bucket, AwsError> {
+        let bucket = self.asked_bucket(asked).await?;
+        if bucket.account == *asked.caller().principal.account() {
             Ok(bucket)
         } else {
             Err(method_not_allowed())

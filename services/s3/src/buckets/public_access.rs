@@ -56,9 +56,7 @@ impl S3 {
 }
 
 async fn get(s3: Arc<S3>, asked: Asked<GetPublicAccessBlockInput>) -> Answered<GetPublicAccessBlockOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let set = s3.public_access(&bucket).await?.ok_or_else(|| {
         not_found(
             "NoSuchPublicAccessBlockConfiguration",
@@ -76,9 +74,8 @@ async fn get(s3: Arc<S3>, asked: Asked<GetPublicAccessBlockInput>) -> Answered<G
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutPublicAccessBlockInput>) -> Answered<PutPublicAccessBlockOutput> {
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
     let wanted = &input.public_access_block_configuration;
     let set = PublicAccess {
         block_acls: wanted.block_public_acls.unwrap_or(false),
@@ -94,9 +91,7 @@ async fn delete(
     s3: Arc<S3>,
     asked: Asked<DeletePublicAccessBlockInput>,
 ) -> Answered<DeletePublicAccessBlockOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     s3.set(&bucket, &None::<PublicAccess>).await?;
     Ok(S3Response::new(DeletePublicAccessBlockOutput {}))
 }

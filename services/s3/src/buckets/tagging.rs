@@ -39,9 +39,7 @@ impl Setting for BucketTags {
 }
 
 async fn get(s3: Arc<S3>, asked: Asked<GetBucketTaggingInput>) -> Answered<GetBucketTaggingOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let tags = s3.setting::<BucketTags>(&bucket).await?;
     let BucketTags(tags) = tags.ok_or_else(|| not_found("NoSuchTagSet", "The TagSet does not exist"))?;
     Ok(S3Response::new(GetBucketTaggingOutput {
@@ -50,11 +48,8 @@ async fn get(s3: Arc<S3>, asked: Asked<GetBucketTaggingInput>) -> Answered<GetBu
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutBucketTaggingInput>) -> Answered<PutBucketTaggingOutput> {
-    let caller = asked.caller().clone();
-    let input = asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(&caller, &input.bucket, expected).await?;
-    let tags = bucket_tags(input.tagging.tag_set)?;
+    let bucket = s3.asked_bucket(&asked).await?;
+    let tags = bucket_tags(asked.input.tagging.tag_set)?;
     if tags.is_empty() {
         s3.unset::<BucketTags>(&bucket).await?;
     } else {
@@ -64,9 +59,7 @@ async fn put(s3: Arc<S3>, asked: Asked<PutBucketTaggingInput>) -> Answered<PutBu
 }
 
 async fn delete(s3: Arc<S3>, asked: Asked<DeleteBucketTaggingInput>) -> Answered<DeleteBucketTaggingOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     s3.unset::<BucketTags>(&bucket).await?;
     Ok(S3Response::new(DeleteBucketTaggingOutput {}))
 }

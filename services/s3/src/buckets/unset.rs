@@ -25,51 +25,51 @@ use crate::{Asked, Operation, S3};
 
 /// Answers a request about a bucket that is there with what the expression says.
 macro_rules! answer {
-    ($kind:ident $name:literal $action:literal, $input:ident => $answer:expr) => {
+    ($kind:ident $name:literal $action:literal $(, $input:ident)? => $answer:expr) => {
         $kind($name, $action, |s3: Arc<S3>, asked: Asked<_>| {
             Box::pin(async move {
-                let $input = &asked.input;
-                let expected = $input.expected_bucket_owner.as_deref();
-                s3.asked_bucket(asked.caller(), &$input.bucket, expected).await?;
+                s3.asked_bucket(&asked).await?;
+                $(let $input = &asked.input;)?
                 $answer.map(S3Response::new)
             })
         })
     };
 }
 
-pub(crate) const GET_BUCKET_CORS: Operation<GetBucketCorsInput, GetBucketCorsOutput> = answer!(reading "GetBucketCors" "s3:GetBucketCORS", input => Err(not_found(
+pub(crate) const GET_BUCKET_CORS: Operation<GetBucketCorsInput, GetBucketCorsOutput> = answer!(reading "GetBucketCors" "s3:GetBucketCORS" => Err(not_found(
         "NoSuchCORSConfiguration", "The CORS configuration does not exist")));
 
-pub(crate) const PUT_BUCKET_CORS: Operation<PutBucketCorsInput, PutBucketCorsOutput> = answer!(changing "PutBucketCors" "s3:PutBucketCORS", input => Err(not_implemented(
+pub(crate) const PUT_BUCKET_CORS: Operation<PutBucketCorsInput, PutBucketCorsOutput> = answer!(changing "PutBucketCors" "s3:PutBucketCORS" => Err(not_implemented(
         "Answering requests of other origins")));
 
 pub(crate) const DELETE_BUCKET_CORS: Operation<DeleteBucketCorsInput, DeleteBucketCorsOutput> =
-    answer!(changing "DeleteBucketCors" "s3:PutBucketCORS", input => Ok(DeleteBucketCorsOutput {}));
+    answer!(changing "DeleteBucketCors" "s3:PutBucketCORS" => Ok(DeleteBucketCorsOutput {}));
 
-pub(crate) const GET_BUCKET_WEBSITE: Operation<GetBucketWebsiteInput, GetBucketWebsiteOutput> = answer!(reading "GetBucketWebsite" "s3:GetBucketWebsite", input => Err(not_found(
+pub(crate) const GET_BUCKET_WEBSITE: Operation<GetBucketWebsiteInput, GetBucketWebsiteOutput> = answer!(reading "GetBucketWebsite" "s3:GetBucketWebsite" => Err(not_found(
         "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration")));
 
-pub(crate) const PUT_BUCKET_WEBSITE: Operation<PutBucketWebsiteInput, PutBucketWebsiteOutput> = answer!(changing "PutBucketWebsite" "s3:PutBucketWebsite", input => Err(not_implemented(
+pub(crate) const PUT_BUCKET_WEBSITE: Operation<PutBucketWebsiteInput, PutBucketWebsiteOutput> = answer!(changing "PutBucketWebsite" "s3:PutBucketWebsite" => Err(not_implemented(
         "Serving a bucket as a website")));
 
-pub(crate) const DELETE_BUCKET_WEBSITE: Operation<DeleteBucketWebsiteInput, DeleteBucketWebsiteOutput> = answer!(changing "DeleteBucketWebsite" "s3:DeleteBucketWebsite", input => Ok(DeleteBucketWebsiteOutput {}));
+pub(crate) const DELETE_BUCKET_WEBSITE: Operation<DeleteBucketWebsiteInput, DeleteBucketWebsiteOutput> =
+    answer!(changing "DeleteBucketWebsite" "s3:DeleteBucketWebsite" => Ok(DeleteBucketWebsiteOutput {}));
 
-pub(crate) const GET_BUCKET_REPLICATION: Operation<GetBucketReplicationInput, GetBucketReplicationOutput> = answer!(reading "GetBucketReplication" "s3:GetReplicationConfiguration", input => Err(not_found(
+pub(crate) const GET_BUCKET_REPLICATION: Operation<GetBucketReplicationInput, GetBucketReplicationOutput> = answer!(reading "GetBucketReplication" "s3:GetReplicationConfiguration" => Err(not_found(
         "ReplicationConfigurationNotFoundError", "The replication configuration was not found")));
 
-pub(crate) const PUT_BUCKET_REPLICATION: Operation<PutBucketReplicationInput, PutBucketReplicationOutput> = answer!(changing "PutBucketReplication" "s3:PutReplicationConfiguration", input => Err(not_implemented(
+pub(crate) const PUT_BUCKET_REPLICATION: Operation<PutBucketReplicationInput, PutBucketReplicationOutput> = answer!(changing "PutBucketReplication" "s3:PutReplicationConfiguration" => Err(not_implemented(
         "Replication to another bucket")));
 
 pub(crate) const DELETE_BUCKET_REPLICATION: Operation<
     DeleteBucketReplicationInput,
     DeleteBucketReplicationOutput,
-> = answer!(changing "DeleteBucketReplication" "s3:PutReplicationConfiguration", input =>
+> = answer!(changing "DeleteBucketReplication" "s3:PutReplicationConfiguration" =>
     Ok(DeleteBucketReplicationOutput {}));
 
 pub(crate) const GET_BUCKET_ACCELERATE: Operation<
     GetBucketAccelerateConfigurationInput,
     GetBucketAccelerateConfigurationOutput,
-> = answer!(reading "GetAccelerateConfiguration" "s3:GetAccelerateConfiguration", input =>
+> = answer!(reading "GetAccelerateConfiguration" "s3:GetAccelerateConfiguration" =>
     Ok(GetBucketAccelerateConfigurationOutput::default()));
 
 /// To have it suspended is to have nothing.
@@ -88,7 +88,7 @@ pub(crate) const PUT_BUCKET_ACCELERATE: Operation<
 pub(crate) const GET_BUCKET_REQUEST_PAYMENT: Operation<
     GetBucketRequestPaymentInput,
     GetBucketRequestPaymentOutput,
-> = answer!(reading "GetBucketRequestPayment" "s3:GetBucketRequestPayment", input =>
+> = answer!(reading "GetBucketRequestPayment" "s3:GetBucketRequestPayment" =>
     Ok(GetBucketRequestPaymentOutput { payer: Some(Payer::from_static(Payer::BUCKET_OWNER)) }));
 
 pub(crate) const PUT_BUCKET_REQUEST_PAYMENT: Operation<
@@ -103,7 +103,7 @@ pub(crate) const PUT_BUCKET_REQUEST_PAYMENT: Operation<
 });
 
 pub(crate) const GET_BUCKET_LOGGING: Operation<GetBucketLoggingInput, GetBucketLoggingOutput> =
-    answer!(reading "GetBucketLogging" "s3:GetBucketLogging", input => Ok(GetBucketLoggingOutput::default()));
+    answer!(reading "GetBucketLogging" "s3:GetBucketLogging" => Ok(GetBucketLoggingOutput::default()));
 
 pub(crate) const PUT_BUCKET_LOGGING: Operation<PutBucketLoggingInput, PutBucketLoggingOutput> = answer!(changing "PutBucketLogging" "s3:PutBucketLogging", input => {
     if input.bucket_logging_status.logging_enabled.is_none() {
@@ -116,7 +116,7 @@ pub(crate) const PUT_BUCKET_LOGGING: Operation<PutBucketLoggingInput, PutBucketL
 pub(crate) const GET_BUCKET_NOTIFICATION: Operation<
     GetBucketNotificationConfigurationInput,
     GetBucketNotificationConfigurationOutput,
-> = answer!(reading "GetBucketNotification" "s3:GetBucketNotification", input =>
+> = answer!(reading "GetBucketNotification" "s3:GetBucketNotification" =>
     Ok(GetBucketNotificationConfigurationOutput::default()));
 
 pub(crate) const PUT_BUCKET_NOTIFICATION: Operation<

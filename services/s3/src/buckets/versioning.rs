@@ -26,9 +26,7 @@ pub(crate) const PUT_BUCKET_VERSIONING: Operation<PutBucketVersioningInput, PutB
     });
 
 async fn get(s3: Arc<S3>, asked: Asked<GetBucketVersioningInput>) -> Answered<GetBucketVersioningOutput> {
-    let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let status = match bucket.versioning {
         Versioning::Never => None,
         kept @ (Versioning::Enabled | Versioning::Suspended) => {
@@ -42,9 +40,8 @@ async fn get(s3: Arc<S3>, asked: Asked<GetBucketVersioningInput>) -> Answered<Ge
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutBucketVersioningInput>) -> Answered<PutBucketVersioningOutput> {
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = &asked.input;
-    let expected = input.expected_bucket_owner.as_deref();
-    let bucket = s3.asked_bucket(asked.caller(), &input.bucket, expected).await?;
     let wanted = &input.versioning_configuration;
     if wanted.mfa_delete.as_ref().map(MFADelete::as_str) == Some(MFADelete::ENABLED) {
         return Err(not_implemented("Deletion with a second factor"));

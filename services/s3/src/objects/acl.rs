@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, SignedWith};
-use drawbridge_store::ObjectAt;
 use s3s::S3Response;
 use s3s::dto::{GetObjectAclInput, GetObjectAclOutput, PutObjectAclInput, PutObjectAclOutput};
 
@@ -31,13 +30,9 @@ pub(crate) const PUT_OBJECT_ACL: Operation<PutObjectAclInput, PutObjectAclOutput
 };
 
 async fn get(s3: Arc<S3>, asked: Asked<GetObjectAclInput>) -> Answered<GetObjectAclOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let (_, _) = s3.object(at, input.version_id.as_deref()).await?;
     Ok(S3Response::new(GetObjectAclOutput {
         owner: Some(owner(&bucket.account)),
@@ -47,13 +42,9 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectAclInput>) -> Answered<GetObject
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutObjectAclInput>) -> Answered<PutObjectAclOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let (_, _) = s3.object(at, input.version_id.as_deref()).await?;
     check_acl(input.acl.as_ref())?;
     let grants = [

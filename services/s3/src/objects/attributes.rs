@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, SignedWith};
-use drawbridge_store::{Content, ObjectAt};
+use drawbridge_store::Content;
 use s3s::S3Response;
 use s3s::dto::{
     Checksum, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, ObjectPart,
@@ -39,13 +39,9 @@ pub(crate) const GET_OBJECT_ATTRIBUTES: Operation<GetObjectAttributesInput, GetO
     };
 
 async fn get(s3: Arc<S3>, asked: Asked<GetObjectAttributesInput>) -> Answered<GetObjectAttributesOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let (version, content) = s3.object(at, input.version_id.as_deref()).await?;
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(time(version.modified_at)),

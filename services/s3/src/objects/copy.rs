@@ -14,7 +14,7 @@ use super::source::{Copied, named};
 use crate::checksum::{Algorithm, Announced, with_checksum};
 use crate::encryption::with_encryption;
 use crate::error::{invalid_argument, invalid_request};
-use crate::facts::{Named, Source, also_reads};
+use crate::facts::also_reads;
 use crate::receive::{Expected, MAX_BYTES};
 use crate::stored::{check_key, content_of, held, lock_of};
 use crate::wire::{etag, tags_of_header, time};
@@ -29,25 +29,10 @@ pub(crate) const COPY_OBJECT: Operation<CopyObjectInput, CopyObjectOutput> = Ope
     handler: |s3, asked| Box::pin(copy(s3, asked)),
 };
 
-impl Named for CopyObjectInput {
-    fn bucket(&self) -> Option<&str> {
-        Some(&self.bucket)
-    }
-
-    fn key(&self) -> Option<&str> {
-        Some(&self.key)
-    }
-
-    fn source(&self) -> Option<Source<'_>> {
-        named(&self.copy_source)
-    }
-}
-
 async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObjectOutput> {
     let caller = asked.caller().clone();
+    let bucket = s3.asked_bucket(&asked).await?;
     let (input, headers) = (asked.input, asked.headers);
-    let bucket = s3.bucket(&caller, &input.bucket).await?;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     check_key(&input.key)?;
     check_acl(input.acl.as_ref())?;
     let owner = input.expected_source_bucket_owner.as_deref();

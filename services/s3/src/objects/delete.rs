@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, Caller, Needs, SignedWith};
-use drawbridge_store::{Condition, ObjectAt};
+use drawbridge_store::Condition;
 use s3s::S3Response;
 use s3s::dto::{DeleteObjectInput, DeleteObjectOutput};
 use serde_json::Value;
@@ -32,19 +32,15 @@ fn needs(_: &Caller, summary: &Value) -> Needs {
 }
 
 async fn delete(s3: Arc<S3>, asked: Asked<DeleteObjectInput>) -> Answered<DeleteObjectOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     // What the decision was about, and not what else may say so.
     let bypass = bypasses(asked.call.input());
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     check_key(&input.key)?;
     if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
         return Err(not_implemented("Removal by size or time"));
     }
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let now = s3.clock.now();
     let deleted = match input.version_id.as_deref() {
         Some(version) => {

@@ -36,9 +36,8 @@ pub(crate) const GET_OBJECT: Operation<GetObjectInput, GetObjectOutput> = Operat
 
 async fn get(s3: Arc<S3>, asked: Asked<GetObjectInput>) -> Answered<GetObjectOutput> {
     let caller = asked.caller().clone();
-    let bucket = s3.bucket(&caller, &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let (mut output, found) = s3.describe(&bucket.name, &input).await?;
     let pieces = s3.opened(&caller, found.content.pieces).await?;
     let (from, length) = (found.range.start, found.range.end - found.range.start);

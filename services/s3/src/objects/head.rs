@@ -20,9 +20,8 @@ pub(crate) const HEAD_OBJECT: Operation<HeadObjectInput, HeadObjectOutput> = Ope
 };
 
 async fn head(s3: Arc<S3>, asked: Asked<HeadObjectInput>) -> Answered<HeadObjectOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let as_get = GetObjectInput {
         bucket: input.bucket,
         key: input.key,

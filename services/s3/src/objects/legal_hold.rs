@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, SignedWith};
-use drawbridge_store::ObjectAt;
 use s3s::S3Response;
 use s3s::dto::{
     GetObjectLegalHoldInput, GetObjectLegalHoldOutput, ObjectLockLegalHold, ObjectLockLegalHoldStatus,
@@ -12,7 +11,7 @@ use s3s::dto::{
 use serde_json::{Map, Value, json};
 
 use crate::error::{malformed_xml, no_locks, of_lock};
-use crate::facts::{Named, on_object};
+use crate::facts::{Telling, on_object};
 use crate::stored::held;
 use crate::{Answered, Asked, Operation, S3};
 
@@ -36,19 +35,7 @@ pub(crate) const PUT_OBJECT_LEGAL_HOLD: Operation<PutObjectLegalHoldInput, PutOb
         handler: |s3, asked| Box::pin(put(s3, asked)),
     };
 
-impl Named for PutObjectLegalHoldInput {
-    fn bucket(&self) -> Option<&str> {
-        Some(&self.bucket)
-    }
-
-    fn key(&self) -> Option<&str> {
-        Some(&self.key)
-    }
-
-    fn version(&self) -> Option<&str> {
-        self.version_id.as_deref()
-    }
-
+impl Telling for PutObjectLegalHoldInput {
     fn conditions(&self, conditions: &mut Map<String, Value>) {
         let status = self.legal_hold.as_ref().and_then(|hold| hold.status.as_ref());
         if let Some(status) = status {
@@ -58,16 +45,12 @@ impl Named for PutObjectLegalHoldInput {
 }
 
 async fn get(s3: Arc<S3>, asked: Asked<GetObjectLegalHoldInput>) -> Answered<GetObjectLegalHoldOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     if !bucket.locks {
         return Err(no_locks());
     }
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let (version, _) = s3.object(at, input.version_id.as_deref()).await?;
     let status = if version.held {
         ObjectLockLegalHoldStatus::ON
@@ -82,16 +65,12 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectLegalHoldInput>) -> Answered<Get
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutObjectLegalHoldInput>) -> Answered<PutObjectLegalHoldOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let status = input.legal_hold.and_then(|hold| hold.status);
     let status = status.ok_or_else(malformed_xml)?;
     let held = held(Some(&status), &bucket)?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let version = input.version_id.as_deref();
     let changed = s3.store.set_legal_hold(at, version, held).await;
     changed.map_err(|error| of_lock(error, version))?;

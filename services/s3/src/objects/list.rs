@@ -26,9 +26,8 @@ pub(crate) const LIST_OBJECTS_V2: Operation<ListObjectsV2Input, ListObjectsV2Out
 };
 
 async fn list_objects(s3: Arc<S3>, asked: Asked<ListObjectsV2Input>) -> Answered<ListObjectsV2Output> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let url = url_encoding(input.encoding_type.as_ref())?;
     let (limit, max_keys) = limit(input.max_keys)?;
     let from = match (&input.continuation_token, &input.start_after) {
@@ -79,9 +78,8 @@ pub(crate) const LIST_OBJECTS: Operation<ListObjectsInput, ListObjectsOutput> = 
 };
 
 async fn list_by_marker(s3: Arc<S3>, asked: Asked<ListObjectsInput>) -> Answered<ListObjectsOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let url = url_encoding(input.encoding_type.as_ref())?;
     let (limit, max_keys) = limit(input.max_keys)?;
     let prefix = input.prefix.as_deref().unwrap_or_default();

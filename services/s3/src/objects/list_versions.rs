@@ -31,9 +31,8 @@ async fn list_versions(
     s3: Arc<S3>,
     asked: Asked<ListObjectVersionsInput>,
 ) -> Answered<ListObjectVersionsOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let url = url_encoding(input.encoding_type.as_ref())?;
     let (limit, max_keys) = limit(input.max_keys)?;
     let wanted = Wanted {

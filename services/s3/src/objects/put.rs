@@ -44,8 +44,7 @@ pub(crate) fn needs(caller: &Caller, summary: &Value) -> Needs {
 }
 
 async fn put(s3: Arc<S3>, mut asked: Asked<PutObjectInput>) -> Answered<PutObjectOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
-    S3::check_owner(&bucket, asked.input.expected_bucket_owner.as_deref())?;
+    let bucket = s3.asked_bucket(&asked).await?;
     check_key(&asked.input.key)?;
     check_acl(asked.input.acl.as_ref())?;
     let condition = condition_of(asked.input.if_match.as_ref(), asked.input.if_none_match.as_ref())?;

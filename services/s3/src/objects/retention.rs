@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, Caller, Needs, SignedWith};
-use drawbridge_store::ObjectAt;
 use s3s::S3Response;
 use s3s::dto::{
     GetObjectRetentionInput, GetObjectRetentionOutput, ObjectLockRetention, ObjectLockRetentionMode,
@@ -12,7 +11,7 @@ use s3s::dto::{
 use serde_json::{Map, Value, json};
 
 use crate::error::{malformed_xml, no_locks, not_found, of_lock};
-use crate::facts::{Named, also, bypasses, on_object};
+use crate::facts::{Telling, also, bypasses, on_object};
 use crate::stored::retention;
 use crate::wire::{moment, time};
 use crate::{Answered, Asked, Operation, S3};
@@ -37,19 +36,7 @@ pub(crate) const PUT_OBJECT_RETENTION: Operation<PutObjectRetentionInput, PutObj
         handler: |s3, asked| Box::pin(put(s3, asked)),
     };
 
-impl Named for PutObjectRetentionInput {
-    fn bucket(&self) -> Option<&str> {
-        Some(&self.bucket)
-    }
-
-    fn key(&self) -> Option<&str> {
-        Some(&self.key)
-    }
-
-    fn version(&self) -> Option<&str> {
-        self.version_id.as_deref()
-    }
-
+impl Telling for PutObjectRetentionInput {
     fn conditions(&self, conditions: &mut Map<String, Value>) {
         let Some(wanted) = &self.retention else { return };
         if let Some(mode) = &wanted.mode {
@@ -71,16 +58,12 @@ fn needs(caller: &Caller, summary: &Value) -> Needs {
 }
 
 async fn get(s3: Arc<S3>, asked: Asked<GetObjectRetentionInput>) -> Answered<GetObjectRetentionOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     if !bucket.locks {
         return Err(no_locks());
     }
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let (version, _) = s3.object(at, input.version_id.as_deref()).await?;
     let retention = version.retention.ok_or_else(|| {
         not_found(
@@ -97,11 +80,10 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectRetentionInput>) -> Answered<Get
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutObjectRetentionInput>) -> Answered<PutObjectRetentionOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     // What the decision was about, and not what else may say so.
     let bypass = bypasses(asked.call.input());
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     if !bucket.locks {
         return Err(no_locks());
     }
@@ -112,10 +94,7 @@ async fn put(s3: Arc<S3>, asked: Asked<PutObjectRetentionInput>) -> Answered<Put
         (Some(mode), Some(until)) => Some(retention(mode.as_str(), until, now)?),
         (None, Some(_)) | (Some(_), None) => return Err(malformed_xml()),
     };
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let version = input.version_id.as_deref();
     let locked = s3
         .store

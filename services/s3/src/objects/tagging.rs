@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, SignedWith};
-use drawbridge_store::ObjectAt;
 use s3s::S3Response;
 use s3s::dto::{
     DeleteObjectTaggingInput, DeleteObjectTaggingOutput, GetObjectTaggingInput, GetObjectTaggingOutput,
@@ -13,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::put::named_version;
 use crate::error::of_lock;
-use crate::facts::{Named, add_tags, on_version};
+use crate::facts::{Telling, add_tags, on_version};
 use crate::wire::{tag_set, tags_of_set};
 use crate::{Answered, Asked, Operation, S3};
 
@@ -45,19 +44,7 @@ pub(crate) const DELETE_OBJECT_TAGGING: Operation<DeleteObjectTaggingInput, Dele
         handler: |s3, asked| Box::pin(delete(s3, asked)),
     };
 
-impl Named for PutObjectTaggingInput {
-    fn bucket(&self) -> Option<&str> {
-        Some(&self.bucket)
-    }
-
-    fn key(&self) -> Option<&str> {
-        Some(&self.key)
-    }
-
-    fn version(&self) -> Option<&str> {
-        self.version_id.as_deref()
-    }
-
+impl Telling for PutObjectTaggingInput {
     fn conditions(&self, conditions: &mut Map<String, Value>) {
         let tags = self.tagging.tag_set.iter();
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -66,13 +53,9 @@ impl Named for PutObjectTaggingInput {
 }
 
 async fn get(s3: Arc<S3>, asked: Asked<GetObjectTaggingInput>) -> Answered<GetObjectTaggingOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let (version, _) = s3.object(at, input.version_id.as_deref()).await?;
     Ok(S3Response::new(GetObjectTaggingOutput {
         tag_set: tag_set(&version.tags),
@@ -81,14 +64,10 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectTaggingInput>) -> Answered<GetOb
 }
 
 async fn put(s3: Arc<S3>, asked: Asked<PutObjectTaggingInput>) -> Answered<PutObjectTaggingOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let tags = tags_of_set(input.tagging.tag_set)?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let version = input.version_id.as_deref();
     let tagged = s3.store.set_object_tags(at, version, &tags).await;
     let tagged = tagged.map_err(|error| of_lock(error, version))?;
@@ -98,13 +77,9 @@ async fn put(s3: Arc<S3>, asked: Asked<PutObjectTaggingInput>) -> Answered<PutOb
 }
 
 async fn delete(s3: Arc<S3>, asked: Asked<DeleteObjectTaggingInput>) -> Answered<DeleteObjectTaggingOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let version = input.version_id.as_deref();
     let tagged = s3.store.set_object_tags(at, version, &[]).await;
     let tagged = tagged.map_err(|error| of_lock(error, version))?;

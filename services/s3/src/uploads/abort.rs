@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, SignedWith};
-use drawbridge_store::ObjectAt;
 use s3s::S3Response;
 use s3s::dto::{AbortMultipartUploadInput, AbortMultipartUploadOutput};
 
@@ -22,13 +21,9 @@ pub(crate) const ABORT_MULTIPART_UPLOAD: Operation<AbortMultipartUploadInput, Ab
     };
 
 async fn abort(s3: Arc<S3>, asked: Asked<AbortMultipartUploadInput>) -> Answered<AbortMultipartUploadOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let blobs = s3.store.abort_upload(at, &input.upload_id).await;
     let blobs = blobs.map_err(of_store)?.ok_or_else(no_such_upload)?;
     s3.discard(&blobs).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::objects::Checksum;
-use drawbridge_store::{Content, ObjectAt, ObjectVersion};
+use drawbridge_store::{Content, ObjectVersion};
 use s3s::S3Response;
 use s3s::dto::{CompleteMultipartUploadInput, CompleteMultipartUploadOutput};
 
@@ -35,15 +35,11 @@ async fn complete(
     s3: Arc<S3>,
     asked: Asked<CompleteMultipartUploadInput>,
 ) -> Answered<CompleteMultipartUploadOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let host = asked.caller().host.clone();
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let condition = condition_of(input.if_match.as_ref(), input.if_none_match.as_ref())?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let upload = s3.upload(at, &input.upload_id).await?;
     let uploaded = s3.store.parts(&upload.id, 0, MAX_PART).await.map_err(of_store)?;
     let named = input

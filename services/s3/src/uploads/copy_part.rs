@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, SignedWith};
-use drawbridge_store::ObjectAt;
 use s3s::S3Response;
 use s3s::dto::{CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
 
@@ -11,8 +10,8 @@ use super::part::{part_number, sums_of};
 use crate::checksum::with_checksum;
 use crate::encryption::with_encryption;
 use crate::error::invalid_request;
-use crate::facts::{Named, Source, also_reads, on_object};
-use crate::objects::{Conditions, Copied, named_source, named_version};
+use crate::facts::{also_reads, on_object};
+use crate::objects::{Conditions, Copied, named_version};
 use crate::receive::{Expected, MAX_BYTES};
 use crate::wire::{etag, time};
 use crate::{Answered, Asked, Operation, S3};
@@ -26,30 +25,12 @@ pub(crate) const UPLOAD_PART_COPY: Operation<UploadPartCopyInput, UploadPartCopy
     handler: |s3, asked| Box::pin(copy(s3, asked)),
 };
 
-impl Named for UploadPartCopyInput {
-    fn bucket(&self) -> Option<&str> {
-        Some(&self.bucket)
-    }
-
-    fn key(&self) -> Option<&str> {
-        Some(&self.key)
-    }
-
-    fn source(&self) -> Option<Source<'_>> {
-        named_source(&self.copy_source)
-    }
-}
-
 async fn copy(s3: Arc<S3>, asked: Asked<UploadPartCopyInput>) -> Answered<UploadPartCopyOutput> {
     let caller = asked.caller().clone();
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    let bucket = s3.bucket(&caller, &input.bucket).await?;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let number = part_number(input.part_number)?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let upload = s3.upload(at, &input.upload_id).await?;
     let owner = input.expected_source_bucket_owner.as_deref();
     let source = Copied::find(&s3, &caller, &input.copy_source, owner).await?;

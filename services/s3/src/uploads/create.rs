@@ -32,11 +32,10 @@ async fn create(
     s3: Arc<S3>,
     asked: Asked<CreateMultipartUploadInput>,
 ) -> Answered<CreateMultipartUploadOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let initiator = Identity::from(&asked.caller().principal).arn().to_owned();
     let caller = asked.caller().clone();
     let (input, headers) = (asked.input, asked.headers);
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     check_key(&input.key)?;
     check_acl(input.acl.as_ref())?;
     let now = s3.clock.now();

@@ -49,9 +49,8 @@ struct Page {
 }
 
 async fn list(s3: Arc<S3>, asked: Asked<ListMultipartUploadsInput>) -> Answered<ListMultipartUploadsOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let url = url_encoding(input.encoding_type.as_ref())?;
     let max_uploads = input.max_uploads.unwrap_or(MAX_UPLOADS).min(MAX_UPLOADS);
     let limit = usize::try_from(max_uploads).map_err(|_| invalid_argument("max-uploads is not negative"))?;

@@ -28,15 +28,11 @@ pub(crate) const UPLOAD_PART: Operation<UploadPartInput, UploadPartOutput> = Ope
 
 async fn upload(s3: Arc<S3>, mut asked: Asked<UploadPartInput>) -> Answered<UploadPartOutput> {
     let caller = asked.caller().clone();
-    let bucket = s3.bucket(&caller, &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let body = asked.input.body.take();
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
     let number = part_number(input.part_number)?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let upload = s3.upload(at, &input.upload_id).await?;
     let (checksum, keeps) = sums_of(&upload, Announced::of(&asked.headers)?)?;
     let expected = Expected {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, SignedWith};
-use drawbridge_store::ObjectAt;
 use s3s::S3Response;
 use s3s::dto::{self, ChecksumAlgorithm, Initiator, ListPartsInput, ListPartsOutput, StorageClass};
 
@@ -26,13 +25,9 @@ pub(crate) const LIST_PARTS: Operation<ListPartsInput, ListPartsOutput> = Operat
 const MAX_PARTS: i32 = 1000;
 
 async fn list(s3: Arc<S3>, asked: Asked<ListPartsInput>) -> Answered<ListPartsOutput> {
-    let bucket = s3.bucket(asked.caller(), &asked.input.bucket).await?;
+    let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    S3::check_owner(&bucket, input.expected_bucket_owner.as_deref())?;
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key: &input.key,
-    };
+    let at = bucket.at(&input.key);
     let upload = s3.upload(at, &input.upload_id).await?;
     let max_parts = input.max_parts.unwrap_or(MAX_PARTS).min(MAX_PARTS);
     let invalid = |_| invalid_argument("The part number marker and max-parts are not negative");
