@@ -1,8 +1,10 @@
 //! What decisions and the audit log are told of a request: the bucket and key that the operation will act on, and the facts
 //! that conditions ask about.
 
+use std::fmt;
+
 use drawbridge_session::{Caller, Need, Needs, Resource};
-use http::{HeaderMap, Uri};
+use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
@@ -19,36 +21,39 @@ pub struct RequestFacts {
     pub request_id: String,
 }
 
-/// Headers that name what would be set, each a condition key behind `s3:`.
-const HEADERS: [&str; 14] = [
+/// Headers that an operation acts by, each a condition key. What another header says is not what will be done.
+pub(crate) type Headers = &'static [&'static str];
+
+/// Who may have what, where ACLs are set.
+pub(crate) const ACL: Headers = &[
     "x-amz-acl",
-    "x-amz-content-sha256",
-    "x-amz-copy-source",
     "x-amz-grant-full-control",
     "x-amz-grant-read",
     "x-amz-grant-read-acp",
     "x-amz-grant-write",
     "x-amz-grant-write-acp",
-    "x-amz-metadata-directive",
-    "x-amz-object-ownership",
+];
+
+/// What an object will be.
+pub(crate) const STORED: Headers = &[
+    "x-amz-object-lock-legal-hold",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-storage-class",
+    "x-amz-tagging",
     "x-amz-website-redirect-location",
 ];
 
-/// Headers whose condition keys have other names.
-const LOCK_HEADERS: [(&str, &str); 3] = [
-    ("x-amz-object-lock-mode", "s3:object-lock-mode"),
-    (
-        "x-amz-object-lock-retain-until-date",
-        "s3:object-lock-retain-until-date",
-    ),
-    ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
-];
+/// What a copy takes from its source.
+pub(crate) const COPIED: Headers = &["x-amz-metadata-directive"];
 
-/// Parameters of listings, each a condition key behind `s3:`.
-const PARAMETERS: [&str; 3] = ["prefix", "delimiter", "max-keys"];
+/// Who will own the objects of a bucket.
+pub(crate) const OWNED: Headers = &["x-amz-object-ownership"];
+
+/// What every request says of its body.
+const BODY: Headers = &["x-amz-content-sha256"];
 
 /// An object that bytes are copied from.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +63,19 @@ pub(crate) struct Source<'a> {
     pub(crate) version: Option<&'a str>,
 }
 
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.bucket, self.key)?;
+        self.version
+            .map_or(Ok(()), |version| write!(f, "?versionId={version}"))
+    }
+}
+
 /// What an input acts on.
 pub(crate) trait Named {
+    /// The headers that its operation acts by.
+    const HEADERS: &'static [Headers] = &[];
+
     /// The bucket; `None` for what is about all of them.
     fn bucket(&self) -> Option<&str> {
         None
@@ -96,7 +112,7 @@ pub(crate) trait Telling {
 }
 
 /// Sums a request up, as [`needs`](on_bucket) and the audit log read it.
-pub(crate) fn summary(input: &impl Named, uri: &Uri, headers: &HeaderMap, facts: &RequestFacts) -> Value {
+pub(crate) fn summary<I: Named>(input: &I, headers: &HeaderMap, facts: &RequestFacts) -> Value {
     let mut summary = Map::new();
     let mut name = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -108,8 +124,9 @@ pub(crate) fn summary(input: &impl Named, uri: &Uri, headers: &HeaderMap, facts:
     name("versionId", input.version());
     let mut conditions = Map::new();
     input.conditions(&mut conditions);
-    add_headers(&mut conditions, headers);
-    add_parameters(&mut conditions, uri.query().unwrap_or_default());
+    for name in I::HEADERS.iter().copied().chain([BODY]).flatten() {
+        add_header(&mut conditions, name, headers);
+    }
     add_signature(&mut conditions, facts);
     if let Some(version) = input.version() {
         conditions.insert("s3:VersionId".to_owned(), json!(version));
@@ -121,6 +138,7 @@ pub(crate) fn summary(input: &impl Named, uri: &Uri, headers: &HeaderMap, facts:
         summary.insert("bypassGovernanceRetention".to_owned(), json!(true));
     }
     if let Some(source) = input.source() {
+        conditions.insert("s3:x-amz-copy-source".to_owned(), json!(source.to_string()));
         let source = json!({
             "bucketName": source.bucket, "key": source.key, "versionId": source.version,
         });
@@ -130,26 +148,37 @@ pub(crate) fn summary(input: &impl Named, uri: &Uri, headers: &HeaderMap, facts:
     Value::Object(summary)
 }
 
-fn add_headers(conditions: &mut Map<String, Value>, headers: &HeaderMap) {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    for name in HEADERS {
-        if let Some(value) = text(name) {
-            conditions.insert(format!("s3:{name}"), json!(value));
+/// Adds a header, read as the dialect reads it: an empty one says nothing, and it has refused what is no text or said twice.
+fn add_header(conditions: &mut Map<String, Value>, name: &str, headers: &HeaderMap) {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return;
+    };
+    let lock = name
+        .strip_prefix("x-amz-")
+        .filter(|it| it.starts_with("object-lock-"));
+    match (name, lock) {
+        ("x-amz-tagging", _) => add_tags(conditions, pairs(value)),
+        (_, lock) => {
+            conditions.insert(format!("s3:{}", lock.unwrap_or(name)), json!(value));
         }
-    }
-    for (name, key) in LOCK_HEADERS {
-        if let Some(value) = text(name) {
-            conditions.insert(key.to_owned(), json!(value));
-        }
-    }
-    if let Some(tags) = text("x-amz-tagging") {
-        add_tags(conditions, pairs(tags));
     }
 }
 
-fn add_parameters(conditions: &mut Map<String, Value>, query: &str) {
-    for (name, value) in pairs(query) {
-        if PARAMETERS.contains(&name.as_str()) {
+/// Adds what of a bucket is listed.
+pub(crate) fn add_listing(
+    conditions: &mut Map<String, Value>,
+    prefix: Option<&String>,
+    delimiter: Option<&String>,
+    most: Option<i32>,
+) {
+    let most = most.map(|most| most.to_string());
+    for (name, value) in [
+        ("prefix", prefix),
+        ("delimiter", delimiter),
+        ("max-keys", most.as_ref()),
+    ] {
+        if let Some(value) = value {
             conditions.insert(format!("s3:{name}"), json!(value));
         }
     }

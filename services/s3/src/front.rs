@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 
 use crate::asked::Took;
 use crate::error::{malformed_xml, told};
-use crate::facts::{Named, RequestFacts, Source, Telling, summary};
+use crate::facts::{
+    ACL, COPIED, Headers, Named, OWNED, RequestFacts, STORED, Source, Telling, add_listing, summary,
+};
 use crate::{Operation, buckets, objects, uploads};
 
 /// Lets requests through to operations: decides, keeps the event, and calls the handler.
@@ -56,7 +58,7 @@ impl<G: Gate> Front<G> {
         I: Named + Send + Sync + 'static,
         O: Send + 'static,
     {
-        let summary = summary(&request.input, &request.uri, &request.headers, &self.facts);
+        let summary = summary(&request.input, &request.headers, &self.facts);
         let bucket = request.input.bucket().map(str::to_owned);
         let took = Took {
             input: request.input,
@@ -92,7 +94,7 @@ impl<G: Gate> Front<G> {
         &self,
         request: S3Request<dto::DeleteObjectsInput>,
     ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
-        let (input, uri, headers) = (request.input, request.uri, request.headers);
+        let (input, headers) = (request.input, request.headers);
         if input.delete.objects.is_empty() || input.delete.objects.len() > MAX_REMOVED {
             return Err(told(&malformed_xml()));
         }
@@ -108,7 +110,7 @@ impl<G: Gate> Front<G> {
                     ..dto::DeleteObjectInput::default()
                 },
                 method: http::Method::DELETE,
-                uri: uri.clone(),
+                uri: http::Uri::default(),
                 headers: headers.clone(),
                 extensions: http::Extensions::new(),
                 credentials: None,
@@ -221,6 +223,38 @@ macro_rules! named {
             objects::named_source(&self.copy_source)
         }
     };
+    (acl) => {
+        const HEADERS: &'static [Headers] = &[ACL];
+    };
+    (created) => {
+        const HEADERS: &'static [Headers] = &[ACL, OWNED];
+    };
+    (stored) => {
+        const HEADERS: &'static [Headers] = &[ACL, STORED];
+    };
+    (copied) => {
+        const HEADERS: &'static [Headers] = &[ACL, STORED, COPIED];
+    };
+    (listing) => {
+        fn conditions(&self, conditions: &mut Map<String, Value>) {
+            add_listing(
+                conditions,
+                self.prefix.as_ref(),
+                self.delimiter.as_ref(),
+                self.max_keys,
+            );
+        }
+    };
+    (uploads) => {
+        fn conditions(&self, conditions: &mut Map<String, Value>) {
+            add_listing(
+                conditions,
+                self.prefix.as_ref(),
+                self.delimiter.as_ref(),
+                None,
+            );
+        }
+    };
     // What its document says of the bucket or the object stands beside its operation.
     (document) => {
         fn conditions(&self, conditions: &mut Map<String, Value>) {
@@ -234,9 +268,9 @@ operations! {
         -> AbortMultipartUploadOutput = uploads::ABORT_MULTIPART_UPLOAD;
     complete_multipart_upload(CompleteMultipartUploadInput: bucket owner key)
         -> CompleteMultipartUploadOutput = uploads::COMPLETE_MULTIPART_UPLOAD;
-    copy_object(CopyObjectInput: bucket owner key source) -> CopyObjectOutput = objects::COPY_OBJECT;
-    create_bucket(CreateBucketInput: bucket document) -> CreateBucketOutput = buckets::CREATE_BUCKET;
-    create_multipart_upload(CreateMultipartUploadInput: bucket owner key)
+    copy_object(CopyObjectInput: bucket owner key source copied) -> CopyObjectOutput = objects::COPY_OBJECT;
+    create_bucket(CreateBucketInput: bucket document created) -> CreateBucketOutput = buckets::CREATE_BUCKET;
+    create_multipart_upload(CreateMultipartUploadInput: bucket owner key stored)
         -> CreateMultipartUploadOutput = uploads::CREATE_MULTIPART_UPLOAD;
     delete_bucket(DeleteBucketInput: bucket owner) -> DeleteBucketOutput = buckets::DELETE_BUCKET;
     delete_bucket_cors(DeleteBucketCorsInput: bucket owner) -> DeleteBucketCorsOutput = buckets::DELETE_BUCKET_CORS;
@@ -302,16 +336,16 @@ operations! {
     head_bucket(HeadBucketInput: bucket owner) -> HeadBucketOutput = buckets::HEAD_BUCKET;
     head_object(HeadObjectInput: bucket owner key version) -> HeadObjectOutput = objects::HEAD_OBJECT;
     list_buckets(ListBucketsInput:) -> ListBucketsOutput = buckets::LIST_BUCKETS;
-    list_multipart_uploads(ListMultipartUploadsInput: bucket owner)
+    list_multipart_uploads(ListMultipartUploadsInput: bucket owner uploads)
         -> ListMultipartUploadsOutput = uploads::LIST_MULTIPART_UPLOADS;
-    list_object_versions(ListObjectVersionsInput: bucket owner)
+    list_object_versions(ListObjectVersionsInput: bucket owner listing)
         -> ListObjectVersionsOutput = objects::LIST_OBJECT_VERSIONS;
-    list_objects(ListObjectsInput: bucket owner) -> ListObjectsOutput = objects::LIST_OBJECTS;
-    list_objects_v2(ListObjectsV2Input: bucket owner) -> ListObjectsV2Output = objects::LIST_OBJECTS_V2;
+    list_objects(ListObjectsInput: bucket owner listing) -> ListObjectsOutput = objects::LIST_OBJECTS;
+    list_objects_v2(ListObjectsV2Input: bucket owner listing) -> ListObjectsV2Output = objects::LIST_OBJECTS_V2;
     list_parts(ListPartsInput: bucket owner key) -> ListPartsOutput = uploads::LIST_PARTS;
     put_bucket_accelerate_configuration(PutBucketAccelerateConfigurationInput: bucket owner)
         -> PutBucketAccelerateConfigurationOutput = buckets::PUT_BUCKET_ACCELERATE;
-    put_bucket_acl(PutBucketAclInput: bucket owner) -> PutBucketAclOutput = buckets::PUT_BUCKET_ACL;
+    put_bucket_acl(PutBucketAclInput: bucket owner acl) -> PutBucketAclOutput = buckets::PUT_BUCKET_ACL;
     put_bucket_cors(PutBucketCorsInput: bucket owner) -> PutBucketCorsOutput = buckets::PUT_BUCKET_CORS;
     put_bucket_encryption(PutBucketEncryptionInput: bucket owner)
         -> PutBucketEncryptionOutput = buckets::PUT_BUCKET_ENCRYPTION;
@@ -331,8 +365,8 @@ operations! {
     put_bucket_versioning(PutBucketVersioningInput: bucket owner)
         -> PutBucketVersioningOutput = buckets::PUT_BUCKET_VERSIONING;
     put_bucket_website(PutBucketWebsiteInput: bucket owner) -> PutBucketWebsiteOutput = buckets::PUT_BUCKET_WEBSITE;
-    put_object(PutObjectInput: bucket owner key) -> PutObjectOutput = objects::PUT_OBJECT;
-    put_object_acl(PutObjectAclInput: bucket owner key version) -> PutObjectAclOutput = objects::PUT_OBJECT_ACL;
+    put_object(PutObjectInput: bucket owner key stored) -> PutObjectOutput = objects::PUT_OBJECT;
+    put_object_acl(PutObjectAclInput: bucket owner key version acl) -> PutObjectAclOutput = objects::PUT_OBJECT_ACL;
     put_object_legal_hold(PutObjectLegalHoldInput: bucket owner key version document)
         -> PutObjectLegalHoldOutput = objects::PUT_OBJECT_LEGAL_HOLD;
     put_object_lock_configuration(PutObjectLockConfigurationInput: bucket owner)

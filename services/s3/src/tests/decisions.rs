@@ -111,3 +111,94 @@ async fn another_accounts_bucket_is_nobodys_here_and_so_is_its_name() {
     let answer = world.ask_as(nobody, Method::GET, "/logs/k", &[], b"").await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
 }
+
+/// What is in a header or a parameter that an operation does not read says nothing of what it will do.
+#[tokio::test]
+async fn a_condition_is_about_what_the_operation_uses() {
+    let world = World::new().await;
+    let locks = [("x-amz-bucket-object-lock-enabled", "true")];
+    world.bucket("locks", &locks).await;
+    world.ask(Method::PUT, "/locks/k", &[], b"kept").await;
+    let policy = r#"{"Statement":[
+        {"Effect":"Allow","Action":"s3:PutObjectLegalHold","Resource":"*",
+         "Condition":{"StringEquals":{"s3:object-lock-legal-hold":"ON"}}},
+        {"Effect":"Allow","Action":"s3:PutObjectRetention","Resource":"*",
+         "Condition":{"StringEquals":{"s3:object-lock-mode":"COMPLIANCE"}}},
+        {"Effect":"Allow","Action":"s3:PutObjectTagging","Resource":"*",
+         "Condition":{"StringEquals":{"s3:RequestObjectTag/team":"web"},
+                      "ForAllValues:StringEquals":{"s3:RequestObjectTagKeys":["team"]}}},
+        {"Effect":"Allow","Action":["s3:List*","s3:GetBucketVersioning"],"Resource":"*",
+         "Condition":{"StringEquals":{"s3:prefix":"web/"}}}]}"#;
+    let user = world.user("some", policy).await;
+    let hold = |status: &str| format!("<LegalHold><Status>{status}</Status></LegalHold>");
+    let lock = |mode: &str| {
+        let until = "2100-01-01T00:00:00Z";
+        format!("<Retention><Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>")
+    };
+    let tag = |key: &str| {
+        format!("<Tagging><TagSet><Tag><Key>{key}</Key><Value>web</Value></Tag></TagSet></Tagging>")
+    };
+    let says_on = [("x-amz-object-lock-legal-hold", "ON")];
+    let says_compliance = [("x-amz-object-lock-mode", "COMPLIANCE")];
+    let says_team = [("x-amz-tagging", "team=web")];
+    let none = &[][..];
+    for (path, headers, body, status) in [
+        ("?legal-hold", none, hold("ON"), 200),
+        ("?legal-hold", none, hold("OFF"), 403),
+        ("?legal-hold", &says_on, hold("OFF"), 403),
+        ("?retention", &says_compliance, lock("GOVERNANCE"), 403),
+        ("?retention", &says_compliance, "<Retention/>".to_owned(), 403),
+        ("?retention", none, lock("COMPLIANCE"), 200),
+        ("?tagging", &says_team, tag("admin"), 403),
+        ("?tagging", none, tag("team"), 200),
+    ] {
+        let path = format!("/locks/k{path}");
+        let answer = world
+            .ask_as(user.clone(), Method::PUT, &path, headers, body.as_bytes())
+            .await;
+        assert_eq!(
+            answer.status,
+            status,
+            "{path} {headers:?} {body}: {}",
+            answer.text()
+        );
+    }
+    for (query, status) in [
+        ("list-type=2&prefix=web%2F", 200),
+        ("list-type=2&prefix=db/&prefix=web/", 400),
+        ("list-type=2&prefix=web/&prefix=db/", 400),
+        ("prefix=web/", 200),
+        ("versions&prefix=web/", 200),
+        ("uploads&prefix=web/", 200),
+        ("versioning&prefix=web/", 403),
+    ] {
+        let path = format!("/locks?{query}");
+        let answer = world.ask_as(user.clone(), Method::GET, &path, &[], b"").await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn the_source_of_a_copy_is_judged_as_it_is_read() {
+    let world = World::new().await;
+    world.bucket("logs", &[]).await;
+    for path in ["/logs/open/a", "/logs/shut/a"] {
+        world.ask(Method::PUT, path, &[], b"x").await;
+    }
+    let policy = r#"{"Statement":[
+        {"Effect":"Allow","Action":["s3:PutObject","s3:GetObject"],"Resource":"*"},
+        {"Effect":"Deny","Action":"s3:PutObject","Resource":"*",
+         "Condition":{"StringLike":{"s3:x-amz-copy-source":"logs/shut/*"}}}]}"#;
+    let user = world.user("some", policy).await;
+    let asked: &[Asked<'_>] = &[
+        (Method::PUT, "/logs/b", &[("x-amz-copy-source", "logs/open/a")]),
+        (Method::PUT, "/logs/b", &[("x-amz-copy-source", "logs/shut/a")]),
+        (Method::PUT, "/logs/b", &[("x-amz-copy-source", "/logs/shut/a")]),
+        (
+            Method::PUT,
+            "/logs/b",
+            &[("x-amz-copy-source", "logs/%73hut%2Fa")],
+        ),
+    ];
+    assert_eq!(statuses(&world, &user, asked).await, [200, 403, 403, 403]);
+}
