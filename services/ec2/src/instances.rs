@@ -219,7 +219,7 @@ mod tests {
     use drawbridge_store::Nodes as _;
 
     use super::*;
-    use crate::testing::House;
+    use crate::testing::stage;
 
     fn ids(answer: &Value) -> Vec<&str> {
         let reservations = answer["Reservations"].as_array().expect("a list");
@@ -229,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn shows_what_is_known_of_an_instance() {
-        let house = House::new().await;
+        let house = stage().await;
         let bare = house.enrolled_node(&[]).await;
         let answer = house.ask(NAME, json!({})).await.expect("listed");
         let number = bare.id.as_str().trim_start_matches("i-");
@@ -302,7 +302,7 @@ mod tests {
 
     #[tokio::test]
     async fn filters_by_ids_states_and_tags() {
-        let house = House::new().await;
+        let house = stage().await;
         let prod = house.enrolled_node(&[Tag::new("Environment", "Prod")]).await.id;
         let dev = house.enrolled_node(&[Tag::new("Environment", "Dev")]).await.id;
         let bare = house.enrolled_node(&[]).await.id;
@@ -344,7 +344,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_through_all_instances_and_no_registered_nodes() {
-        let house = House::new().await;
+        let house = stage().await;
         let mut all = Vec::new();
         for _ in 0..10 {
             all.push(house.enrolled_node(&[]).await.id.to_string());
@@ -370,7 +370,7 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_what_is_wrong() {
-        let house = House::new().await;
+        let house = stage().await;
         let node = house.enrolled_node(&[]).await.id;
         let registered = house.node().await.id;
         let none = "i-0ffffffffffffffff";

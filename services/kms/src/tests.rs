@@ -209,8 +209,8 @@ async fn an_alias_names_a_key_where_keys_are_used() {
 async fn the_key_policy_decides_and_may_leave_it_to_the_account() {
     let house = House::new().await;
     let allowed = json!({"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"});
-    let alice = house.give_user(&house.account, "alice", allowed).await;
-    let bob = house.give_user(&house.account, "bob", json!(null)).await;
+    let alice = house.give_user_in(&house.account, "alice", allowed).await;
+    let bob = house.give_user_in(&house.account, "bob", json!(null)).await;
     let encrypt = |key: &str| json!({"KeyId": key, "Plaintext": PLAIN});
 
     // The policy that a key gets by itself passes the question on.
@@ -271,7 +271,7 @@ async fn another_account_needs_both_sides_and_learns_nothing_otherwise() {
         .await
         .expect("allowed");
 
-    let nobody = house.give_user(&other(), "nobody", json!(null)).await;
+    let nobody = house.give_user_in(&other(), "nobody", json!(null)).await;
     house
         .refuses_as(
             &nobody,
@@ -440,18 +440,18 @@ async fn the_servers_own_keys_are_there_at_first_use_and_are_used_through_their_
     let context = EncryptionContext::from([("aws:s3:arn".to_owned(), "arn:aws:s3:::b/k".to_owned())]);
     let via = |service| user(&admin, Some(service));
     let drawn = house
-        .kms
+        .service
         .generate_data_key(via("s3"), "alias/aws/s3", 32, &context)
         .await;
     let drawn = drawn.expect("through its service");
     assert_eq!(drawn.key_arn, text(&metadata["Arn"]));
     let opened = house
-        .kms
+        .service
         .decrypt(via("s3"), &drawn.wrapped, &context)
         .await
         .expect("opens");
     assert_eq!(*opened, *drawn.plain);
-    let refused = house.kms.decrypt(via("logs"), &drawn.wrapped, &context).await;
+    let refused = house.service.decrypt(via("logs"), &drawn.wrapped, &context).await;
     assert!(matches!(refused, Err(KeyError::Denied(_))));
 
     let arn = text(&metadata["Arn"]);
@@ -482,9 +482,9 @@ async fn others_use_keys_in_the_name_of_callers() {
     let none = EncryptionContext::new();
     let (admin, bob) = (
         house.admin(),
-        house.give_user(&house.account, "bob", json!(null)).await,
+        house.give_user_in(&house.account, "bob", json!(null)).await,
     );
-    let kms = &house.kms;
+    let kms = &house.service;
     for usage in [KeyUse::Describe, KeyUse::GenerateDataKey, KeyUse::Decrypt] {
         let checked = kms.check(user(&admin, None), &key, usage, &none).await;
         assert_eq!(checked.expect("allowed"), key);
@@ -528,7 +528,7 @@ async fn each_use_in_a_callers_name_leaves_its_event_with_both_accounts() {
             "Principal": {"AWS": format!("arn:aws:iam::{OTHER}:root")},
         }))
         .await;
-    let (kms, caller) = (&house.kms, house.other_admin());
+    let (kms, caller) = (&house.service, house.other_admin());
     let context = EncryptionContext::from([("aws:s3:arn".to_owned(), "arn:aws:s3:::b/k".to_owned())]);
     let via = user(&caller, Some("s3"));
     let drawn = kms
@@ -557,7 +557,7 @@ async fn each_use_in_a_callers_name_leaves_its_event_with_both_accounts() {
         assert!(!events.iter().any(|event| event.to_string().contains("Plaintext")));
     }
     // Who is denied is found in the own account's log only.
-    let nobody = house.give_user(&other(), "nobody", json!(null)).await;
+    let nobody = house.give_user_in(&other(), "nobody", json!(null)).await;
     kms.generate_data_key(user(&nobody, None), &key, 32, &context)
         .await
         .expect_err("denied");

@@ -5,17 +5,13 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_aws_dialects::model;
-use drawbridge_session::iam::{Holder, NewRole, NewUser};
+use drawbridge_house::{FakeKeys, Stage};
+use drawbridge_session::iam::NewRole;
 use drawbridge_session::recording::{Event, Header, Page, ReadError, RecordingState, Recordings};
-use drawbridge_session::{
-    AccountId, Caller, Clock as _, DataKey, EncryptionContext, Ending, KeyError, KeyUse, KeyUser, Keys,
-    ManagedNode, Principal, SessionId, SessionState,
-};
+use drawbridge_session::{AccountId, Caller, Clock as _, Ending, ManagedNode, SessionId, SessionState};
 use drawbridge_store::{Directories as _, Sessions as _, TokenBinding, Tokens as _};
-use serde_json::{Value, json};
-use zeroize::Zeroizing;
+use serde_json::json;
 
 use crate::{ActivationTier, Settings, Ssm};
 
@@ -23,17 +19,16 @@ use crate::{ActivationTier, Settings, Ssm};
 pub(crate) const EMPTY_ROLE: &str = "Ops";
 
 pub(crate) struct House {
-    pub(crate) ssm: Arc<Ssm>,
     pub(crate) recordings: Arc<FakeRecordings>,
     pub(crate) keys: Arc<FakeKeys>,
-    house: drawbridge_house::House,
+    stage: Stage<Ssm>,
 }
 
 impl Deref for House {
-    type Target = drawbridge_house::House;
+    type Target = Stage<Ssm>;
 
     fn deref(&self) -> &Self::Target {
-        &self.house
+        &self.stage
     }
 }
 
@@ -68,42 +63,14 @@ impl House {
                 directory.create_role(role, &|_| true, now, random)
             })
             .await;
+        let stage = Stage::new(house, ssm, |name| {
+            let own = || Some((Ssm::drawbridge_operation(name)?, model::drawbridge()));
+            Ssm::operation(name).map(|it| (it, model::ssm())).or_else(own)
+        });
         Self {
-            ssm: Arc::new(ssm),
             recordings,
             keys,
-            house,
-        }
-    }
-
-    /// Asks as the administrator.
-    pub(crate) async fn ask(&self, operation: &str, input: Value) -> Result<Value, AwsError> {
-        self.ask_as(self.admin(), operation, input).await
-    }
-
-    /// Asks as the gateway does: validated by the model, decided on, then called.
-    pub(crate) async fn ask_as(&self, caller: Caller, name: &str, input: Value) -> Result<Value, AwsError> {
-        let (operation, model) = match Ssm::operation(name) {
-            Some(operation) => (operation, model::ssm()),
-            None => {
-                let operation = Ssm::drawbridge_operation(name).expect("an operation");
-                (operation, model::drawbridge())
-            }
-        };
-        self.house.ask(&self.ssm, model, operation, caller, input).await
-    }
-
-    /// Asks each input as the administrator and expects its error.
-    pub(crate) async fn refuses(&self, operation: &str, table: &[(Value, &str)]) {
-        self.refuses_as(&self.admin(), operation, table).await;
-    }
-
-    pub(crate) async fn refuses_as(&self, caller: &Caller, operation: &str, table: &[(Value, &str)]) {
-        for (input, code) in table {
-            match self.ask_as(caller.clone(), operation, input.clone()).await {
-                Ok(answer) => panic!("{operation} {input}: answered {answer}, expected {code}"),
-                Err(error) => assert_eq!(error.code(), *code, "{operation} {input}: {error}"),
-            }
+            stage,
         }
     }
 
@@ -121,22 +88,6 @@ impl House {
         };
         self.change(|directory| directory.create_role(role, &|_| true, now, random))
             .await;
-    }
-
-    /// Creates a user with an inline policy of these statements.
-    pub(crate) async fn give_user(&self, name: &str, statements: Value) -> Caller {
-        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
-        let (now, random) = (self.clock.now(), self.random.as_ref());
-        let user = NewUser {
-            name,
-            ..NewUser::default()
-        };
-        self.change(|directory| {
-            directory.create_user(user, now, random)?;
-            directory.put_inline_policy(Holder::User(name), "own", &policy)
-        })
-        .await;
-        self.user(name)
     }
 
     /// Makes a document of a shell with this description.
@@ -254,80 +205,4 @@ pub(crate) fn shell_document(description: &str) -> String {
     let content =
         json!({"schemaVersion": "1.0", "description": description, "sessionType": "Standard_Stream"});
     content.to_string()
-}
-
-/// Who asked what of which key, in which context.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Asked {
-    pub(crate) caller: Caller,
-    pub(crate) key: String,
-    pub(crate) usage: KeyUse,
-    pub(crate) context: EncryptionContext,
-}
-
-/// Keys that anyone may use, until something else is said.
-#[derive(Debug, Default)]
-pub(crate) struct FakeKeys {
-    asked: Mutex<Vec<Asked>>,
-    refusals: Mutex<HashMap<&'static str, KeyError>>,
-}
-
-/// What every name of a key stands for.
-pub(crate) const KEY_ARN: &str = "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d";
-
-impl FakeKeys {
-    /// What was asked, in order.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().expect("a lock").clone()
-    }
-
-    /// Refuses a kind of caller, `user` or `node`, once.
-    pub(crate) fn refuse(&self, whom: &'static str, error: KeyError) {
-        self.refusals.lock().expect("a lock").insert(whom, error);
-    }
-}
-
-#[async_trait]
-impl Keys for FakeKeys {
-    async fn check(
-        &self,
-        user: KeyUser<'_>,
-        key: &str,
-        usage: KeyUse,
-        context: &EncryptionContext,
-    ) -> Result<String, KeyError> {
-        self.asked.lock().expect("a lock").push(Asked {
-            caller: user.caller.clone(),
-            key: key.to_owned(),
-            usage,
-            context: context.clone(),
-        });
-        let whom = match user.caller.principal {
-            Principal::Node { .. } => "node",
-            _ => "user",
-        };
-        match self.refusals.lock().expect("a lock").remove(whom) {
-            Some(error) => Err(error),
-            None => Ok(KEY_ARN.to_owned()),
-        }
-    }
-
-    async fn generate_data_key(
-        &self,
-        _user: KeyUser<'_>,
-        _key: &str,
-        _length: usize,
-        _context: &EncryptionContext,
-    ) -> Result<DataKey, KeyError> {
-        unreachable!("sessions are encrypted by their ends")
-    }
-
-    async fn decrypt(
-        &self,
-        _user: KeyUser<'_>,
-        _wrapped: &[u8],
-        _context: &EncryptionContext,
-    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        unreachable!("sessions are decrypted by their ends")
-    }
 }

@@ -2,13 +2,19 @@
 //!
 //! A [`House`] has a store in a temporary folder, one account with an administrator and a role for nodes, the real
 //! decisions over them, a clock that stands still and a seeded source. Its [`House::ask`] does what the gateway does
-//! with a request: the model, the decision, the handler; and it checks that the answer is what the model promises.
+//! with a request: the model, the decision, the handler; and it checks that the answer is what the model promises. A
+//! [`Stage`] is a house with a service in it.
 
 mod answer;
 mod callers;
+mod keys;
 mod nodes;
+mod stage;
 
 use std::sync::Arc;
+
+pub use keys::{FakeKeys, KEY, KeyUsed};
+pub use stage::Stage;
 
 use drawbridge_access::Access;
 use drawbridge_aws_dialects::error::{AwsError, Family};
@@ -20,7 +26,7 @@ use drawbridge_session::{
     Refusal, Region, SeededRandom, iam,
 };
 use drawbridge_store::{Directories as _, RootKey, Sqlite, change_directory};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The role of nodes, with AWS's policy for them.
 pub const NODE_ROLE: &str = "NodeRole";
@@ -128,6 +134,30 @@ impl House {
     ) -> T {
         let changed = change_directory(self.store.as_ref(), account, rule).await;
         changed.expect("the rule succeeds")
+    }
+
+    /// Creates a user of the account with an inline policy of these statements.
+    pub async fn give_user(&self, name: &str, statements: Value) -> Caller {
+        self.give_user_in(&self.account, name, statements).await
+    }
+
+    /// Creates a user with an inline policy of these statements, none for `null`.
+    pub async fn give_user_in(&self, account: &AccountId, name: &str, statements: Value) -> Caller {
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let (now, random) = (self.clock.now(), self.random.as_ref());
+        self.change_in(account, |directory| {
+            let user = NewUser {
+                name,
+                ..NewUser::default()
+            };
+            directory.create_user(user, now, random)?;
+            if statements.is_null() {
+                return Ok(());
+            }
+            directory.put_inline_policy(iam::Holder::User(name), "own", &policy)
+        })
+        .await;
+        self.user_of(account, name)
     }
 
     /// Asks as the gateway does.

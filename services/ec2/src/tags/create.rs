@@ -98,7 +98,7 @@ mod tests {
     use drawbridge_store::Tags as _;
 
     use super::*;
-    use crate::testing::House;
+    use crate::testing::stage;
 
     fn tag(key: &str) -> Value {
         json!([{"Key": key, "Value": "v"}])
@@ -106,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn tags_each_instance_and_replaces_values() {
-        let house = House::new().await;
+        let house = stage().await;
         let one = house.enrolled_node(&[Tag::new("Environment", "Dev")]).await;
         let two = house.enrolled_node(&[]).await;
         let input = json!({
@@ -129,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_policy_sees_the_instance_its_tags_and_those_of_the_request() {
-        let house = House::new().await;
+        let house = stage().await;
         let dev = house.enrolled_node(&[Tag::new("Environment", "Dev")]).await.id;
         let prod = house.enrolled_node(&[Tag::new("Environment", "Prod")]).await.id;
         let may = json!([{
@@ -163,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_what_is_wrong() {
-        let house = House::new().await;
+        let house = stage().await;
         let node = house.enrolled_node(&[]).await;
         let registered = house.node().await.id;
         let with = |id: &str, tags: Value| json!({"Resources": [id], "Tags": tags});

@@ -63,11 +63,11 @@ mod tests {
     use drawbridge_store::Tags as _;
 
     use super::*;
-    use crate::testing::House;
+    use crate::testing::stage;
 
     #[tokio::test]
     async fn removes_by_key_by_value_and_all() {
-        let house = House::new().await;
+        let house = stage().await;
         let given = [Tag::new("a", "1"), Tag::new("b", ""), Tag::new("c", "3")];
         for (asked, left) in [
             (json!([{"Key": "a"}]), &["b", "c"][..]),
@@ -97,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_policy_sees_the_keys_of_the_request() {
-        let house = House::new().await;
+        let house = stage().await;
         let node = house.enrolled_node(&[Tag::new("Environment", "Prod")]).await.id;
         let may = json!([{
             "Effect": "Allow", "Action": "ec2:DeleteTags", "Resource": "*",
@@ -124,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_what_is_wrong() {
-        let house = House::new().await;
+        let house = stage().await;
         let node = house.enrolled_node(&[Tag::new("a", "1")]).await;
         house
             .refuses(

@@ -198,7 +198,7 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::House;
+    use crate::testing::stage;
 
     fn shown(answer: &Value) -> Vec<String> {
         let tags = answer["Tags"].as_array().expect("a list").iter();
@@ -209,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn filters_by_each_name() {
-        let house = House::new().await;
+        let house = stage().await;
         let tags = [Tag::new("Environment", "Prod"), Tag::new("Team", "web")];
         let one = house.enrolled_node(&tags).await.id;
         let two = house.enrolled_node(&[Tag::new("Environment", "Dev")]).await.id;
@@ -254,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_end_anywhere_and_lose_nothing() {
-        let house = House::new().await;
+        let house = stage().await;
         let mut all = Vec::new();
         for count in [3, 0, 7, 1, 4] {
             let tags: Vec<_> = (0..count).map(|at| Tag::new(format!("k{at}"), "")).collect();
@@ -283,7 +283,7 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_what_is_wrong() {
-        let house = House::new().await;
+        let house = stage().await;
         let filter = |name: &str| json!({"Filters": [{"Name": name, "Values": ["x"]}]});
         house
             .refuses(
@@ -302,7 +302,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_account_and_region_have_tags_of_their_own() {
-        let house = House::new().await;
+        let house = stage().await;
         house.enrolled_node(&[Tag::new("Environment", "Prod")]).await;
         let other = "210987654321".parse().expect("valid");
         house.found(&other, "").await;

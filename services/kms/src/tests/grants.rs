@@ -20,8 +20,8 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let house = House::new().await;
-        let bob = house.give_user(&house.account, "bob", json!(null)).await;
-        let carol = house.give_user(&house.account, "carol", json!(null)).await;
+        let bob = house.give_user_in(&house.account, "bob", json!(null)).await;
+        let carol = house.give_user_in(&house.account, "carol", json!(null)).await;
         let key = house.key().await;
         Self {
             house,
@@ -269,7 +269,7 @@ async fn whom_a_grant_names_retires_it_and_no_other() {
 async fn a_grant_for_another_account_needs_that_accounts_word_too() {
     let scene = Scene::new().await;
     let house = &scene.house;
-    let nobody = house.give_user(&other(), "nobody", json!(null)).await;
+    let nobody = house.give_user_in(&other(), "nobody", json!(null)).await;
     let admin = house.other_admin();
     for name in ["nobody", "admin"] {
         let grantee = format!("arn:aws:iam::{OTHER}:user/{name}");

@@ -79,7 +79,7 @@ async fn a_key_is_rotated_when_it_is_time() {
     let old = sealed(&house, &key).await;
 
     house.clock.advance(days(89));
-    house.kms.keep_up().await.expect("kept up");
+    house.service.keep_up().await.expect("kept up");
     let listed = house
         .ask("ListKeyRotations", of_key.clone())
         .await
@@ -87,7 +87,7 @@ async fn a_key_is_rotated_when_it_is_time() {
     assert_eq!(listed["Rotations"], json!([]));
     house.clock.advance(days(1));
     for _ in 0..2 {
-        house.kms.keep_up().await.expect("kept up");
+        house.service.keep_up().await.expect("kept up");
     }
     let listed = house
         .ask("ListKeyRotations", of_key.clone())
@@ -102,7 +102,7 @@ async fn a_key_is_rotated_when_it_is_time() {
         .await
         .expect("disabled");
     house.clock.advance(days(400));
-    house.kms.keep_up().await.expect("kept up");
+    house.service.keep_up().await.expect("kept up");
     let listed = house.ask("ListKeyRotations", of_key).await.expect("listed");
     assert_eq!(listed["Rotations"].as_array().map(Vec::len), Some(1));
 }
@@ -123,11 +123,11 @@ async fn nothing_is_left_of_a_key_whose_date_is_past() {
     let plan = json!({"KeyId": key, "PendingWindowInDays": 7});
     house.ask("ScheduleKeyDeletion", plan).await.expect("planned");
     house.clock.advance(days(7) - Duration::from_secs(1));
-    house.kms.keep_up().await.expect("kept up");
+    house.service.keep_up().await.expect("kept up");
     assert_eq!(house.store.key_materials(&id).await.expect("read").len(), 1);
 
     house.clock.advance(Duration::from_secs(1));
-    house.kms.keep_up().await.expect("kept up");
+    house.service.keep_up().await.expect("kept up");
     assert!(house.store.key_materials(&id).await.expect("read").is_empty());
     assert!(house.store.grants(&id).await.expect("read").is_empty());
     house

@@ -96,7 +96,7 @@ async fn tags_of_keys_are_conditions() {
         "Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "*",
         "Condition": {"StringEquals": {"aws:ResourceTag/team": "a"}},
     });
-    let alice = house.give_user(&house.account, "alice", allowed).await;
+    let alice = house.give_user_in(&house.account, "alice", allowed).await;
     let describe = json!({"KeyId": key});
     house
         .ask_as(alice.clone(), "DescribeKey", describe.clone())

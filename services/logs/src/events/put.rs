@@ -330,7 +330,7 @@ mod tests {
         house
             .put("group", "stream", &[(0, "a very secret message")])
             .await;
-        let group = house.logs.group(&house.admin(), "group").await.expect("there");
+        let group = house.service.group(&house.admin(), "group").await.expect("there");
         let wanted = drawbridge_store::WantedLogBatches {
             of: drawbridge_store::LogBatchesOf::Prefixed(group.id, ""),
             from_ms: 0,
@@ -339,11 +339,11 @@ mod tests {
             after: None,
             limit: 10,
         };
-        let batches = house.logs.store.log_batches(wanted).await.expect("read");
+        let batches = house.service.store.log_batches(wanted).await.expect("read");
         assert_eq!(batches.len(), 1);
         let sealed = &batches[0].sealed;
         assert!(!sealed.windows(6).any(|bytes| bytes == b"secret"));
-        let key = house.logs.open_key(&house.admin(), &group, &group.key).await;
+        let key = house.service.open_key(&house.admin(), &group, &group.key).await;
         let key = key.expect("opened");
         assert!(key.open(&context(&group, "stream"), sealed.clone()).is_ok());
         assert!(key.open(&context(&group, "other"), sealed.clone()).is_err());

@@ -73,7 +73,9 @@ async fn change(logs: Arc<Logs>, call: Call) -> Result<Value, AwsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{House, KEY};
+    use crate::testing::House;
+    use drawbridge_house::KEY;
+    use drawbridge_session::{KeyError, KeyUse};
 
     fn group(more: &Value) -> Value {
         let mut input = json!({"logGroupName": "group"});
@@ -104,9 +106,14 @@ mod tests {
         house.done("DisassociateKmsKey", group(&json!({}))).await;
         house.done("DisassociateKmsKey", group(&json!({}))).await;
         house.put("group", "stream", &[(2, "after")]).await;
-        let uses = house.keys.uses();
+        house.keys.used();
         assert_eq!(messages(&house).await, ["before", "with", "after"]);
-        assert_eq!(house.keys.uses(), uses + 1, "once, for the events between");
+        let [used] = house
+            .keys
+            .used()
+            .try_into()
+            .expect("once, for the events between");
+        assert_eq!(used.caller.principal.arn(), "logs.us-east-1.amazonaws.com");
         let listed = house.done("DescribeLogGroups", json!({})).await;
         assert_eq!(listed["logGroups"][0].get("kmsKeyId"), None);
     }
@@ -122,7 +129,9 @@ mod tests {
         let event = json!({"timestamp": house.now(), "message": "x"});
         let put = group(&json!({"logStreamName": "stream", "logEvents": [event]}));
         let get = group(&json!({"logStreamName": "stream"}));
-        house.keys.disable(true);
+        house
+            .keys
+            .obey(|_| Err(KeyError::Disabled("the key is disabled".to_owned())));
         for (operation, input) in [
             ("PutLogEvents", &put),
             ("GetLogEvents", &get),
@@ -132,13 +141,18 @@ mod tests {
             assert_eq!(error.code(), "InvalidParameterException", "{operation}");
             assert!(error.message().contains("is disabled"), "{error}");
         }
-        house.keys.disable(false);
+        house.keys.obey(|_| Ok(()));
         assert_eq!(messages(&house).await, ["sealed"]);
         let all = json!([{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]);
         let keyless = house.give_user("keyless", all).await;
         let read = house.ask_as(keyless, "GetLogEvents", get.clone()).await;
         assert!(read.is_ok(), "the service uses the key, not who reads: {read:?}");
-        house.keys.close(true);
+        house.keys.obey(|used| match used.usage {
+            KeyUse::Decrypt => Err(KeyError::Denied(
+                "not authorized to perform: kms:Decrypt".to_owned(),
+            )),
+            _ => Ok(()),
+        });
         house
             .refuses("PutLogEvents", &[(put, "AccessDeniedException")])
             .await;
@@ -172,7 +186,9 @@ mod tests {
                 ],
             )
             .await;
-        house.keys.disable(true);
+        house
+            .keys
+            .obey(|_| Err(KeyError::Disabled("the key is disabled".to_owned())));
         house
             .refuses("AssociateKmsKey", &[(to(KEY), "InvalidParameterException")])
             .await;

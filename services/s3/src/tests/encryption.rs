@@ -1,100 +1,15 @@
 //! Objects under keys of the service of keys: in the name of who writes, and then of who reads.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use drawbridge_session::{DataKey, EncryptionContext, KeyError, KeyUse, KeyUser, Keys};
+use drawbridge_house::{FakeKeys, KEY};
+use drawbridge_session::{KeyError, KeyUse};
 use http::{Method, StatusCode};
-use zeroize::Zeroizing;
 
 use crate::testing::World;
 
-const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-
 /// How a use of a key is refused, given why.
 type Refusal = fn(String) -> KeyError;
-
-/// Keys that wrap by remembering, and note who used them for what.
-#[derive(Default)]
-struct FakeKeys {
-    drawn: Mutex<BTreeMap<Vec<u8>, EncryptionContext>>,
-    used: Mutex<Vec<String>>,
-    refusal: Mutex<Option<Refusal>>,
-}
-
-impl FakeKeys {
-    fn note(
-        &self,
-        user: KeyUser<'_>,
-        what: &str,
-        key: &str,
-        context: &EncryptionContext,
-    ) -> Result<(), KeyError> {
-        let arn = context.get("aws:s3:arn").cloned().unwrap_or_default();
-        let (who, via) = (user.caller.principal.arn(), user.via.unwrap_or_default());
-        let used = format!("{what} {key} {who} {via} {arn}");
-        self.used.lock().expect("held").push(used);
-        match *self.refusal.lock().expect("held") {
-            Some(refusal) => Err(refusal("no key for you".to_owned())),
-            None => Ok(()),
-        }
-    }
-
-    fn refuse(&self, refusal: Option<fn(String) -> KeyError>) {
-        *self.refusal.lock().expect("held") = refusal;
-    }
-
-    fn used(&self) -> Vec<String> {
-        std::mem::take(&mut self.used.lock().expect("held"))
-    }
-}
-
-#[async_trait]
-impl Keys for FakeKeys {
-    async fn check(
-        &self,
-        _: KeyUser<'_>,
-        key: &str,
-        _: KeyUse,
-        _: &EncryptionContext,
-    ) -> Result<String, KeyError> {
-        Ok(key.to_owned())
-    }
-
-    async fn generate_data_key(
-        &self,
-        user: KeyUser<'_>,
-        key: &str,
-        length: usize,
-        context: &EncryptionContext,
-    ) -> Result<DataKey, KeyError> {
-        self.note(user, "draw", key, context)?;
-        let mut drawn = self.drawn.lock().expect("held");
-        let wrapped = vec![u8::try_from(drawn.len()).expect("few"); length];
-        drawn.insert(wrapped.clone(), context.clone());
-        Ok(DataKey {
-            key_arn: KEY.to_owned(),
-            plain: Zeroizing::new(wrapped.iter().map(|byte| byte ^ 0x5a).collect()),
-            wrapped,
-        })
-    }
-
-    async fn decrypt(
-        &self,
-        user: KeyUser<'_>,
-        wrapped: &[u8],
-        context: &EncryptionContext,
-    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        self.note(user, "open", "", context)?;
-        match self.drawn.lock().expect("held").get(wrapped) {
-            Some(bound) if bound == context => {
-                Ok(Zeroizing::new(wrapped.iter().map(|byte| byte ^ 0x5a).collect()))
-            }
-            _ => Err(KeyError::InvalidCiphertext("changed".to_owned())),
-        }
-    }
-}
 
 const KMS: (&str, &str) = ("x-amz-server-side-encryption", "aws:kms");
 const KEY_ID: &str = "x-amz-server-side-encryption-aws-kms-key-id";
@@ -104,6 +19,20 @@ async fn world() -> (World, Arc<FakeKeys>) {
     let world = World::with_keys(keys.clone()).await;
     world.bucket("logs", &[]).await;
     (world, keys)
+}
+
+/// What was used, in the name of whom, and for which object or bucket.
+fn used(keys: &FakeKeys) -> Vec<(KeyUse, String, String, String)> {
+    let used = keys.used().into_iter().map(|used| {
+        assert_eq!(used.via, Some("s3"));
+        let arn = used.context["aws:s3:arn"].clone();
+        (used.usage, used.key, used.caller.principal.arn(), arn)
+    });
+    used.collect()
+}
+
+fn use_of(usage: KeyUse, key: &str, who: &str, arn: &str) -> (KeyUse, String, String, String) {
+    (usage, key.to_owned(), who.to_owned(), arn.to_owned())
 }
 
 fn header<'a>(answer: &'a crate::testing::Answer, name: &str) -> &'a str {
@@ -122,10 +51,13 @@ async fn an_object_is_sealed_in_the_writers_name_and_opened_in_the_readers() {
         .await;
     assert_eq!(put.status, StatusCode::OK, "{}", put.text());
     let admin = world.house.admin().principal.arn();
-    assert_eq!(
-        keys.used(),
-        [format!("draw alias/logs {admin} s3 arn:aws:s3:::logs/a")]
+    let drawn = use_of(
+        KeyUse::GenerateDataKey,
+        "alias/logs",
+        &admin,
+        "arn:aws:s3:::logs/a",
     );
+    assert_eq!(used(&keys), [drawn]);
     assert_eq!(header(&put, KMS.0), "aws:kms");
     assert_eq!(header(&put, KEY_ID), KEY);
     let all = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}"#;
@@ -135,15 +67,18 @@ async fn an_object_is_sealed_in_the_writers_name_and_opened_in_the_readers() {
         .await;
     assert_eq!(got.body.as_ref(), b"secret");
     assert_eq!(header(&got, KEY_ID), KEY);
-    assert_eq!(
-        keys.used(),
-        [format!("open  {} s3 arn:aws:s3:::logs/a", reader.principal.arn())]
+    let opened = use_of(
+        KeyUse::Decrypt,
+        KEY,
+        &reader.principal.arn(),
+        "arn:aws:s3:::logs/a",
     );
+    assert_eq!(used(&keys), [opened]);
     // What is said of an object without its bytes needs no key.
-    keys.refuse(Some(KeyError::Denied));
+    keys.obey(|_| Err(KeyError::Denied("no key for you".to_owned())));
     let head = world.ask(Method::HEAD, "/logs/a", &[], b"").await;
     assert_eq!((head.status, header(&head, KEY_ID)), (StatusCode::OK, KEY));
-    assert_eq!(keys.used(), Vec::<String>::new());
+    assert_eq!(keys.used(), []);
 }
 
 #[tokio::test]
@@ -169,7 +104,7 @@ async fn a_key_that_is_refused_leaves_nothing_and_shows_nothing() {
         ),
     ];
     for (refusal, status, code) in refusals {
-        keys.refuse(Some(refusal));
+        keys.obey(move |_| Err(refusal("no key for you".to_owned())));
         for (method, path, body) in [
             (Method::GET, "/logs/a", &b""[..]),
             (Method::PUT, "/logs/b", b"secret"),
@@ -180,7 +115,7 @@ async fn a_key_that_is_refused_leaves_nothing_and_shows_nothing() {
             assert_eq!(answer.element("Message"), "no key for you");
         }
     }
-    keys.refuse(None);
+    keys.obey(|_| Ok(()));
     assert_eq!(
         world.ask(Method::GET, "/logs/b", &[], b"").await.code(),
         "NoSuchKey"
@@ -203,10 +138,13 @@ async fn a_bucket_may_say_what_its_objects_are_sealed_under() {
     let put = world.ask(Method::PUT, "/logs/a", &[], b"secret").await;
     let admin = world.house.admin().principal.arn();
     // The data key is the bucket's to share.
-    assert_eq!(
-        keys.used(),
-        [format!("draw alias/default {admin} s3 arn:aws:s3:::logs")]
+    let drawn = use_of(
+        KeyUse::GenerateDataKey,
+        "alias/default",
+        &admin,
+        "arn:aws:s3:::logs",
     );
+    assert_eq!(used(&keys), [drawn]);
     assert_eq!(
         header(&put, "x-amz-server-side-encryption-bucket-key-enabled"),
         "true"
@@ -216,7 +154,7 @@ async fn a_bucket_may_say_what_its_objects_are_sealed_under() {
         .ask(Method::PUT, "/logs/b", &[(KMS.0, "AES256")], b"secret")
         .await;
     assert_eq!(header(&plain, KMS.0), "AES256");
-    assert_eq!(keys.used(), Vec::<String>::new());
+    assert_eq!(keys.used(), []);
     // A copy is sealed anew.
     let copied = world
         .ask(Method::PUT, "/logs/c", &[("x-amz-copy-source", "/logs/b")], b"")
@@ -253,8 +191,8 @@ async fn an_upload_has_one_data_key_that_is_asked_for_once_a_part_and_once_a_rea
         )
         .await;
     assert_eq!(header(&done, KMS.0), "aws:kms", "{}", done.text());
-    let uses: Vec<String> = keys.used().iter().map(|used| used[..4].to_owned()).collect();
-    assert_eq!(uses, ["draw", "open", "open"]);
+    let uses: Vec<KeyUse> = keys.used().iter().map(|used| used.usage).collect();
+    assert_eq!(uses, [KeyUse::GenerateDataKey, KeyUse::Decrypt, KeyUse::Decrypt]);
     let got = world
         .ask(
             Method::GET,

@@ -91,7 +91,7 @@ mod tests {
             );
         }
         let stored = house
-            .ssm
+            .service
             .store
             .node(&node.id)
             .await
@@ -118,7 +118,7 @@ mod tests {
         assert!(error.message().contains(&arn), "{error}");
         assert_eq!(
             house
-                .ssm
+                .service
                 .store
                 .node(&other.id)
                 .await

@@ -94,8 +94,8 @@ mod tests {
         assert_eq!(answer["UpdateKeyPair"], false);
         let text = |member: &str| answer[member].as_str().expect("a text");
         let found = credentials::credential(
-            house.ssm.store.as_ref(),
-            &house.ssm.root,
+            house.service.store.as_ref(),
+            &house.service.root,
             text("AccessKeyId"),
             Some(text("SessionToken")),
             &node.region,

@@ -69,7 +69,7 @@ mod tests {
             Ok(json!({}))
         );
         let stored = house
-            .ssm
+            .service
             .store
             .node(&node.id)
             .await

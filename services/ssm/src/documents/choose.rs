@@ -82,7 +82,7 @@ mod tests {
     use crate::testing::{House, shell_document};
 
     async fn chosen(house: &House, caller: &Caller, name: Option<&str>) -> Result<String, String> {
-        let chosen = choose(&house.ssm, caller, name).await;
+        let chosen = choose(&house.service, caller, name).await;
         let chosen = chosen.map_err(|error| error.to_string())?;
         assert_eq!(
             chosen.name,
@@ -118,7 +118,10 @@ mod tests {
             (&shown["DocumentVersion"], &shown["Content"]),
             (&json!("1"), &json!(AUTOMATIC))
         );
-        let document = choose(&house.ssm, &admin, None).await.expect("chosen").content;
+        let document = choose(&house.service, &admin, None)
+            .await
+            .expect("chosen")
+            .content;
         assert_eq!(document.session_type, SessionType::StandardStream);
 
         let edit = json!({"Name": DEFAULT_SHELL_DOCUMENT, "Content": shell_document("edited")});
@@ -171,7 +174,7 @@ mod tests {
             "AWS-StartSSHSession",
             "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession",
         ] {
-            let found = choose(&house.ssm, &other, Some(name))
+            let found = choose(&house.service, &other, Some(name))
                 .await
                 .expect("there")
                 .content;

@@ -268,7 +268,7 @@ mod tests {
         assert!(shown.get("EndDate").is_none());
 
         house
-            .ssm
+            .service
             .store
             .change_session(&id, SessionState::Connected)
             .await

@@ -155,7 +155,7 @@ mod tests {
         let house = House::new().await;
         let (id, _) = house.started().await;
         let stored = house
-            .ssm
+            .service
             .session(&house.admin(), id.as_str())
             .await
             .expect("asked");

@@ -80,7 +80,7 @@ mod tests {
         let house = House::new().await;
         let (id, _) = house.started().await;
         house
-            .ssm
+            .service
             .store
             .change_session(&id, SessionState::Terminating)
             .await

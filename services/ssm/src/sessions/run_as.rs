@@ -79,7 +79,7 @@ mod tests {
                 })
                 .await;
         }
-        run_as(&house.ssm, &alice, document)
+        run_as(&house.service, &alice, document)
     }
 
     #[tokio::test]
@@ -113,12 +113,15 @@ mod tests {
         house
             .change(|directory| directory.tag(Tagged::Role(crate::testing::EMPTY_ROLE), tag("bob")))
             .await;
-        assert_eq!(run_as(&house.ssm, &caller, &enabled), Ok(Some("bob".into())));
+        assert_eq!(run_as(&house.service, &caller, &enabled), Ok(Some("bob".into())));
         caller.grant = Some(Arc::new(SessionGrant {
             tags: tag("carol"),
             ..SessionGrant::plain(caller.received_at)
         }));
-        assert_eq!(run_as(&house.ssm, &caller, &enabled), Ok(Some("carol".into())));
+        assert_eq!(
+            run_as(&house.service, &caller, &enabled),
+            Ok(Some("carol".into()))
+        );
     }
 
     #[tokio::test]

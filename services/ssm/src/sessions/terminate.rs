@@ -85,7 +85,13 @@ mod tests {
             .ask("TerminateSession", json!({"SessionId": id}))
             .await
             .expect("stale");
-        let record = house.ssm.store.session(&id).await.expect("read").expect("kept");
+        let record = house
+            .service
+            .store
+            .session(&id)
+            .await
+            .expect("read")
+            .expect("kept");
         assert!(matches!(record.state, SessionState::Terminated(_)));
         assert_eq!(house.redeem(&token).await, None);
         house

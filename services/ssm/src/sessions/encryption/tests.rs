@@ -1,7 +1,9 @@
+use drawbridge_session::Principal;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{Asked, House, KEY_ARN};
+use crate::testing::House;
+use drawbridge_house::{KEY, KeyUsed};
 
 async fn give_document(house: &House, session_type: &str, properties: Value) {
     let content = json!({
@@ -24,7 +26,7 @@ async fn both_ends_are_asked_about_before_there_is_a_session() {
     let node = house.online_node().await;
     let answer = start(&house, &node).await.expect("started");
 
-    let [first, second]: [Asked; 2] = house.keys.asked().try_into().expect("two questions");
+    let [first, second]: [KeyUsed; 2] = house.keys.used().try_into().expect("two questions");
     let context = json!({"aws:ssm:SessionId": answer["SessionId"], "aws:ssm:TargetId": node.id});
     for asked in [&first, &second] {
         assert_eq!(json!(asked.context), context);
@@ -42,7 +44,7 @@ async fn both_ends_are_asked_about_before_there_is_a_session() {
         ),
         (
             format!("arn:aws:sts::123456789012:assumed-role/NodeRole/{}", node.id),
-            KEY_ARN,
+            KEY,
             KeyUse::Decrypt,
             SignedWith::AccessKey
         )
@@ -50,35 +52,43 @@ async fn both_ends_are_asked_about_before_there_is_a_session() {
     let [(authorized, start)] = house.relay.started().try_into().expect("one start");
     for ours in [true, false] {
         let told = start.interactive_shell(&authorized, ours).expect("told");
-        assert_eq!(told["DocumentContent"]["inputs"]["kmsKeyId"], KEY_ARN);
+        assert_eq!(told["DocumentContent"]["inputs"]["kmsKeyId"], KEY);
     }
 }
 
 #[tokio::test]
 async fn a_key_that_an_end_may_not_use_refuses_the_session() {
-    let cases = [
-        ("user", KeyError::NotFound("gone".into()), "InvalidDocument"),
-        ("user", KeyError::Disabled("off".into()), "InvalidDocument"),
-        ("user", KeyError::InvalidState("dying".into()), "InvalidDocument"),
-        ("user", KeyError::Denied("no".into()), "AccessDeniedException"),
-        ("node", KeyError::Denied("no".into()), "AccessDeniedException"),
-        ("node", KeyError::Disabled("off".into()), "InvalidDocument"),
+    type Refusal = fn(String) -> KeyError;
+    let cases: [(bool, Refusal, &str); 6] = [
+        (false, KeyError::NotFound, "InvalidDocument"),
+        (false, KeyError::Disabled, "InvalidDocument"),
+        (false, KeyError::InvalidState, "InvalidDocument"),
+        (false, KeyError::Denied, "AccessDeniedException"),
+        (true, KeyError::Denied, "AccessDeniedException"),
+        (true, KeyError::Disabled, "InvalidDocument"),
     ];
     let house = House::new().await;
     give_document(&house, "Standard_Stream", Value::Null).await;
     let node = house.online_node().await;
-    for (whom, error, code) in cases {
-        let words = error.to_string();
-        house.keys.refuse(whom, error);
+    for (is_node, refusal, code) in cases {
+        house.keys.obey(move |used| {
+            let refuses = matches!(used.caller.principal, Principal::Node { .. }) == is_node;
+            if refuses {
+                Err(refusal("no".to_owned()))
+            } else {
+                Ok(())
+            }
+        });
         let refused = start(&house, &node).await.expect_err("refused");
         assert_eq!(refused.code(), code);
-        let by = match whom {
-            "node" => format!(" by node {}", node.id),
-            _ => String::new(),
+        let by = if is_node {
+            format!(" by node {}", node.id)
+        } else {
+            String::new()
         };
         assert_eq!(
             refused.message(),
-            format!("The session cannot be encrypted: key alias/sessions cannot be used{by}: {words}")
+            format!("The session cannot be encrypted: key alias/sessions cannot be used{by}: no")
         );
     }
     assert_eq!(house.relay.started().len(), 0);
@@ -95,7 +105,7 @@ async fn a_tunnel_asks_for_no_key() {
     give_document(&house, "Port", json!({"portNumber": "22"})).await;
     let node = house.online_node().await;
     start(&house, &node).await.expect("started");
-    assert_eq!(house.keys.asked(), []);
+    assert_eq!(house.keys.used(), []);
 }
 
 #[tokio::test]
@@ -114,7 +124,7 @@ async fn whoever_joins_is_told_what_to_unwrap() {
         let answer = house.ask(operation, json!({"SessionId": session})).await;
         assert_eq!(
             answer.expect("joined")["Encryption"],
-            json!({"KmsKeyId": KEY_ARN, "WrappedKey": "AQID", "Target": node.id})
+            json!({"KmsKeyId": KEY, "WrappedKey": "AQID", "Target": node.id})
         );
     }
     assert_eq!(started.get("Encryption"), None);

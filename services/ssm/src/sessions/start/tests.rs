@@ -44,7 +44,7 @@ async fn opens_a_shell_with_a_token_for_its_client() {
     assert_eq!(content["SessionOwner"], "arn:aws:iam::123456789012:user/admin");
     assert_eq!(content["DocumentName"], DEFAULT_SHELL_DOCUMENT);
     let record = house
-        .ssm
+        .service
         .store
         .session(&id)
         .await
@@ -62,7 +62,7 @@ async fn a_token_waits_no_longer_than_its_lifetime() {
         .ask("StartSession", json!({"Target": node.id}))
         .await
         .expect("started");
-    house.clock.advance(house.ssm.settings.token_lifetime);
+    house.clock.advance(house.service.settings.token_lifetime);
     assert_eq!(
         house
             .redeem(answer["TokenValue"].as_str().expect("a token"))

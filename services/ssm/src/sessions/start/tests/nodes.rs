@@ -41,9 +41,9 @@ async fn waits_a_little_for_a_node_that_was_there() {
     );
     assert_eq!(
         house.relay.longest_patience(),
-        Some(house.ssm.settings.node_patience)
+        Some(house.service.settings.node_patience)
     );
-    assert!(house.ssm.settings.node_patience < PingStatus::PATIENCE);
+    assert!(house.service.settings.node_patience < PingStatus::PATIENCE);
 }
 
 #[tokio::test]
