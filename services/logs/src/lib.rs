@@ -8,6 +8,7 @@ mod events;
 mod groups;
 mod input;
 mod name;
+mod open_keys;
 mod page;
 mod sealing;
 mod service;

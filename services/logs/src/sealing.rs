@@ -1,8 +1,10 @@
 //! The data keys of groups: wrapped by the root key, or by a key of KMS whose policy lets this service use it.
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::keys::{EncryptionContext, KeyError, KeyUser};
+use drawbridge_session::keys::{EncryptionContext, KeyError, KeyUse, KeyUser};
 use drawbridge_session::{Caller, Principal, Random, RandomArray as _};
 use drawbridge_store::{LogGroup, LogGroupAt, LogGroupKey, SealError};
 use zeroize::Zeroizing;
@@ -20,7 +22,7 @@ const PURPOSE: &str = "data key of a log group";
 pub(crate) struct DataKey(LessSafeKey);
 
 impl DataKey {
-    fn new(bytes: &[u8]) -> Result<Self, SealError> {
+    pub(crate) fn new(bytes: &[u8]) -> Result<Self, SealError> {
         let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_wrong_length| SealError)?;
         Ok(Self(LessSafeKey::new(key)))
     }
@@ -95,24 +97,33 @@ impl Logs {
         })
     }
 
-    /// Unwraps a data key of a group.
+    /// Unwraps a data key of a group, or finds it unwrapped. Whether the service may still use the key that wraps it is
+    /// asked either way.
     pub(crate) async fn open_key(
         &self,
         caller: &Caller,
         group: &LogGroup,
         key: &LogGroupKey,
-    ) -> Result<DataKey, AwsError> {
+    ) -> Result<Arc<DataKey>, AwsError> {
         let arn = group_arn(group.at());
-        let plain = if key.kms_key.is_none() {
-            let opened = self.root.open(PURPOSE, arn.as_bytes(), &key.wrapped);
-            opened.map_err(internal)?
-        } else {
-            self.keys
-                .decrypt(by(&itself(caller, group.at())), &key.wrapped, &context(&arn))
-                .await
-                .map_err(unusable)?
+        let Some(kms_key) = &key.kms_key else {
+            let plain = self.root.open(PURPOSE, arn.as_bytes(), &key.wrapped);
+            return opened(&plain.map_err(internal)?);
         };
-        DataKey::new(&plain).map_err(internal)
+        let (itself, context, now) = (itself(caller, group.at()), context(&arn), self.clock.now());
+        let wrapped = (arn.as_str(), key.wrapped.as_slice());
+        if let Some(open) = self.open_keys.find(wrapped, now) {
+            let usable = self.keys.check(by(&itself), kms_key, KeyUse::Decrypt, &context);
+            if usable.await.is_ok() {
+                return Ok(open);
+            }
+            // What follows is refused, and leaves the audit event of that.
+            self.open_keys.close(wrapped);
+        }
+        let plain = self.keys.decrypt(by(&itself), &key.wrapped, &context).await;
+        let data_key = opened(&plain.map_err(unusable)?)?;
+        self.open_keys.keep(wrapped, &data_key, now);
+        Ok(data_key)
     }
 }
 
@@ -129,6 +140,10 @@ fn itself(caller: &Caller, at: LogGroupAt<'_>) -> Caller {
         region: at.region.clone(),
         ..caller.clone()
     }
+}
+
+fn opened(plain: &[u8]) -> Result<Arc<DataKey>, AwsError> {
+    DataKey::new(plain).map(Arc::new).map_err(internal)
 }
 
 fn by(caller: &Caller) -> KeyUser<'_> {

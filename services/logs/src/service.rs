@@ -7,6 +7,7 @@ use drawbridge_session::keys::Keys;
 use drawbridge_session::{Clock, Random};
 use drawbridge_store::{RootKey, Store};
 
+use crate::open_keys::OpenKeys;
 use crate::{OPERATIONS, Operation};
 
 /// The `logs` service of one server.
@@ -16,6 +17,7 @@ pub struct Logs {
     pub(crate) keys: Arc<dyn Keys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+    pub(crate) open_keys: OpenKeys,
 }
 
 impl Logs {
@@ -33,6 +35,7 @@ impl Logs {
             keys,
             clock,
             random,
+            open_keys: OpenKeys::default(),
         }
     }
 

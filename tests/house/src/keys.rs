@@ -19,6 +19,8 @@ pub struct KeyUsed {
     pub via: Option<&'static str>,
     /// What for.
     pub usage: KeyUse,
+    /// Whether it was only asked about.
+    pub only_asked: bool,
     /// The key as it was named; [`KEY`] of what was wrapped.
     pub key: String,
     /// What the data key is bound to.
@@ -56,7 +58,7 @@ impl FakeKeys {
     fn note(
         &self,
         user: KeyUser<'_>,
-        usage: KeyUse,
+        (usage, only_asked): (KeyUse, bool),
         key: &str,
         context: &EncryptionContext,
     ) -> Result<MutexGuard<'_, State>, KeyError> {
@@ -67,6 +69,7 @@ impl FakeKeys {
             caller: user.caller.clone(),
             via: user.via,
             usage,
+            only_asked,
             key: key.to_owned(),
             context: context.clone(),
         };
@@ -86,7 +89,8 @@ impl Keys for FakeKeys {
         usage: KeyUse,
         context: &EncryptionContext,
     ) -> Result<String, KeyError> {
-        self.note(user, usage, key, context).map(|_| KEY.to_owned())
+        self.note(user, (usage, true), key, context)
+            .map(|_| KEY.to_owned())
     }
 
     async fn generate_data_key(
@@ -96,7 +100,7 @@ impl Keys for FakeKeys {
         length: usize,
         context: &EncryptionContext,
     ) -> Result<DataKey, KeyError> {
-        let mut state = self.note(user, KeyUse::GenerateDataKey, key, context)?;
+        let mut state = self.note(user, (KeyUse::GenerateDataKey, false), key, context)?;
         let number = u8::try_from(state.drawn.len()).expect("few");
         let wrapped = vec![number; length];
         state.drawn.insert(wrapped.clone(), context.clone());
@@ -113,7 +117,7 @@ impl Keys for FakeKeys {
         wrapped: &[u8],
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let state = self.note(user, KeyUse::Decrypt, KEY, context)?;
+        let state = self.note(user, (KeyUse::Decrypt, false), KEY, context)?;
         match state.drawn.get(wrapped) {
             Some(bound) if bound == context => Ok(plain(wrapped)),
             _ => Err(KeyError::InvalidCiphertext("it was changed".to_owned())),

@@ -5,6 +5,7 @@
 //! comes later can be in it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::Caller;
@@ -102,7 +103,7 @@ pub(crate) async fn read(
     }
 }
 
-async fn key(logs: &Logs, caller: &Caller, group: &LogGroup, number: u32) -> Result<DataKey, AwsError> {
+async fn key(logs: &Logs, caller: &Caller, group: &LogGroup, number: u32) -> Result<Arc<DataKey>, AwsError> {
     if number == group.key.number {
         return logs.open_key(caller, group, &group.key).await;
     }

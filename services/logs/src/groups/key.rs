@@ -72,7 +72,10 @@ async fn change(logs: Arc<Logs>, call: Call) -> Result<Value, AwsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::open_keys::OPEN_FOR;
     use crate::testing::House;
     use drawbridge_house::KEY;
     use drawbridge_session::{KeyError, KeyUse};
@@ -107,6 +110,9 @@ mod tests {
         house.done("DisassociateKmsKey", group(&json!({}))).await;
         house.put("group", "stream", &[(2, "after")]).await;
         house.keys.used();
+        house
+            .clock
+            .advance(Duration::try_from(OPEN_FOR).expect("positive"));
         assert_eq!(messages(&house).await, ["before", "with", "after"]);
         let [used] = house
             .keys
@@ -159,6 +165,54 @@ mod tests {
         house
             .refuses("GetLogEvents", &[(get, "AccessDeniedException")])
             .await;
+    }
+
+    /// How often the data key was unwrapped since this was asked last.
+    fn unwrapped(house: &House) -> usize {
+        let used = house.keys.used().into_iter();
+        used.filter(|used| used.usage == KeyUse::Decrypt && !used.only_asked)
+            .count()
+    }
+
+    #[tokio::test]
+    async fn a_data_key_is_unwrapped_once_in_a_while_and_its_use_is_allowed_every_time() {
+        let house = House::new().await;
+        house
+            .done("CreateLogGroup", group(&json!({ "kmsKeyId": KEY })))
+            .await;
+        house.give_stream("group", "stream").await;
+        for second in 0..3 {
+            house.put("group", "stream", &[(second, "line")]).await;
+        }
+        assert_eq!(messages(&house).await.len(), 3);
+        assert_eq!(unwrapped(&house), 1);
+        house
+            .clock
+            .advance(Duration::try_from(OPEN_FOR).expect("positive"));
+        house.put("group", "stream", &[(0, "later")]).await;
+        assert_eq!(messages(&house).await.len(), 4);
+        assert_eq!(unwrapped(&house), 1);
+        // Refused at once, and by what leaves an audit event.
+        house
+            .keys
+            .obey(|_| Err(KeyError::Disabled("the key is disabled".to_owned())));
+        let read = [(
+            group(&json!({"logStreamName": "stream"})),
+            "InvalidParameterException",
+        )];
+        house.refuses("GetLogEvents", &read).await;
+        assert_eq!(unwrapped(&house), 1);
+        house.keys.obey(|_| Ok(()));
+        messages(&house).await;
+        assert_eq!(unwrapped(&house), 1, "what was refused is unwrapped anew");
+        // Another key of the group is another data key.
+        house
+            .done("AssociateKmsKey", group(&json!({ "kmsKeyId": KEY })))
+            .await;
+        house.put("group", "stream", &[(1, "under the next")]).await;
+        assert_eq!(unwrapped(&house), 1);
+        assert_eq!(messages(&house).await.len(), 5);
+        assert_eq!(unwrapped(&house), 0);
     }
 
     #[tokio::test]
