@@ -26,7 +26,7 @@ mod start;
 mod transcript;
 mod tunnel;
 
-pub use builtin::{BUILTIN_NAMES, Provider, builtin};
+pub use builtin::{BUILTIN_NAMES, Provider, builtin, has_settings_of_preferences};
 pub use content::{Content, DocumentFormat, MAX_DOCUMENT_BYTES, Platform, Strictness};
 pub use destination::{Destination, DestinationError};
 pub use destination_rule::{Admission, DestinationRule, DestinationRuleError};

@@ -100,6 +100,17 @@ def test_the_server_keeps_nothing_that_can_be_read(dev, admin, key, terminal):
     assert MARK.encode() not in journal(dev)
 
 
+def test_connect_with_a_document(dev, admin, key, terminal):
+    name = session_document(admin, "Connected", "alias/sessions")
+    shell = terminal([program("drawbridge"), "connect", "--document", name, dev.node], dev.env)
+    shell.wait_for("This session is encrypted using AWS KMS.")
+    shell.line(f"{SAY}; exit")
+    shell.wait_for(f"{MARK}-42")
+    assert shell.end() == 0
+    refusal = dev.cli("connect", "--document", "Nothing", dev.node)
+    assert refusal.returncode == 8 and "Document with name Nothing does not exist" in refusal.stderr
+
+
 def test_exec_and_cp_over_documents_with_a_key(dev, admin, key, tmp_path):
     name = command_document(admin, "Command", "alias/sessions")
 

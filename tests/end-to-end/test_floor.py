@@ -7,7 +7,7 @@ import time
 import pytest
 
 from drawbridge import Dev, eventually
-from principals import Principal, administrator
+from principals import Principal, administrator, allow
 from test_first_session import START
 from test_revocation import SOON
 
@@ -116,6 +116,39 @@ def test_a_reason_is_asked_for(dev):
     refused(start(dev, "--reason", " "), "rule `reason`: no reason was given")
     assert in_force(dev).returncode == 255
     assert in_force(dev, "--reason", "ticket 7").stdout == "through\n"
+
+
+def test_a_missing_reason_is_all_that_is_told(dev):
+    floor(dev, "set", "--require", "reason")
+    for done in (dev.cli("connect", dev.node), in_force(dev)):
+        refused(done, "below the session floor: rule `reason`: no reason was given", "hint: `--reason` says why")
+
+
+def test_commands_and_copies_have_what_the_preferences_say_where_the_floor_refuses_awss_documents(dev, admin, tmp_path):
+    floor(dev, "set", "--require", "bucket,recording", "--allow-port")
+    alone = in_force(dev)
+    refused(alone, "Document Drawbridge-StartNonInteractiveCommand is below the session floor: rule `bucket`",
+            "hint: its settings are those of the account's preferences, `SSM-SessionManagerRunShell`")
+    assert alone.returncode == 255
+    dev.aws("s3api", "create-bucket", "--bucket", "above-the-floor")
+    dev.aws("ssm", "delete-document", "--name", PREFERENCES)
+    create(dev, PREFERENCES, content(s3BucketName="above-the-floor"))
+    try:
+        assert in_force(dev).stdout == "through\n"
+        assert in_force(dev, "-t").stdout == "through\n"
+        (tmp_path / "from").write_text("content")
+        done = dev.cli("cp", str(tmp_path / "from"), f"{dev.node}:{tmp_path}/to")
+        assert (done.returncode, (tmp_path / "to").read_text()) == (0, "content"), done.stderr
+        ended = dev.aws("ssm", "describe-sessions", "--state", "History")["Sessions"]
+        names = {"Drawbridge-StartNonInteractiveCommand", "Drawbridge-StartInteractiveCommand"}
+        assert names <= {session["DocumentName"] for session in ended}
+        # Policies decide about our documents as about any other.
+        ada = admin.new_user("Ada", *[allow("ssm:StartSession", resource) for resource in (
+            "arn:aws:ssm:*:*:managed-instance/*", "arn:aws:ssm:*::document/AWS-*")])
+        refused(dev.cli("exec", dev.node, "--", "id", env=ada.env), "document/Drawbridge-StartNonInteractiveCommand",
+                "hint: it stands in for AWS's document, which the session floor refuses")
+    finally:
+        dev.aws("ssm", "delete-document", "--name", PREFERENCES)
 
 
 def test_tunnels_and_ssh_are_refused_unless_they_are_allowed(dev, admin):

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import signal
@@ -78,6 +79,16 @@ def test_it_is_one_session_and_the_commands_own_output_errors_and_code(dev, shar
     assert shared.run("sh", "-c", "kill -9 $$").returncode == 137
     listed = dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"]
     assert shared.session in [session["SessionId"] for session in listed]
+
+
+def test_a_session_of_another_document_is_shared_with_its_settings(dev, runtime, tmp_path):
+    content = {"schemaVersion": "1.0", "sessionType": "Standard_Stream",
+               "inputs": {"drawbridge": {"workingDirectory": str(tmp_path)}}}
+    dev.aws("ssm", "create-document", "--name", "Elsewhere", "--document-type", "Session", "--content",
+            json.dumps(content))
+    with Shared(dev, runtime, arguments=("-N", "--document", "Elsewhere")) as shared:
+        assert shared.run("pwd").stdout.decode() == f"{tmp_path}\n"
+        assert dev.session(shared.session)["DocumentName"] == "Elsewhere"
 
 
 def test_what_cannot_be_executed_is_told_as_without_sharing(dev, shared):

@@ -114,6 +114,9 @@ pub(crate) enum Config {
 pub(crate) struct Connect {
     /// A node id, or the Name of exactly one node
     pub(crate) node: String,
+    /// The session document [default: the account's preferences]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) document: Option<String>,
     /// Why; kept with the session
     #[arg(long)]
     pub(crate) reason: Option<String>,
@@ -135,7 +138,7 @@ pub(crate) struct Exec {
     /// Give the command a terminal, in a session of its own
     #[arg(long, short)]
     pub(crate) tty: bool,
-    /// The session document, with a parameter `command` [default: AWS's]
+    /// The session document, with a parameter `command` [default: AWS's, or Drawbridge's where the floor refuses AWS's]
     #[arg(long, value_name = "NAME")]
     pub(crate) document: Option<String>,
     /// Why; kept with the session, which is then never one of `connect --persist`
@@ -202,7 +205,7 @@ pub(crate) struct Cp {
     /// Tell the session's id and each file, on standard error
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// The session document, with a parameter `command` [default: AWS's]
+    /// The session document, with a parameter `command` [default: AWS's, or Drawbridge's where the floor refuses AWS's]
     #[arg(long, value_name = "NAME")]
     pub(crate) document: Option<String>,
     /// Why; kept with the session

@@ -20,6 +20,7 @@ use drawbridge_aws_client::Environment;
 use drawbridge_plugin::SessionTicket;
 use drawbridge_plugin::api::{Api, ApiError, SessionListing, StartSession};
 use drawbridge_plugin::client::{self, ClientError, Mode, SessionEnd};
+use drawbridge_session::floor::Requirement;
 use drawbridge_session::{BelowFloor, SystemClock, SystemRandom};
 
 use crate::cli::{Connect, ServerArguments, Sessions};
@@ -39,6 +40,7 @@ pub(crate) async fn connect(arguments: Connect) -> Result<ExitCode> {
     let target = node_id(&api, &arguments.node).await?;
     let request = StartSession {
         target,
+        document_name: arguments.document.clone(),
         reason: arguments.reason.clone(),
         ..StartSession::default()
     };
@@ -72,13 +74,25 @@ async fn start(api: &Api, request: &StartSession) -> Result<SessionTicket> {
 fn not_started(error: ApiError) -> anyhow::Error {
     let hint = match error.code() {
         Some("TargetNotConnected") => "`drawbridge nodes list` says which nodes can be reached",
-        Some("AccessDeniedException") if sentence(&error).contains(BelowFloor::LEAD) => {
+        Some("AccessDeniedException") if lacks_a_reason(&error) => "`--reason` says why",
+        Some("AccessDeniedException") if is_below_floor(&error) => {
             "`drawbridge floor show` lists what every session must have"
         }
         Some("AccessDeniedException") => "`drawbridge explain` says which policy decides",
         _ => return refused(error),
     };
     Failure::new(SERVER_REFUSED, sentence(&error)).hint(hint).into()
+}
+
+/// Whether the session floor is what refuses.
+fn is_below_floor(error: &ApiError) -> bool {
+    error.code() == Some("AccessDeniedException") && sentence(error).contains(BelowFloor::LEAD)
+}
+
+/// Whether all that the session floor asks for is a reason.
+fn lacks_a_reason(error: &ApiError) -> bool {
+    let only = format!("{}: rule `{}`: ", BelowFloor::LEAD, Requirement::Reason);
+    is_below_floor(error) && sentence(error).contains(&only)
 }
 
 /// `drawbridge sessions …`.

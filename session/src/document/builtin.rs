@@ -5,25 +5,37 @@ use std::sync::LazyLock;
 use super::content::{Content, DocumentFormat};
 
 /// Their names, in the order of the alphabet.
-pub const BUILTIN_NAMES: [&str; 7] = [
+pub const BUILTIN_NAMES: [&str; 9] = [
     "AWS-StartInteractiveCommand",
     "AWS-StartNonInteractiveCommand",
     "AWS-StartPortForwardingSession",
     "AWS-StartPortForwardingSessionToRemoteHost",
     "AWS-StartPortForwardingSessionToSocket",
     "AWS-StartSSHSession",
+    "Drawbridge-StartInteractiveCommand",
+    "Drawbridge-StartNonInteractiveCommand",
     "Drawbridge-StartPortForwarding",
 ];
 
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 9] = [
     include_str!("builtin/AWS-StartInteractiveCommand.json"),
     include_str!("builtin/AWS-StartNonInteractiveCommand.json"),
     include_str!("builtin/AWS-StartPortForwardingSession.json"),
     include_str!("builtin/AWS-StartPortForwardingSessionToRemoteHost.json"),
     include_str!("builtin/AWS-StartPortForwardingSessionToSocket.json"),
     include_str!("builtin/AWS-StartSSHSession.json"),
+    include_str!("builtin/Drawbridge-StartInteractiveCommand.json"),
+    include_str!("builtin/Drawbridge-StartNonInteractiveCommand.json"),
     include_str!("builtin/Drawbridge-StartPortForwarding.json"),
 ];
+
+/// Says whether sessions of a built-in document have the settings of the account's preferences; AWS's have none, as on AWS.
+pub fn has_settings_of_preferences(name: &str) -> bool {
+    matches!(
+        name,
+        "Drawbridge-StartInteractiveCommand" | "Drawbridge-StartNonInteractiveCommand"
+    )
+}
 
 /// Who provides documents to every account. They are nobody's to change, and have ARNs without account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

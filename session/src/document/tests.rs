@@ -370,6 +370,11 @@ fn every_built_in_document_runs_with_what_aws_takes() {
             &[("localUnixSocket", "/tmp/s")],
         ),
         ("AWS-StartSSHSession", &[]),
+        ("Drawbridge-StartInteractiveCommand", &[("command", "top -d 1")]),
+        (
+            "Drawbridge-StartNonInteractiveCommand",
+            &[("command", "ls"), ("separateOutputStream", "true")],
+        ),
         (
             "Drawbridge-StartPortForwarding",
             &[("destinations", "db.internal:5432")],

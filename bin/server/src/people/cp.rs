@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use self::journey::{COPY_END, Journey, Way};
 use self::progress::Progress;
 use super::exec::Documents;
-use super::{api, exec, failure, node_id, start};
+use super::{api, exec, failure, node_id};
 use crate::cli::Cp;
 use crate::exit::{COMMAND_NOT_RUN, FAILED, Failure, report, report_as};
 
@@ -53,7 +53,7 @@ async fn run(arguments: Cp, journey: Journey) -> Result<u8> {
         tty: false,
     };
     let request = exec::request(target, &journey.command, documents, arguments.reason)?;
-    let ticket = start(&api, &request).await?;
+    let ticket = exec::start_command(&api, &request).await?;
     let progress = Progress::new(arguments.quiet, arguments.verbose);
     if arguments.verbose {
         progress.line(&format!("session {}", ticket.session_id));

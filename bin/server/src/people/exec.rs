@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use drawbridge_plugin::SessionTicket;
-use drawbridge_plugin::api::StartSession;
+use drawbridge_plugin::api::{Api, StartSession};
 use drawbridge_plugin::client::{self, ClientError, Mode, SessionEnd, SessionKind};
 use drawbridge_session::{SystemClock, SystemRandom};
 
-use super::{api, failure, node_id, persist, start};
+use super::{api, failure, is_below_floor, lacks_a_reason, node_id, not_started, persist, sentence};
 use crate::cli::Exec;
-use crate::exit::{COMMAND_NOT_RUN, Failure, NOBODY_READS, report_as};
+use crate::exit::{COMMAND_NOT_RUN, Failure, NOBODY_READS, SERVER_REFUSED, report_as};
 
 /// `drawbridge exec`.
 ///
@@ -42,7 +42,7 @@ async fn run(arguments: Exec) -> Result<u8> {
         tty: arguments.tty,
     };
     let request = request(target, &arguments.command, documents, arguments.reason)?;
-    let ticket = start(&api, &request).await?;
+    let ticket = start_command(&api, &request).await?;
     if arguments.verbose {
         eprintln!("session {}", ticket.session_id);
     }
@@ -84,6 +84,43 @@ pub(super) fn request(
         document_name: Some(document_name),
         parameters,
         reason,
+    })
+}
+
+/// Starts the session of a command.
+///
+/// Sessions of AWS's documents have no key and no log, as on AWS, so a floor that requires one refuses them. Then it is ours, which
+/// differ in one thing: their settings are those of the account's preferences, which shells have to keep the same floor with.
+pub(super) async fn start_command(api: &Api, request: &StartSession) -> Result<SessionTicket> {
+    let refused = match api.start_session(request).await {
+        Ok(ticket) => return Ok(ticket),
+        Err(error) => error,
+    };
+    let Some(ours) = with_settings(request).filter(|_| is_below_floor(&refused)) else {
+        return Err(not_started(refused));
+    };
+    let again = match api.start_session(&ours).await {
+        Ok(ticket) => return Ok(ticket),
+        Err(error) => error,
+    };
+    if lacks_a_reason(&again) {
+        return Err(not_started(again));
+    }
+    let hint = if is_below_floor(&again) {
+        "its settings are those of the account's preferences, `SSM-SessionManagerRunShell`; `--document` names another document, \
+         and `drawbridge floor show` lists what it must have"
+    } else {
+        "it stands in for AWS's document, which the session floor refuses; `--document` names another one"
+    };
+    Err(Failure::new(SERVER_REFUSED, sentence(&again)).hint(hint).into())
+}
+
+/// The same by our document instead of AWS's; `None` where it is another one already.
+fn with_settings(request: &StartSession) -> Option<StartSession> {
+    let what = request.document_name.as_deref()?.strip_prefix("AWS-")?;
+    Some(StartSession {
+        document_name: Some(format!("Drawbridge-{what}")),
+        ..request.clone()
     })
 }
 
@@ -141,6 +178,7 @@ mod tests {
     use clap::Parser as _;
     use drawbridge_plugin::client::SessionEnd;
     use drawbridge_protocol::Token;
+    use drawbridge_session::document::{builtin, has_settings_of_preferences};
     use proptest::prelude::*;
 
     use super::*;
@@ -208,6 +246,25 @@ mod tests {
             Some("AWS-StartInteractiveCommand")
         );
         assert_eq!(on_terminal.parameters.len(), 1);
+    }
+
+    #[test]
+    fn ours_take_the_same_as_awss_and_stand_in_for_no_other() {
+        for tty in [false, true] {
+            let aws = asked(&["id"], tty);
+            let ours = with_settings(&aws).unwrap();
+            let name = ours.document_name.unwrap();
+            assert!(has_settings_of_preferences(&name), "{name}");
+            let (_, content) = builtin(&name).unwrap();
+            assert!(content.resolve(&ours.parameters).is_ok(), "{name}");
+            assert_eq!(ours.parameters, aws.parameters);
+        }
+        let documents = Documents {
+            chosen: Some("Mine".to_owned()),
+            tty: false,
+        };
+        let chosen = request("mi-1".into(), &["id".to_owned()], documents, None).unwrap();
+        assert!(with_settings(&chosen).is_none());
     }
 
     /// What a POSIX shell makes of the line: `-t` gives it to one.

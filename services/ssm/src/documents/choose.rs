@@ -1,8 +1,13 @@
 //! The document of a session that starts.
 
+use std::collections::BTreeMap;
+
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::Caller;
-use drawbridge_session::document::{Content, DEFAULT_SHELL_DOCUMENT, DocumentFormat, Platform};
+use drawbridge_session::document::{
+    Content, DEFAULT_SHELL_DOCUMENT, DocumentFormat, Inputs, Platform, SessionType, ShellProfile,
+    has_settings_of_preferences,
+};
 use drawbridge_store::{NewDocumentVersion, WantedVersion};
 
 use super::error::invalid_content;
@@ -20,6 +25,8 @@ pub(crate) struct Chosen {
     pub(crate) content: Content,
     /// Whether it is in every account, and so nobody's to change.
     pub(crate) provided: bool,
+    /// The settings that its sessions have in the place of its own.
+    pub(crate) settings: Option<Inputs>,
 }
 
 /// What an account's sessions do until somebody chooses otherwise: a shell, nothing kept of it elsewhere.
@@ -41,19 +48,48 @@ pub(crate) async fn choose(ssm: &Ssm, caller: &Caller, name: Option<&str>) -> Re
     } else {
         View::find_wanted(ssm, caller, name, WantedVersion::Default).await?
     };
-    // It was checked when it was written, by this program or by one before it.
-    let content = Content::parse(&view.content, view.facts.version.format).map_err(|error| {
-        let invalid = invalid_content(&error);
-        AwsError::new(
-            "InvalidDocument",
-            format!("Document {name} cannot be used: {}", invalid.message()),
-        )
-    })?;
+    let provided = matches!(view.facts.owner, Owner::Provider(_));
+    let settings = if provided && has_settings_of_preferences(&view.facts.name) {
+        Some(settings_of_preferences(ssm, caller).await?)
+    } else {
+        None
+    };
     Ok(Chosen {
         name: name.to_owned(),
-        content,
-        provided: matches!(view.facts.owner, Owner::Provider(_)),
+        content: content(name, &view)?,
+        provided,
+        settings,
     })
+}
+
+/// Reads what was checked when it was written, by this program or by one before it.
+fn content(name: &str, view: &View) -> Result<Content, AwsError> {
+    Content::parse(&view.content, view.facts.version.format)
+        .map_err(|error| unusable(name, invalid_content(&error).message()))
+}
+
+/// What the account's preferences say of sessions that are no shells.
+async fn settings_of_preferences(ssm: &Ssm, caller: &Caller) -> Result<Inputs, AwsError> {
+    let content = content(DEFAULT_SHELL_DOCUMENT, &preferences(ssm, caller).await?)?;
+    if content.session_type != SessionType::StandardStream {
+        return Err(unusable(DEFAULT_SHELL_DOCUMENT, "it is no shell's"));
+    }
+    // Nobody has given their parameters values, as nobody has where a session names no document.
+    let (document, _) = content
+        .resolve(&BTreeMap::new())
+        .map_err(|error| unusable(DEFAULT_SHELL_DOCUMENT, &error.to_string()))?;
+    Ok(Inputs {
+        shell_profile: ShellProfile::default(),
+        ..document.inputs
+    })
+}
+
+fn unusable(name: &str, why: &str) -> AwsError {
+    let why = why.trim_end_matches('.');
+    AwsError::new(
+        "InvalidDocument",
+        format!("Document {name} cannot be used: {why}."),
+    )
 }
 
 async fn preferences(ssm: &Ssm, caller: &Caller) -> Result<View, AwsError> {
@@ -75,7 +111,6 @@ async fn preferences(ssm: &Ssm, caller: &Caller) -> Result<View, AwsError> {
 
 #[cfg(test)]
 mod tests {
-    use drawbridge_session::document::SessionType;
     use serde_json::json;
 
     use super::*;

@@ -274,6 +274,25 @@ async fn what_nobody_can_edit_is_shortened_and_what_somebody_can_is_refused() {
 }
 
 #[tokio::test]
+async fn our_own_commands_are_above_the_floor_where_the_preferences_are() {
+    let house = House::new().await;
+    house.require(&[Requirement::Kms]).await;
+    let command = json!({"Parameters": {"command": ["id"]}});
+    let ours = "Drawbridge-StartNonInteractiveCommand";
+    let refused = Err(format!("AccessDeniedException: Document {ours} {NO_KEY}"));
+    assert_eq!(house.start(Some(ours), &command).await, refused);
+    let keyed = create("SSM-SessionManagerRunShell", &json!({"kmsKeyId": "alias/a"}));
+    house.ask("CreateDocument", keyed).await.expect("created");
+    assert_eq!(house.start(Some(ours), &command).await, Ok(()));
+    let [(_, start)] = house.relay.started().try_into().expect("one start");
+    assert!(start.document.is_encrypted());
+    let aws = house
+        .start(Some("AWS-StartNonInteractiveCommand"), &command)
+        .await;
+    assert!(aws.is_err_and(|error| error.contains(NO_KEY)));
+}
+
+#[tokio::test]
 async fn the_organizations_floor_lies_over_every_account_of_it_and_no_other() {
     let house = House::new().await;
     let organization = OrganizationId::parse("o-exampleorgid").expect("valid");

@@ -143,6 +143,9 @@ async fn choose_document(ssm: &Ssm, caller: &Caller, input: &Input) -> Result<Se
     let resolved = chosen.content.resolve(&given);
     let (mut document, parameters) =
         resolved.map_err(|error| AwsError::new("InvalidParameters", error.to_string()))?;
+    if let Some(settings) = chosen.settings {
+        document.inputs = settings;
+    }
     if chosen.provided {
         floor::of(ssm, caller).await?.shorten(&mut document);
     }

@@ -2,7 +2,7 @@ mod callers;
 mod documents;
 mod nodes;
 
-use drawbridge_session::document::DEFAULT_SHELL_DOCUMENT;
+use drawbridge_session::document::{DEFAULT_SHELL_DOCUMENT, Inputs, SessionType};
 use drawbridge_session::{PingStatus, Principal};
 use drawbridge_store::TokenBinding;
 use serde_json::json;
