@@ -357,6 +357,9 @@ pub trait Objects: Send + Sync {
 
     /// Returns those of some blobs that an object or a part refers to.
     async fn known_blobs(&self, ids: &[String]) -> Result<Vec<String>, StoreError>;
+
+    /// Counts the blobs that objects and parts refer to.
+    async fn count_blobs(&self) -> Result<u64, StoreError>;
 }
 
 #[cfg(test)]

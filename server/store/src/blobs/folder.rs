@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _, BufWriter};
 
-use super::{BlobReader, BlobWriter, Blobs};
+use super::{BlobReader, BlobWriter, Blobs, is_drawn};
 
 /// What is gathered before it is handed to the system.
 const BUFFER: usize = 512 * 1024;
@@ -43,9 +43,8 @@ impl BlobFolder {
 
     /// The file of a blob. Only names that were drawn here have one: nothing from outside becomes a path.
     fn file(&self, id: &str) -> io::Result<PathBuf> {
-        let drawn = id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         match id.get(..2) {
-            Some(shelf) if drawn => Ok(self.path.join(shelf).join(id)),
+            Some(shelf) if is_drawn(id) => Ok(self.path.join(shelf).join(id)),
             _ => Err(io::Error::new(ErrorKind::InvalidInput, "no blob has that name")),
         }
     }

@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{Durability, Sqlite};
+use crate::blobs::OWNER_SETTING;
 use crate::{Sessions as _, StateChangeError, StoreError};
 
 /// Writes the database as it is at one moment into a new file, which a server may be writing meanwhile.
@@ -31,7 +32,8 @@ pub(crate) async fn copy_database(file: &Path, into: &Path) -> Result<(), StoreE
 }
 
 impl Sqlite {
-    /// Ends every session that was live, and withdraws every token; returns how many sessions there were.
+    /// Ends every session that was live, withdraws every token, and lets go of a place of objects outside of the folder;
+    /// returns how many sessions there were.
     ///
     /// For a store that was restored: its sessions went on elsewhere, and its tokens may have been used since.
     pub async fn end_what_was_live(&self, details: &str, now: Timestamp) -> Result<usize, StoreError> {
@@ -50,6 +52,12 @@ impl Sqlite {
         let failed = || StoreError::doing("withdraw tokens");
         let mut transaction = self.write(Durability::Synced).await?;
         sqlx::query("DELETE FROM tokens")
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        // Where objects lie outside of the folder they are still those of the folder that was copied.
+        sqlx::query("DELETE FROM settings WHERE name = ?")
+            .bind(OWNER_SETTING)
             .execute(&mut *transaction)
             .await
             .map_err(failed())?;

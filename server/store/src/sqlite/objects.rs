@@ -177,6 +177,12 @@ impl Objects for Sqlite {
             .await
             .map_err(StoreError::doing("look blobs up"))
     }
+
+    async fn count_blobs(&self) -> Result<u64, StoreError> {
+        rows::count_blobs(&self.readers)
+            .await
+            .map_err(StoreError::doing("count blobs"))
+    }
 }
 
 /// Stores a version in a transaction; see [`Objects::put_object`].

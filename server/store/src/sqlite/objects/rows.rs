@@ -148,6 +148,13 @@ pub(super) async fn known_blobs(readers: &SqlitePool, ids: &[String]) -> Result<
         .await
 }
 
+pub(super) async fn count_blobs(readers: &SqlitePool) -> Result<u64, sqlx::Error> {
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM blobs")
+        .fetch_one(readers)
+        .await?;
+    Ok(count.unsigned_abs())
+}
+
 pub(super) fn read(row: &SqliteRow) -> Result<ObjectVersion, sqlx::Error> {
     let key: Vec<u8> = row.try_get("key")?;
     let content: Option<&str> = row.try_get("content")?;

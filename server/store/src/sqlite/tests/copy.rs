@@ -1,4 +1,5 @@
 use super::*;
+use crate::blobs::{OWNER_SETTING, PLACE_SETTING};
 
 #[tokio::test]
 async fn a_restored_store_has_no_live_session_and_no_token() {
@@ -16,6 +17,10 @@ async fn a_restored_store_has_no_live_session_and_no_token() {
         node: node.id.clone(),
     });
     house.store.grant_token(&grant).await.expect("granted");
+
+    for setting in [OWNER_SETTING, PLACE_SETTING] {
+        house.store.set_setting(setting, "x").await.expect("stored");
+    }
 
     let now = house.clock.now();
     let count = house.store.end_what_was_live("restored", now).await;
@@ -35,6 +40,10 @@ async fn a_restored_store_has_no_live_session_and_no_token() {
             "used or not, it opens nothing"
         );
     }
+    let owner = house.store.setting(OWNER_SETTING).await;
+    assert_eq!(owner.expect("read"), None, "the blobs are another folder's");
+    let place = house.store.setting(PLACE_SETTING).await;
+    assert!(place.expect("read").is_some(), "they lie where they lay");
     let count = house.store.end_what_was_live("restored", now).await;
     assert_eq!(count.expect("nothing left"), 0);
 }
