@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("aws/transport", &[]),
     ("aws/client", &["aws/dialects", "aws/transport"]),
     ("server/store", &["session"]),
+    ("server/objects", &["session", "aws/client", "server/store"]),
     ("server/access", &["session", "server/store"]),
     ("server/relay", &["protocol", "session", "server/store"]),
     (
@@ -55,6 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "protocol",
             "session",
             "server/store",
+            "server/objects",
             "server/access",
             "server/relay",
             "server/recorder",
@@ -83,6 +85,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "session",
             "aws/client",
             "server/store",
+            "server/objects",
             "server/relay",
             "server/recorder",
             "server/gateway",

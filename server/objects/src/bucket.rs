@@ -1,0 +1,259 @@
+//! Blobs as objects of a bucket.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use drawbridge_session::Clock;
+use drawbridge_store::blobs::{BlobReader, BlobWriter, Blobs, is_drawn};
+use futures_util::future::ready;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use http::HeaderValue;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _,
+    RetryConfig,
+};
+
+use crate::config::{Backing, BucketConfig, Prefix};
+use crate::credentials;
+use crate::error::{ConnectError, of_store, wrong};
+use crate::reader::ChunkedReader;
+use crate::writer::BucketWriter;
+
+/// Blobs of one page of a listing.
+const PAGE: usize = 1000;
+
+/// The most bytes of an object that is not a blob: the owner's name, the note of an upload.
+const MAX_SMALL: u64 = 4096;
+
+/// How long one request may take: a part of a blob passes in it at 140 KB/s.
+const REQUEST: Duration = Duration::from_secs(60);
+
+/// How long a name is looked up and a connection made.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// When a request is not tried again any more.
+const RETRY_FOR: Duration = Duration::from_secs(20);
+
+/// How often it is at most.
+const RETRIES: usize = 6;
+
+/// Keeps blobs in a bucket; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct BucketBlobs {
+    pub(crate) s3: Arc<AmazonS3>,
+    pub(crate) keys: Keys,
+    place: Arc<str>,
+}
+
+/// Where things lie below the prefix.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys(Prefix);
+
+impl Keys {
+    /// The key of a blob. Only names that were drawn here have one: nothing from outside becomes a key.
+    pub(crate) fn blob(&self, id: &str) -> io::Result<Path> {
+        match id.get(..2) {
+            Some(shelf) if is_drawn(id) => Ok(self.path(&format!("blobs/{shelf}/{id}"))),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "no blob has that name",
+            )),
+        }
+    }
+
+    pub(crate) fn blobs(&self) -> Path {
+        self.path("blobs")
+    }
+
+    /// The note of a blob's upload.
+    pub(crate) fn note(&self, id: &str) -> Path {
+        self.path(&format!("uploads/{id}"))
+    }
+
+    pub(crate) fn notes(&self) -> Path {
+        self.path("uploads")
+    }
+
+    fn owner(&self) -> Path {
+        self.path("owner")
+    }
+
+    fn path(&self, rest: &str) -> Path {
+        Path::from(format!("{}{rest}", self.0))
+    }
+}
+
+impl BucketBlobs {
+    /// Makes a client for the bucket; nothing is called yet.
+    ///
+    /// # Errors
+    ///
+    /// A file that is named is not there or says nothing, or there are no credentials where they are said to be.
+    pub(crate) async fn connect(
+        backing: &Backing,
+        clock: &Arc<dyn Clock>,
+        retries: RetryConfig,
+    ) -> Result<Self, ConnectError> {
+        let config = &backing.bucket;
+        let builder = AmazonS3Builder::new()
+            .with_bucket_name(config.bucket.to_string())
+            .with_region(config.region.as_str())
+            .with_endpoint(config.address())
+            .with_virtual_hosted_style_request(!config.is_path_style())
+            .with_client_options(client_options(config)?)
+            .with_retry(retries)
+            // Not every store has it.
+            .with_disable_bulk_delete(true);
+        let builder = credentials::put_into(builder, backing, clock).await?;
+        Ok(Self {
+            s3: Arc::new(builder.build()?),
+            keys: Keys(config.prefix.clone()),
+            place: config.place().into(),
+        })
+    }
+
+    /// Where the blobs lie, for people and for the next start.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Reads who the place belongs to.
+    pub(crate) async fn owner(&self) -> io::Result<Option<Bytes>> {
+        match self.small(&self.keys.owner()).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    /// Writes who the place belongs to.
+    pub(crate) async fn put_owner(&self, owner: Bytes) -> io::Result<()> {
+        let put = self.s3.put(&self.keys.owner(), owner.into()).await;
+        put.map(drop).map_err(of_store)
+    }
+
+    /// Reads an object that is small.
+    pub(crate) async fn small(&self, path: &Path) -> io::Result<Bytes> {
+        let found = self.s3.get(path).await.map_err(of_store)?;
+        if found.meta.size > MAX_SMALL {
+            return Err(wrong("an object of the store is longer than it can be"));
+        }
+        exactly(found).await
+    }
+
+    /// Reads a range that begins inside a blob, as far as the blob goes; also returns how long the blob is.
+    pub(crate) async fn range(&self, path: &Path, range: Range<u64>) -> io::Result<(Bytes, u64)> {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
+        let found = self.s3.get_opts(path, options).await.map_err(of_store)?;
+        let size = found.meta.size;
+        Ok((exactly(found).await?, size))
+    }
+
+    /// Removes an object; one that is not there is no error.
+    pub(crate) async fn delete(&self, path: &Path) -> io::Result<()> {
+        match self.s3.delete(path).await.map_err(of_store) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+}
+
+/// Collects a body, which must be as long as it was announced: no more of it is held, and no less is taken for all.
+async fn exactly(found: object_store::GetResult) -> io::Result<Bytes> {
+    let length = found.range.end.saturating_sub(found.range.start);
+    let mut body = found.into_stream();
+    let mut all = BytesMut::new();
+    while let Some(some) = body.next().await {
+        all.extend_from_slice(&some.map_err(of_store)?);
+        if all.len() as u64 > length {
+            return Err(wrong("the store sent more than was asked for"));
+        }
+    }
+    if (all.len() as u64) < length {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the store sent less than it announced",
+        ));
+    }
+    Ok(all.freeze())
+}
+
+fn client_options(config: &BucketConfig) -> Result<ClientOptions, ConnectError> {
+    const USER_AGENT: &str = concat!("drawbridge/", env!("CARGO_PKG_VERSION"));
+    let mut options = ClientOptions::new()
+        .with_user_agent(HeaderValue::from_static(USER_AGENT))
+        .with_timeout(REQUEST)
+        .with_connect_timeout(CONNECT)
+        .with_allow_http(config.endpoint.as_ref().is_some_and(|it| !it.is_tls()));
+    if let Some(file) = &config.ca_file {
+        let pem = std::fs::read(file).map_err(|source| ConnectError::File {
+            path: file.display().to_string(),
+            source,
+        })?;
+        for certificate in Certificate::from_pem_bundle(&pem)? {
+            options = options.with_root_certificate(certificate);
+        }
+        options = options.with_no_system_certificates(true);
+    }
+    Ok(options)
+}
+
+/// How what fails in passing is tried again.
+pub(crate) fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(3),
+            base: 2.0,
+        },
+        max_retries: RETRIES,
+        retry_timeout: RETRY_FOR,
+    }
+}
+
+#[async_trait]
+impl Blobs for BucketBlobs {
+    async fn create(&self, id: &str) -> io::Result<Box<dyn BlobWriter>> {
+        Ok(Box::new(BucketWriter::new(self.clone(), id)?))
+    }
+
+    async fn open(&self, id: &str, from: u64) -> io::Result<BlobReader> {
+        let path = self.keys.blob(id)?;
+        Ok(Box::new(ChunkedReader::open(self.clone(), path, from).await?))
+    }
+
+    async fn remove(&self, id: &str) -> io::Result<()> {
+        self.delete(&self.keys.blob(id)?).await
+    }
+
+    async fn list(&self, after: Option<&str>) -> io::Result<Vec<String>> {
+        let below = self.keys.blobs();
+        let found = match after {
+            None => self.s3.list(Some(&below)),
+            Some(after) => self.s3.list_with_offset(Some(&below), &self.keys.blob(after)?),
+        };
+        // What we did not name is not ours to remove.
+        let named = found.try_filter_map(|object| {
+            let name = object.location.filename().filter(|name| is_drawn(name));
+            let ours = name.filter(|name| self.keys.blob(name).is_ok_and(|key| key == object.location));
+            ready(Ok(ours.map(str::to_owned)))
+        });
+        let page: Vec<String> = named.take(PAGE).try_collect().await.map_err(of_store)?;
+        let mut before = after;
+        for id in &page {
+            if before.is_some_and(|before| before >= id.as_str()) {
+                return Err(wrong("the store does not list in order"));
+            }
+            before = Some(id);
+        }
+        Ok(page)
+    }
+}
