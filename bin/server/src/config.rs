@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use drawbridge_gateway::ActivationTier;
+use drawbridge_objects::BucketConfig;
 use drawbridge_session::{AccountId, Region};
 use serde::Deserialize;
 
@@ -45,6 +46,9 @@ pub(crate) struct Config {
     /// Room for all recordings, in MiB; without it, as much as the disk holds.
     #[serde(default)]
     pub(crate) recordings_quota_mib: Option<u64>,
+    /// The bucket of another store that the bytes of objects lie in; the data folder without one.
+    #[serde(default)]
+    pub(crate) objects: Option<BucketConfig>,
 }
 
 impl Config {
@@ -106,6 +110,7 @@ impl Default for Config {
             activation_tier: ActivationTier::default(),
             recordings_days: default_recordings_days(),
             recordings_quota_mib: None,
+            objects: None,
         }
     }
 }
@@ -152,6 +157,32 @@ mod tests {
         assert_eq!(config.activation_tier, ActivationTier::Standard);
         assert_eq!(config.recordings_days, 365);
         assert_eq!(config.recordings_quota_mib, None);
+        assert!(config.objects.is_none());
+    }
+
+    #[test]
+    fn a_bucket_for_objects_is_a_section_of_its_own() {
+        let text = "data_dir = \"/d\"\n[objects]\nbucket = \"blobs\"\nregion = \"eu-west-1\"\n";
+        let bucket = Config::parse(text).unwrap().objects.unwrap();
+        assert_eq!(bucket.bucket.to_string(), "blobs");
+        for (line, expected) in [
+            ("region = \"a b\"", "line 6: duplicate key"),
+            ("prefix = \"x\"", "line 6: must be segments of letters, digits"),
+            (
+                "endpoint = \"http://far.example\"",
+                "line 6: must be `https://HOST[:PORT]`",
+            ),
+            (
+                "secret_access_key = \"s3cr3t\"",
+                "line 6: unknown field `secret_access_key`",
+            ),
+        ] {
+            let problem = Config::parse(&format!("{text}\n{line}\n")).unwrap_err();
+            assert!(problem.starts_with(expected), "{problem:?}");
+            assert!(!problem.contains("s3cr3t"), "{problem}");
+        }
+        let problem = Config::parse("data_dir = \"/d\"\n[objects]\nregion = \"r\"\n").unwrap_err();
+        assert!(problem.contains("missing field `bucket`"), "{problem}");
     }
 
     #[test]

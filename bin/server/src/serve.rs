@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use drawbridge_gateway::{OpenError, RecordingsConfig, Server, ServerConfig};
+use drawbridge_objects::Backing;
 use drawbridge_session::{AccountId, Region};
 use drawbridge_store::{FolderError, RootKeyError};
 
@@ -53,6 +54,10 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig> {
                 .recordings_quota_mib
                 .map(|mib| mib.saturating_mul(1024 * 1024)),
         },
+        objects: config.objects.clone().map(|bucket| Backing {
+            bucket,
+            environment: drawbridge_aws_client::Environment::of_process(),
+        }),
     })
 }
 
@@ -90,6 +95,7 @@ pub(crate) fn explain(error: OpenError, config: &Config) -> anyhow::Error {
         ),
         OpenError::RootKey(RootKeyError::Lost(_)) => Failure::new(FOLDER_UNUSABLE, error.to_string())
             .hint("put the copy of it back; without it nothing that is sealed in the folder can be opened"),
+        OpenError::Objects(objects) => return explain_objects(objects),
         OpenError::Address { source, .. } => {
             let sentence = format!("cannot listen on `{}`: {source}", config.listen);
             Failure::new(ADDRESS_UNAVAILABLE, sentence)
@@ -98,4 +104,27 @@ pub(crate) fn explain(error: OpenError, config: &Config) -> anyhow::Error {
         _ => return anyhow::Error::new(error).context("cannot open the server"),
     };
     failure.into()
+}
+
+/// Says what to do where the bytes of objects are not where they are said to be.
+fn explain_objects(error: &drawbridge_objects::OpenError) -> anyhow::Error {
+    use drawbridge_objects::OpenError as Objects;
+    let hint = match error {
+        Objects::Owned { owner, .. } => {
+            format!("if its server will never run again, set `take_over = \"{owner}\"` in `[objects]`")
+        }
+        Objects::Elsewhere { .. } => {
+            "copy them over, or configure the place where they are; docs/reference/buckets.md says how"
+                .to_owned()
+        }
+        Objects::Connect(_) => "docs/reference/buckets.md lists the keys of `[objects]`".to_owned(),
+        _ => "docs/reference/buckets.md says what the bucket must allow".to_owned(),
+    };
+    let mut sentence = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        sentence = format!("{sentence}: {cause}");
+        source = cause.source();
+    }
+    Failure::new(FOLDER_UNUSABLE, sentence).hint(hint).into()
 }

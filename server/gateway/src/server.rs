@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use drawbridge_access::{Access, OpenChannels, Revocation, watch_live_sessions};
 use drawbridge_aws_transport::ReadAhead;
+use drawbridge_objects::Backing;
 use drawbridge_protocol::data_channel::relay::Timers;
 use drawbridge_recorder::{Folder, FolderConfig, JournalRecorder, RecorderTask, RecordingKeys};
 use drawbridge_relay::journal::{
@@ -27,7 +28,7 @@ use drawbridge_service_ssm::{ActivationTier, Settings, Ssm};
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
 use drawbridge_session::{AccountId, Clock, Random, Region, SystemClock, SystemRandom};
-use drawbridge_store::blobs::{self, BlobFolder, Blobs};
+use drawbridge_store::blobs::Blobs;
 use drawbridge_store::{DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -78,6 +79,8 @@ pub struct ServerConfig {
     pub activation_tier: ActivationTier,
     /// How much is kept of recordings, and how long.
     pub recordings: FolderConfig,
+    /// The bucket of another store that the bytes of objects lie in; the data folder without one.
+    pub objects: Option<Backing>,
 }
 
 /// Why a server cannot be opened.
@@ -103,9 +106,9 @@ pub enum OpenError {
     /// The certificate authority cannot be loaded or made.
     #[error("cannot use the certificate authority")]
     Authority(#[from] AuthorityError),
-    /// The folder of objects cannot be opened or swept.
-    #[error("cannot use the folder of objects")]
-    Objects(#[source] io::Error),
+    /// The bytes of objects are not where they are said to be, or their place cannot be used.
+    #[error(transparent)]
+    Objects(#[from] drawbridge_objects::OpenError),
     /// The journal cannot be opened.
     #[error("cannot open the journal")]
     Journal(#[from] JournalError),
@@ -167,7 +170,7 @@ impl Server {
         )
         .await?;
 
-        let blobs: Arc<dyn Blobs> = Arc::new(open_blobs(folder.path(), store.as_ref()).await?);
+        let blobs = open_blobs(&config, &folder, &store, &clock, &random).await?;
         let (journal, writer) = open_journal(folder.path(), &root, &clock, &random)?;
         let recordings = Folder::open(&folder.path().join(RECORDINGS_FOLDER), config.recordings.clone());
         let (recorder, recorder_task) = JournalRecorder::open(
@@ -433,14 +436,23 @@ async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), OpenError> {
     Ok((listener, bound))
 }
 
-/// Opens the folder of objects, and removes what a server that died left there without a reference.
-async fn open_blobs(folder: &Path, store: &dyn Store) -> Result<BlobFolder, OpenError> {
-    let blobs = BlobFolder::open(&folder.join(BlobFolder::NAME)).map_err(OpenError::Objects)?;
-    let swept = blobs::sweep(&blobs, store).await.map_err(OpenError::Objects)?;
-    if swept > 0 {
-        tracing::info!(blobs = swept, "removed what unfinished uploads had left");
+/// Opens the place of the bytes of objects, and removes what a server that died left there without a reference.
+async fn open_blobs(
+    config: &ServerConfig,
+    folder: &DataFolder,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+) -> Result<Arc<dyn Blobs>, OpenError> {
+    match &config.objects {
+        None => {
+            let blobs = drawbridge_objects::open_folder(folder.path(), store.as_ref()).await?;
+            Ok(Arc::new(blobs))
+        }
+        Some(backing) => {
+            Ok(drawbridge_objects::open(backing, Arc::clone(store), clock, Arc::clone(random)).await?)
+        }
     }
-    Ok(blobs)
 }
 
 fn open_journal(

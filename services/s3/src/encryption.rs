@@ -21,7 +21,7 @@ use s3s::dto::ServerSideEncryption;
 use serde::{Deserialize, Serialize};
 
 use crate::S3;
-use crate::error::{internal, invalid_argument, not_implemented};
+use crate::error::{internal, invalid_argument, not_implemented, of_blobs};
 use crate::settings::Setting;
 use crate::shelf::keep_out;
 
@@ -210,12 +210,12 @@ impl S3 {
     ) -> Result<(SealedWriter, Sealing), AwsError> {
         let (blobs, random) = (self.blobs.as_ref(), self.random.as_ref());
         match protection {
-            Protection::Root => create_sealed(blobs, &self.root, random).await.map_err(internal),
+            Protection::Root => create_sealed(blobs, &self.root, random).await.map_err(of_blobs),
             Protection::Kms {
                 data_key, sealing, ..
             } => {
                 let writer = create_sealed_under(blobs, data_key, random).await;
-                Ok((writer.map_err(internal)?, sealing.clone()))
+                Ok((writer.map_err(of_blobs)?, sealing.clone()))
             }
         }
     }

@@ -1,8 +1,10 @@
 //! What goes wrong, in S3's codes and words.
 
 use std::borrow::Cow;
+use std::io;
 
 use drawbridge_aws_dialects::error::{AwsError, Family};
+use drawbridge_store::blobs::is_away;
 use drawbridge_store::{LockError, PutObjectError, StoreError};
 use http::StatusCode;
 use s3s::{S3Error, S3ErrorCode};
@@ -22,6 +24,22 @@ pub(crate) fn internal(error: impl std::error::Error + 'static) -> AwsError {
         "an operation on objects failed"
     );
     Family::S3.internal()
+}
+
+/// The blobs failed: where their store is away the caller is to try again.
+pub(crate) fn of_blobs(error: io::Error) -> AwsError {
+    if !is_away(&error) {
+        return internal(error);
+    }
+    tracing::warn!(
+        error = &error as &dyn std::error::Error,
+        "a request for objects was told to come back"
+    );
+    AwsError::new(
+        "ServiceUnavailable",
+        "The store of the objects cannot be reached. Please try again.",
+    )
+    .with_status(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 pub(crate) fn no_such_bucket(bucket: &str) -> AwsError {

@@ -1,9 +1,12 @@
 //! A body on its way into a blob: counted, checked and sealed as it comes, never held whole.
 
+use std::io;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_store::Piece;
+use drawbridge_store::blobs::is_away;
 use drawbridge_store::objects::Checksum;
 use futures_util::StreamExt as _;
 use http::StatusCode;
@@ -14,7 +17,7 @@ use s3s::{StdError, TrailingHeaders};
 use crate::S3;
 use crate::checksum::{Algorithm, Announced, Hasher, well_formed};
 use crate::encryption::Protection;
-use crate::error::{internal, invalid_request};
+use crate::error::{invalid_request, of_blobs};
 
 /// The most bytes of one request (S3's documented limit).
 pub(crate) const MAX_BYTES: u64 = 5 * 1024 * 1024 * 1024;
@@ -67,7 +70,7 @@ impl S3 {
             let Some(bytes) = body.next().await else {
                 break;
             };
-            let bytes = bytes.map_err(|error| broken(&error))?;
+            let bytes = bytes.map_err(broken)?;
             size += bytes.len() as u64;
             if size > announced.unwrap_or(MAX_BYTES) {
                 return Err(if announced.is_some() {
@@ -81,7 +84,7 @@ impl S3 {
             if let Some(other) = &mut other {
                 other.update(&bytes);
             }
-            writer.write(&bytes).await.map_err(internal)?;
+            writer.write(&bytes).await.map_err(of_blobs)?;
         }
         if announced.is_some_and(|length| length != size) {
             return Err(incomplete());
@@ -95,7 +98,7 @@ impl S3 {
         if wanted.is_some_and(|wanted| wanted != value) {
             return Err(bad_digest(algorithm.as_str()));
         }
-        let piece = writer.finish(sealing).await.map_err(internal)?;
+        let piece = writer.finish(sealing).await.map_err(of_blobs)?;
         Ok(Received {
             piece,
             md5: hex::encode(md5.as_ref()),
@@ -152,7 +155,13 @@ fn read_md5(text: &str) -> Result<Vec<u8>, AwsError> {
 }
 
 /// What is wrong with the chunks or the digest of a body. The dialect's errors have no type to tell them by.
-fn broken(error: &StdError) -> AwsError {
+fn broken(error: StdError) -> AwsError {
+    // The bytes of a copy come from our own blobs.
+    let error = match error.downcast::<io::Error>() {
+        Ok(error) if is_away(&error) => return of_blobs(*error),
+        Ok(error) => error as StdError,
+        Err(error) => error,
+    };
     let text = error.to_string();
     let has = |word: &str| text.contains(word);
     if has("SignatureMismatch") {

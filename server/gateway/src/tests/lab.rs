@@ -252,6 +252,7 @@ pub(super) fn config(home: &std::path::Path) -> ServerConfig {
         end_disallowed_sessions: true,
         activation_tier: ActivationTier::Advanced,
         recordings: FolderConfig::default(),
+        objects: None,
     }
 }
 

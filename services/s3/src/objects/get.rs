@@ -17,7 +17,7 @@ use s3s::dto::{
 
 use crate::checksum::with_checksum;
 use crate::encryption::with_encryption;
-use crate::error::{internal, invalid_argument};
+use crate::error::{invalid_argument, of_blobs};
 use crate::facts::on_version;
 use crate::objects::conditions::Conditions;
 use crate::objects::named_version;
@@ -44,7 +44,7 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectInput>) -> Answered<GetObjectOut
     let mut chunks = unsealed(Arc::clone(&s3.blobs), pieces, from, length);
     // What cannot be read is said before the answer begins: an object that was replaced since it was found is asked for
     // again.
-    let mut first = chunks.recv().await.transpose().map_err(internal)?;
+    let mut first = chunks.recv().await.transpose().map_err(of_blobs)?;
     output.body = Some(StreamingBlob::wrap(poll_fn(move |context| match first.take() {
         Some(chunk) => Poll::Ready(Some(Ok(chunk))),
         None => chunks.poll_recv(context),
