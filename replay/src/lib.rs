@@ -15,7 +15,7 @@ mod transcript;
 
 pub use asciicast::Asciicast;
 pub use painting::Painter;
-pub use playback::Playback;
+pub use playback::{Playback, TooLong};
 pub use screen::{Screen, Scrolled, screen_size};
 pub use sieve::Sieve;
 pub use transcript::Transcript;

@@ -3,32 +3,62 @@
 use drawbridge_session::recording::{Event, Happening};
 
 use crate::screen::Screen;
+use crate::sieve::Sieve;
+
+/// Memory for what is played, about; what a recording claims to be does not count, what of it draws does.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+
+/// What a block of memory costs beside its bytes.
+const BLOCK_BYTES: usize = 16;
 
 /// A recording that is played, forwards and back, at any speed.
 ///
 /// Times are milliseconds of playing: where nothing happens for longer than the idle limit, it is the limit that passes.
 pub struct Playback {
-    events: Vec<Timed>,
+    scenes: Vec<Scene>,
+    sieve: Sieve,
+    room: usize,
     idle_limit_ms: u64,
+    /// When the last event happened, in the recording's time and in that of playing.
+    last: Option<(u64, u64)>,
     screen: Screen,
-    /// How many events were played.
+    /// How many scenes were played.
     played: usize,
     position_ms: u64,
     is_complete: bool,
     note: Option<String>,
 }
 
-struct Timed {
+/// Says that a recording is too long to be played forwards and back; text and asciicasts are made of any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the recording is too long to be played")]
+pub struct TooLong;
+
+/// Something to be seen.
+struct Scene {
     at_ms: u64,
-    event: Event,
+    what: Seen,
+}
+
+enum Seen {
+    /// What has passed the sieve.
+    Drawn(Box<str>),
+    Resized {
+        columns: u16,
+        rows: u16,
+    },
+    Noted(Box<str>),
 }
 
 impl Playback {
     /// Begins an empty one; `idle_limit_ms` is the longest time in which nothing happens.
     pub fn new(idle_limit_ms: Option<u64>) -> Self {
         Self {
-            events: Vec::new(),
+            scenes: Vec::new(),
+            sieve: Sieve::new(),
+            room: MOST_BYTES,
             idle_limit_ms: idle_limit_ms.unwrap_or(u64::MAX),
+            last: None,
             screen: Screen::new(),
             played: 0,
             position_ms: 0,
@@ -38,18 +68,46 @@ impl Playback {
     }
 
     /// Adds what happened next; `is_complete` if nothing will follow.
-    pub fn extend(&mut self, events: impl IntoIterator<Item = Event>, is_complete: bool) {
+    ///
+    /// # Errors
+    ///
+    /// When all of it together draws more than is kept; what came before is played all the same.
+    pub fn extend(
+        &mut self,
+        events: impl IntoIterator<Item = Event>,
+        is_complete: bool,
+    ) -> Result<(), TooLong> {
         for event in events {
-            let at_ms = match self.events.last() {
-                None => event.at_ms.min(self.idle_limit_ms),
-                Some(last) => {
-                    let gap = event.at_ms.saturating_sub(last.event.at_ms);
-                    last.at_ms.saturating_add(gap.min(self.idle_limit_ms))
-                }
-            };
-            self.events.push(Timed { at_ms, event });
+            let (last_event_ms, last_ms) = self.last.unwrap_or_default();
+            let gap = event.at_ms.saturating_sub(last_event_ms);
+            let at_ms = last_ms.saturating_add(gap.min(self.idle_limit_ms));
+            self.last = Some((event.at_ms, at_ms));
+            if let Some(what) = self.seen(event.what) {
+                let cost = what.cost();
+                self.room = self.room.checked_sub(cost).ok_or(TooLong)?;
+                self.scenes.push(Scene { at_ms, what });
+            }
         }
         self.is_complete = is_complete;
+        Ok(())
+    }
+
+    fn seen(&mut self, what: Happening) -> Option<Seen> {
+        Some(match what {
+            Happening::Output(bytes) | Happening::Errors(bytes) => {
+                let mut drawn = String::new();
+                self.sieve.pass(&bytes, &mut drawn);
+                if drawn.is_empty() {
+                    return None;
+                }
+                Seen::Drawn(drawn.into())
+            }
+            Happening::Resize { columns, rows } => Seen::Resized { columns, rows },
+            Happening::Note(text) => Seen::Noted(text.into()),
+            Happening::Exit(code) => Seen::Noted(format!("ended with code {code}").into()),
+            Happening::End { why, .. } => Seen::Noted(format!("session ended: {why}").into()),
+            Happening::Key(_) => return None,
+        })
     }
 
     /// What stands on the screen.
@@ -69,7 +127,7 @@ impl Playback {
 
     /// How long it is, as far as it is known.
     pub fn length_ms(&self) -> u64 {
-        self.events.last().map_or(0, |last| last.at_ms)
+        self.last.map_or(0, |(_, at_ms)| at_ms)
     }
 
     /// Whether everything that there will be was played.
@@ -79,12 +137,12 @@ impl Playback {
 
     /// Whether everything that there is was played.
     pub fn is_at_end(&self) -> bool {
-        self.played == self.events.len()
+        self.played == self.scenes.len() && self.position_ms >= self.length_ms()
     }
 
-    /// When the next thing happens; `None` at the end.
+    /// When the next thing is to be seen; `None` behind the last.
     pub fn next_ms(&self) -> Option<u64> {
-        self.events.get(self.played).map(|next| next.at_ms)
+        self.scenes.get(self.played).map(|next| next.at_ms)
     }
 
     /// Plays up to a time, from the start again if that lies behind.
@@ -121,17 +179,26 @@ impl Playback {
     }
 
     fn step(&mut self) {
-        let Some(Timed { event, .. }) = self.events.get(self.played) else {
+        let Some(Scene { what, .. }) = self.scenes.get(self.played) else {
             return;
         };
-        self.screen.play(event);
-        match &event.what {
-            Happening::Note(text) => self.note = Some(text.clone()),
-            Happening::Exit(code) => self.note = Some(format!("ended with code {code}")),
-            Happening::End { why, .. } => self.note = Some(format!("session ended: {why}")),
-            Happening::Output(_) | Happening::Errors(_) | Happening::Resize { .. } | Happening::Key(_) => {}
+        match what {
+            Seen::Drawn(text) => self.screen.draw(text),
+            Seen::Resized { columns, rows } => self.screen.resize(*columns, *rows),
+            Seen::Noted(text) => self.note = Some(text.to_string()),
         }
         self.played += 1;
+    }
+}
+
+impl Seen {
+    /// What keeping it costs; the list of scenes may have as much room again as it needs.
+    fn cost(&self) -> usize {
+        let text = match self {
+            Self::Drawn(text) | Self::Noted(text) => BLOCK_BYTES + text.len(),
+            Self::Resized { .. } => 0,
+        };
+        2 * size_of::<Scene>() + text
     }
 }
 
@@ -153,7 +220,7 @@ mod tests {
             output(200, "two\r\n"),
             output(10_200, "three\r\n"),
         ];
-        playback.extend(events, true);
+        playback.extend(events, true).expect("room");
         playback
     }
 
@@ -201,10 +268,10 @@ mod tests {
     #[test]
     fn a_live_one_goes_on() {
         let mut playback = Playback::new(None);
-        playback.extend([output(5, "a")], false);
+        playback.extend([output(5, "a")], false).expect("room");
         playback.seek(100);
         assert!(playback.is_at_end() && !playback.is_over());
-        playback.extend([output(10, "b")], true);
+        playback.extend([output(10, "b")], true).expect("room");
         playback.seek(100);
         assert!(playback.is_over());
         assert_eq!(shown(&playback), "ab");

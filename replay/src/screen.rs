@@ -80,10 +80,7 @@ impl<S: Scrolled> Screen<S> {
     pub fn play(&mut self, event: &Event) {
         match &event.what {
             Happening::Output(bytes) | Happening::Errors(bytes) => self.write(bytes),
-            Happening::Resize { columns, rows } => {
-                let (columns, rows) = screen_size(*columns, *rows);
-                self.parser.set_size(at_least_one(rows), at_least_one(columns));
-            }
+            Happening::Resize { columns, rows } => self.resize(*columns, *rows),
             Happening::Key(_) | Happening::Exit(_) | Happening::End { .. } | Happening::Note(_) => {}
         }
     }
@@ -93,6 +90,12 @@ impl<S: Scrolled> Screen<S> {
         self.drawn.clear();
         self.sieve.pass(bytes, &mut self.drawn);
         self.parser.process(self.drawn.as_bytes());
+    }
+
+    /// Gives it another size, or the nearest that it can have.
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
+        let (columns, rows) = screen_size(columns, rows);
+        self.parser.set_size(at_least_one(rows), at_least_one(columns));
     }
 
     /// Draws what has passed a sieve.

@@ -26,9 +26,6 @@ const STRIDE_MS: u64 = 5000;
 /// Speeds that `+` and `-` step through.
 const SPEEDS: [f64; 9] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0];
 
-/// Events that are held for playing; longer recordings are for `--text` and `--asciicast`.
-const MOST_BYTES: usize = 256 * 1024 * 1024;
-
 /// Characters of a search.
 const MOST_SOUGHT: usize = 200;
 
@@ -36,8 +33,7 @@ const MOST_SOUGHT: usize = 200;
 pub(super) async fn play(mut pages: Pages, arguments: &Replay) -> Result<ExitCode> {
     let idle_limit = arguments.idle_limit.map(millis);
     let mut steering = Steering::new(Playback::new(idle_limit), arguments.speed);
-    let mut room = MOST_BYTES;
-    load(&mut pages, &mut steering, &mut room).await?;
+    load(&mut pages, &mut steering).await?;
     steering.playback.seek(arguments.from.map_or(0, millis));
     if arguments.follow {
         steering.playback.seek(u64::MAX);
@@ -45,14 +41,7 @@ pub(super) async fn play(mut pages: Pages, arguments: &Replay) -> Result<ExitCod
     let mut terminal = SystemTerminal::open().context("cannot use the terminal")?;
     terminal.enter_raw().context("cannot use the terminal")?;
     terminal.write(Channel::Output, Bytes::from_static(BEGIN.as_bytes()));
-    let outcome = show(
-        &mut pages,
-        &mut steering,
-        &mut room,
-        arguments.follow,
-        &mut terminal,
-    )
-    .await;
+    let outcome = show(&mut pages, &mut steering, arguments.follow, &mut terminal).await;
     terminal.write(Channel::Output, Bytes::from_static(END.as_bytes()));
     terminal.drained().await;
     terminal.leave_raw();
@@ -62,7 +51,6 @@ pub(super) async fn play(mut pages: Pages, arguments: &Replay) -> Result<ExitCod
 async fn show(
     pages: &mut Pages,
     steering: &mut Steering,
-    room: &mut usize,
     follow: bool,
     terminal: &mut SystemTerminal,
 ) -> Result<()> {
@@ -113,25 +101,24 @@ async fn show(
         last = now;
         if follow && !pages.is_complete() && now.saturating_sub(asked) >= POLL_PERIOD {
             asked = now;
-            load(pages, steering, room).await?;
+            load(pages, steering).await?;
         }
     }
 }
 
 /// Takes over what the server has.
-async fn load(pages: &mut Pages, steering: &mut Steering, room: &mut usize) -> Result<()> {
+async fn load(pages: &mut Pages, steering: &mut Steering) -> Result<()> {
     loop {
         let events = pages.more().await?;
-        if events.is_empty() {
-            steering.playback.extend([], pages.is_complete());
-            return Ok(());
-        }
-        let size: usize = events.iter().map(Event::size).sum();
-        *room = room.checked_sub(size).ok_or_else(|| {
-            Failure::new(SESSION_FAILED, "the recording is too long to be played")
+        let is_all = events.is_empty();
+        let extended = steering.playback.extend(events, pages.is_complete());
+        extended.map_err(|error| {
+            Failure::new(SESSION_FAILED, error.to_string())
                 .hint("`--text` and `--asciicast` take recordings of any length")
         })?;
-        steering.playback.extend(events, pages.is_complete());
+        if is_all {
+            return Ok(());
+        }
     }
 }
 
@@ -283,7 +270,7 @@ mod tests {
             at_ms: second * 1000,
             what: Happening::Output(format!("second {second}\r\n").into_bytes()),
         });
-        playback.extend(events, true);
+        playback.extend(events, true).expect("room");
         playback.seek(0);
         Steering::new(playback, 1.0)
     }
