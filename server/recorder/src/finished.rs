@@ -120,10 +120,9 @@ impl Inner {
     async fn copies(self: Arc<Self>, header: Header) -> io::Result<Result<(String, String), String>> {
         let session = header.session_id.clone();
         self.blocking(move |inner| {
-            let mut copies = Copies::of(header);
-            let verified = inner
-                .folder
-                .verify(&session, &inner.keys, |event| copies.play(&event))?;
+            let mut copies = Copies::of(header, inner.clock.monotonic());
+            let play = |event| copies.play(&event, inner.clock.monotonic());
+            let verified = inner.folder.verify(&session, &inner.keys, play)?;
             Ok(match verified {
                 Some(Ok(_)) => Ok(copies.finish()),
                 Some(Err(flaw)) => Err(flaw.to_string()),

@@ -1,46 +1,64 @@
 //! Readable copies of a recording that is complete.
 
+use std::time::Duration;
+
 use drawbridge_replay::{Asciicast, Transcript};
-use drawbridge_session::recording::{Event, Header, Shelf, ShelfError};
+use drawbridge_session::recording::{Event, Happening, Header, Shelf, ShelfError};
 
 /// Bytes of one copy; what is longer is cut, and says so. `drawbridge replay` gives all of it.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
-const CUT: &str = "[cut here: the recording is longer]\n";
+/// How long it may take to make the text of one. Five bytes clear a screen of a hundred thousand cells, so a few megabytes
+/// can keep an emulated terminal busy for minutes, and others' recordings wait meanwhile.
+const MOST_TIME: Duration = Duration::from_secs(30);
+
+const CUT: &str = "cut here: the recording is longer";
 
 /// Makes both copies at once, as the events pass.
 pub(crate) struct Copies {
     transcript: Transcript,
     text: String,
+    text_until: Duration,
+    is_text_cut: bool,
     asciicast: Asciicast,
     cast: String,
+    is_cast_cut: bool,
 }
 
 impl Copies {
-    pub(crate) fn of(header: Header) -> Self {
+    /// Begins at a time of a clock.
+    pub(crate) fn of(header: Header, now: Duration) -> Self {
         Self {
             transcript: Transcript::new(),
             text: String::new(),
+            text_until: now + MOST_TIME,
+            is_text_cut: false,
             asciicast: Asciicast::new(header),
             cast: String::new(),
+            is_cast_cut: false,
         }
     }
 
-    pub(crate) fn play(&mut self, event: &Event) {
-        if self.text.len() < MOST_BYTES {
+    pub(crate) fn play(&mut self, event: &Event, now: Duration) {
+        self.is_text_cut |= self.text.len() >= MOST_BYTES || now > self.text_until;
+        if !self.is_text_cut {
             self.transcript.play(event);
             self.text.push_str(&self.transcript.take());
         }
         if self.cast.len() < MOST_BYTES {
             self.asciicast.play(event, &mut self.cast);
+        } else if !self.is_cast_cut {
+            self.is_cast_cut = true;
+            let what = Happening::Note(CUT.to_owned());
+            let at_ms = event.at_ms;
+            self.asciicast.play(&Event { at_ms, what }, &mut self.cast);
         }
     }
 
     pub(crate) fn finish(mut self) -> (String, String) {
-        if self.text.len() < MOST_BYTES {
-            self.text.push_str(&self.transcript.finish());
-        } else {
-            self.text.push_str(CUT);
+        self.text.push_str(&self.transcript.finish());
+        if self.is_text_cut {
+            self.text.push_str(&format!("[{CUT}]\n"));
         }
         self.asciicast.finish(&mut self.cast);
         (self.text, self.cast)
@@ -70,4 +88,59 @@ pub(crate) async fn publish(
             .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use drawbridge_session::document::SessionType;
+    use drawbridge_session::{AccountId, NodeId, Region, SessionId};
+
+    use super::*;
+
+    fn copies() -> Copies {
+        let header = Header {
+            session_id: SessionId::parse("alice-1").expect("a session id"),
+            account_id: AccountId::parse("123456789012").expect("an account"),
+            region: Region::parse("us-east-1").expect("a region"),
+            target: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("a node"),
+            owner: "arn:aws:iam::123456789012:user/alice".into(),
+            reason: None,
+            document_name: "D".into(),
+            session_type: SessionType::StandardStream,
+            start_date: jiff::Timestamp::UNIX_EPOCH,
+            kms_key_id: None,
+        };
+        Copies::of(header, Duration::ZERO)
+    }
+
+    fn output(text: &str) -> Event {
+        let what = Happening::Output(text.as_bytes().to_vec());
+        Event { at_ms: 6000, what }
+    }
+
+    #[test]
+    fn a_text_that_takes_long_is_cut_and_the_asciicast_goes_on() {
+        let mut copies = copies();
+        copies.play(&output("in time\r\nhalf a li"), MOST_TIME);
+        copies.play(&output("ne\r\n"), MOST_TIME + Duration::from_millis(1));
+        // Who is late is not early again, whatever a clock says.
+        copies.play(&output("more\r\n"), Duration::ZERO);
+        let (text, cast) = copies.finish();
+        assert_eq!(text, "in time\nhalf a li\n[cut here: the recording is longer]\n");
+        assert!(cast.contains("more") && !cast.contains("cut here"), "{cast}");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_says_so_once() {
+        let mut copies = copies();
+        copies.text.push_str(&" ".repeat(MOST_BYTES));
+        copies.cast.push_str(&" ".repeat(MOST_BYTES));
+        copies.play(&output("one"), Duration::ZERO);
+        copies.play(&output("two"), Duration::ZERO);
+        let (text, cast) = copies.finish();
+        assert_eq!(&text[MOST_BYTES..], "[cut here: the recording is longer]\n");
+        let lines = &cast[MOST_BYTES..];
+        assert_eq!(lines.matches("cut here").count(), 1, "{lines}");
+        assert!(!lines.contains("one") && !lines.contains("two"), "{lines}");
+    }
 }

@@ -12,7 +12,7 @@ use drawbridge_relay::journal::{
     Append, FaultyFolder, Journal, JournalConfig, JournalKey, JournalWriter, RecordKind,
 };
 use drawbridge_session::document::SessionType;
-use drawbridge_session::{AccountId, FixedClock, NodeId, Region, SeededRandom, SystemRandom};
+use drawbridge_session::{AccountId, FixedClock, NodeId, Random as _, Region, SeededRandom, SystemRandom};
 use drawbridge_store::RootKey;
 use jiff::Timestamp;
 use proptest::collection::vec;
@@ -173,7 +173,10 @@ impl Running {
     }
 
     async fn output(&self, sequence: i64) {
-        let payload = payload_of(sequence).into();
+        self.write(sequence, payload_of(sequence).into()).await;
+    }
+
+    async fn write(&self, sequence: i64, payload: Bytes) {
         let body = frame(
             MessageType::OutputStreamData,
             PayloadType::Output,
@@ -328,4 +331,35 @@ fn a_size_is_told_when_it_changes() {
         })
         .collect();
     assert_eq!(columns, [80, 81, 80]);
+}
+
+/// A frame of no byte, of one, and of as many as the largest has, with a size before and behind each.
+#[test]
+fn frames_of_every_size_in_a_storm_of_sizes_are_kept_whole() {
+    let lengths = [0, 1, 64 * 1024, 0, 0, 300, 64 * 1024, 1, 0];
+    let frames = lengths.map(|length| {
+        let mut bytes = vec![0; length];
+        SystemRandom.fill(&mut bytes);
+        bytes
+    });
+    let events = run(async {
+        let machine = Machine::new();
+        let mut running = machine.start();
+        for (sequence, frame) in (0_i64..).zip(&frames) {
+            for cols in 1..=50 {
+                running.resize(cols).await;
+            }
+            running.write(sequence, frame.clone().into()).await;
+            if sequence % 3 == 0 {
+                running.tick(&machine);
+            }
+        }
+        running.finish(&machine);
+        machine.events()
+    });
+    assert_eq!(output_of(&events), frames.concat());
+    let resizes = events
+        .iter()
+        .filter(|event| matches!(event, Happening::Resize { .. }));
+    assert_eq!(resizes.count(), 50 * frames.len());
 }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use drawbridge_house::House;
 use drawbridge_protocol::Time;
 use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
-use drawbridge_relay::journal::{Append, FaultyFolder, JournalConfig, JournalKey, JournalWriter, RecordKind};
+use drawbridge_relay::journal::{
+    Append, Completion, FaultyFolder, JournalConfig, JournalKey, JournalWriter, RecordKind,
+};
 use drawbridge_session::audit::{RecordingExpired, SessionRecorded};
 use drawbridge_session::document::OwnInputs;
 use drawbridge_session::recording::{Happening, ReadError, Recordings as _, ShelfError};
@@ -157,14 +159,27 @@ impl Machine {
 
 impl Running {
     async fn output(&self, session: &SessionId, sequence: i64, text: &str) {
+        let (done, mut completions) = mpsc::unbounded_channel();
+        self.journal_output(session, sequence, text.as_bytes(), done)
+            .await;
+        let completed = completions.recv().await.expect("completed");
+        completed.result.expect("durable");
+    }
+
+    async fn journal_output(
+        &self,
+        session: &SessionId,
+        sequence: i64,
+        bytes: &[u8],
+        done: mpsc::UnboundedSender<Completion>,
+    ) {
         let now = Time::new(Duration::ZERO, 1);
-        let payload = Bytes::copy_from_slice(text.as_bytes());
+        let payload = Bytes::copy_from_slice(bytes);
         let frame = Frame {
             sequence,
             payload_type: PayloadType::Output,
             ..Frame::control(MessageType::OutputStreamData, Uuid::nil(), payload, now)
         };
-        let (done, mut completions) = mpsc::unbounded_channel();
         self.journal
             .append(Append {
                 session: SessionDigest::of(session),
@@ -175,12 +190,6 @@ impl Running {
                 done,
             })
             .await;
-        completions
-            .recv()
-            .await
-            .expect("completed")
-            .result
-            .expect("durable");
     }
 
     /// Lets the task run once, and stops the server.
@@ -207,18 +216,23 @@ fn ending() -> Ending {
 }
 
 async fn output_of(recorder: &JournalRecorder, session: &SessionId) -> (String, bool) {
-    let mut text = Vec::new();
+    let (bytes, is_complete) = bytes_of(recorder, session).await;
+    (String::from_utf8(bytes).expect("text"), is_complete)
+}
+
+async fn bytes_of(recorder: &JournalRecorder, session: &SessionId) -> (Vec<u8>, bool) {
+    let mut output = Vec::new();
     let mut from = None;
     loop {
         let page = recorder.read(session, from.as_deref()).await;
         let page = page.expect("read").expect("there");
         for event in &page.events {
             if let Happening::Output(bytes) = &event.what {
-                text.extend_from_slice(bytes);
+                output.extend_from_slice(bytes);
             }
         }
         if page.is_complete || page.events.is_empty() {
-            return (String::from_utf8(text).expect("text"), page.is_complete);
+            return (output, page.is_complete);
         }
         from = Some(page.next);
     }
@@ -515,4 +529,56 @@ async fn what_was_cut_back_after_it_was_told_is_not_made_again() {
     machine.start().await.run_once(&machine.house.relay).await;
     assert_eq!(machine.told().await.len(), 1);
     assert!(machine.file("alice-1.recording").exists());
+}
+
+/// Noise in frames of every size, the empty and the largest among them; another for each session.
+fn noise(machine: &Machine, session: usize) -> [Vec<u8>; 4] {
+    let largest = if session.is_multiple_of(50) { 64 * 1024 } else { 3 };
+    [session % 40, 0, largest, 1].map(|length| {
+        let mut bytes = vec![0; length];
+        machine.house.random.fill(&mut bytes);
+        bytes
+    })
+}
+
+/// How many sessions there are at once; `DRAWBRIDGE_RECORDED_SESSIONS` says another number.
+fn many() -> usize {
+    let told = std::env::var("DRAWBRIDGE_RECORDED_SESSIONS");
+    told.map_or(200, |number| number.parse().expect("a number of sessions"))
+}
+
+#[tokio::test]
+async fn of_many_sessions_at_once_each_is_recorded_as_it_was() {
+    let machine = Machine::new().await;
+    let running = machine.start().await;
+    let mut sessions = Vec::new();
+    for number in 0..many() {
+        let session = machine.shell(&format!("alice-{number}")).await;
+        running.recorder.begin(&session).await.expect("begun");
+        sessions.push((session, noise(&machine, number)));
+    }
+    for sequence in 0..4_usize {
+        let (done, mut completions) = mpsc::unbounded_channel();
+        for (session, frames) in &sessions {
+            let number = i64::try_from(sequence).expect("small");
+            let journaled = running.journal_output(session, number, &frames[sequence], done.clone());
+            journaled.await;
+        }
+        drop(done);
+        while let Some(completed) = completions.recv().await {
+            completed.result.expect("durable");
+        }
+        running.recorder.inner.advance_all();
+    }
+    for (session, _) in &sessions {
+        running.recorder.end(session, &ending());
+    }
+    let recorder = running.run_once(&machine.house.relay).await;
+    for (session, frames) in &sessions {
+        assert_eq!(
+            bytes_of(&recorder, session).await,
+            (frames.concat(), true),
+            "{session}"
+        );
+    }
 }
