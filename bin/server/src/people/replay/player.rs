@@ -8,7 +8,6 @@ use bytes::Bytes;
 use drawbridge_plugin::terminal::{Channel, Occurrence, Signal, SystemTerminal, Terminal};
 use drawbridge_replay::painting::{BEGIN, END};
 use drawbridge_replay::{Painter, Playback};
-use drawbridge_session::recording::Event;
 use drawbridge_session::{Clock, SystemClock};
 use tokio::time::sleep;
 
@@ -260,7 +259,7 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use drawbridge_session::recording::Happening;
+    use drawbridge_session::recording::{Event, Happening};
 
     use super::*;
 
