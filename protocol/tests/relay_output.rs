@@ -9,7 +9,7 @@ use drawbridge_protocol::Capabilities;
 use drawbridge_protocol::data_channel::relay::{
     AttachKind, ConnectionId, Effect, JournalRecord, Position, WatcherAttachment,
 };
-use drawbridge_protocol::wire::{MessageType, PayloadType};
+use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
 
 use relay_rig::*;
 
@@ -35,6 +35,52 @@ fn records_and_delivers_the_bytes_of_the_node() {
         sequence: 0,
         frame: sent
     }));
+}
+
+#[test]
+fn frames_of_every_size_are_recorded_as_the_client_gets_them() {
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    rig.node_sends(output(0, "$ "));
+    rig.client_sends(ack_output(0));
+    let mut seen = Vec::new();
+    for (sequence, length) in (1..).zip([0, 1, 64 * 1024, 0, 0, 300, 64 * 1024, 1023, 0]) {
+        let noise: Vec<u8> = (0..length)
+            .map(|place: u32| (place * 167 + place / 251) as u8)
+            .collect();
+        for columns in 1..10 {
+            let size = format!(r#"{{"cols":{columns},"rows":24}}"#);
+            rig.client_sends(stream(
+                MessageType::InputStreamData,
+                sequence * 9 + columns - 10,
+                PayloadType::Size,
+                size.as_bytes(),
+            ));
+        }
+        let frame = stream(
+            MessageType::OutputStreamData,
+            sequence,
+            PayloadType::Output,
+            &noise,
+        );
+        let effects = rig.node_sends(frame);
+        let delivered = to_client(&effects, CLIENT);
+        assert_eq!(delivered.len(), 1, "{length}");
+        assert!(delivered[0].payload == noise, "{length}");
+        seen.extend_from_slice(&delivered[0].payload);
+        assert_eq!(acks(&to_node(&rig.sync())).last().unwrap().sequence, sequence);
+        rig.client_sends(ack_output(sequence));
+    }
+    let recorded = rig.records.iter().filter_map(|record| match record {
+        JournalRecord::Output { frame, .. } => Some(Frame::decode(frame.clone()).unwrap().payload),
+        _ => None,
+    });
+    let recorded = recorded.collect::<Vec<_>>().concat();
+    assert!(recorded[2..] == seen);
+    let sizes = rig
+        .records
+        .iter()
+        .filter(|record| matches!(record, JournalRecord::Client { .. }));
+    assert_eq!(sizes.count(), 9 * 9);
 }
 
 #[test]
