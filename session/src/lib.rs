@@ -41,7 +41,7 @@ pub use ids::{
     AccessKeyId, AccountId, ActivationId, KeyId, NodeId, OrganizationId, ParseError, Region, SessionId,
     UniqueId,
 };
-pub use keys::{DataKey, EncryptionContext, KeyError, KeyUse, KeyUser, Keys, NoKeys};
+pub use keys::{DataKey, EncryptionContext, KeyError, KeyUse, KeyUser, Keys};
 pub use need::{Need, Needs};
 pub use node::{AgentReport, ManagedNode, PingStatus};
 pub use operation::{Answer, Audit, Call, Declaration, Effect, Operation, Refusal};

@@ -14,6 +14,6 @@ mod writing;
 
 pub use event::{Event, EventError, Happening};
 pub use header::Header;
-pub use reading::{NoRecordings, Page, ReadError, RecordingState, Recordings};
+pub use reading::{Page, ReadError, RecordingState, Recordings};
 pub use shelf::{BUCKET_PREFIX, Shelf, ShelfError, bucket_name};
 pub use writing::{Recorder, RecorderError, Unrecorded};

@@ -24,12 +24,14 @@ use drawbridge_service_logs::Logs;
 use drawbridge_service_operator::Operator;
 use drawbridge_service_organizations::Organizations;
 use drawbridge_service_s3::{RecordingsShelf, S3};
-use drawbridge_service_ssm::{ActivationTier, Settings, Ssm};
+use drawbridge_service_ssm::{ActivationTier, Parts, Settings, Ssm};
 use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
 use drawbridge_session::{AccountId, Clock, Random, Region, SystemClock, SystemRandom};
 use drawbridge_store::blobs::Blobs;
-use drawbridge_store::{DataFolder, FolderError, RootKey, RootKeyError, Sqlite, Store, StoreError};
+use drawbridge_store::{
+    DataFolder, FolderError, Foundation, RootKey, RootKeyError, Sqlite, Store, StoreError,
+};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -204,21 +206,14 @@ impl Server {
             ..Settings::new(config.public_host.clone().unwrap_or_else(|| address.to_string()))
         };
         let access = Access::new(Arc::clone(&store));
-        let kms = Arc::new(Kms::new(
-            Arc::clone(&store),
-            Arc::clone(&root),
-            Arc::new(access.clone()),
-            Arc::clone(&clock),
-            Arc::clone(&random),
-        ));
-        let s3 = Arc::new(S3::new(
-            Arc::clone(&store),
-            blobs,
-            Arc::clone(&root),
-            Arc::clone(&clock),
-            Arc::clone(&random),
-            Arc::clone(&kms) as _,
-        ));
+        let foundation = Foundation {
+            store: Arc::clone(&store),
+            root: Arc::clone(&root),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+        };
+        let kms = Arc::new(Kms::new(foundation.clone(), Arc::new(access.clone())));
+        let s3 = Arc::new(S3::new(foundation.clone(), blobs, Arc::clone(&kms) as _));
         let shelf = Arc::new(RecordingsShelf::new(Arc::clone(&s3)));
         let recording = Recording::start(recorder_task.with_shelf(shelf), &relay);
         let housekeeping = housekeeping::start(
@@ -229,17 +224,14 @@ impl Server {
             Arc::clone(&s3),
             Arc::clone(&clock),
         );
-        let ssm = Ssm::new(
-            Arc::clone(&store),
-            Arc::clone(&root),
-            Arc::new(relay.clone()),
-            Arc::new(access.clone()),
-            Arc::clone(&clock),
-            Arc::clone(&random),
+        let parts = Parts {
+            relay: Arc::new(relay.clone()),
+            authority: Arc::new(access.clone()),
+            keys: Arc::clone(&kms) as _,
+            recordings: Arc::new(recorder),
             settings,
-        )
-        .with_recordings(Arc::new(recorder))
-        .with_keys(Arc::clone(&kms) as _);
+        };
+        let ssm = Ssm::new(foundation.clone(), parts);
         let ssmmessages = SsmMessages::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
         let open_channels = Arc::new(OpenChannels::default());
         let revocation = config.end_disallowed_sessions.then(|| {
@@ -250,31 +242,19 @@ impl Server {
             );
             tokio::spawn(watch_live_sessions(revocation))
         });
-        let parts = || {
-            (
-                Arc::clone(&store),
-                Arc::clone(&root),
-                Arc::clone(&clock),
-                Arc::clone(&random),
-            )
-        };
         let services = Services {
             cloudtrail: Arc::new(CloudTrail::new(Arc::clone(&store), Arc::clone(&clock))),
             ec2: Arc::new(Ec2::new(Arc::clone(&store))),
             ec2messages: Arc::new(Ec2Messages::default()),
-            iam: Arc::new(with(parts(), Iam::new)),
+            iam: Arc::new(Iam::new(foundation.clone())),
             kms: Arc::clone(&kms),
-            logs: Arc::new(with(parts(), |store, root, clock, random| {
-                Logs::new(store, root, kms, clock, random)
-            })),
-            operator: Arc::new(with(parts(), |store, root, clock, random| {
-                Operator::new(store, root, clock, random, Arc::new(access.clone()))
-            })),
+            logs: Arc::new(Logs::new(foundation.clone(), kms)),
+            operator: Arc::new(Operator::new(foundation.clone(), Arc::new(access.clone()))),
             organizations: Arc::new(Organizations::new(Arc::clone(&store))),
             s3,
             ssm: Arc::new(ssm),
             ssmmessages: Arc::new(ssmmessages),
-            sts: Arc::new(with(parts(), Sts::new)),
+            sts: Arc::new(Sts::new(foundation)),
             relay,
         };
         let limits = Limits::default();
@@ -393,16 +373,6 @@ impl Recording {
             tracing::error!("the task that makes recordings panicked");
         }
     }
-}
-
-/// What every service of AWS's is made of.
-type Parts = (Arc<dyn Store>, Arc<RootKey>, Arc<dyn Clock>, Arc<dyn Random>);
-
-fn with<S>(
-    (store, root, clock, random): Parts,
-    new: impl FnOnce(Arc<dyn Store>, Arc<RootKey>, Arc<dyn Clock>, Arc<dyn Random>) -> S,
-) -> S {
-    new(store, root, clock, random)
 }
 
 /// Serves connections until the gateway stops, and what is under way for a little longer.

@@ -15,6 +15,7 @@ pub mod documents;
 mod error;
 pub mod floors;
 pub mod folder;
+mod foundation;
 pub mod keyring;
 pub mod log_events;
 pub mod log_groups;
@@ -47,6 +48,7 @@ pub use documents::{
 pub use error::StoreError;
 pub use floors::{floor_over, floors_over, remove_floor, set_floor};
 pub use folder::{DataFolder, FolderError};
+pub use foundation::Foundation;
 pub use keyring::{
     Alias, ChangeKeyError, CreateAliasError, CreateGrantError, CreateKeyError, Grant, GrantConstraint,
     GrantOperation, Key, KeyManager, KeyMaterial, KeyPlace, KeyRef, KeyState, Keyring, MaterialCause,

@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Clock, Random};
-use drawbridge_store::{RootKey, Store};
+use drawbridge_store::{Foundation, RootKey, Store};
 use tokio::sync::Semaphore;
 
 use crate::kind::{Group, InstanceProfile, Policy, Role, User};
@@ -161,12 +161,13 @@ pub struct Iam {
 
 impl Iam {
     /// Brings the parts together.
-    pub fn new(
-        store: Arc<dyn Store>,
-        root: Arc<RootKey>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Self {
+    pub fn new(foundation: Foundation) -> Self {
+        let Foundation {
+            store,
+            root,
+            clock,
+            random,
+        } = foundation;
         Self {
             store,
             root,

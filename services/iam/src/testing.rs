@@ -38,12 +38,7 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) async fn new() -> Self {
         let house = House::new().await;
-        let iam = Iam::new(
-            house.store.clone(),
-            house.root.clone(),
-            house.clock.clone(),
-            house.random.clone(),
-        );
+        let iam = Iam::new(house.foundation());
         Self {
             house,
             iam: Arc::new(iam),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Allowed, Authority, Caller, Clock, KeyError, Need, Random};
-use drawbridge_store::{Key, KeyPlace, KeyRef, RootKey, Store, provided};
+use drawbridge_store::{Foundation, Key, KeyPlace, KeyRef, RootKey, Store, provided};
 
 use crate::error::{answer, fault};
 use crate::{OPERATIONS, Operation};
@@ -21,13 +21,13 @@ pub struct Kms {
 
 impl Kms {
     /// Brings the parts together.
-    pub fn new(
-        store: Arc<dyn Store>,
-        root: Arc<RootKey>,
-        authority: Arc<dyn Authority>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Self {
+    pub fn new(foundation: Foundation, authority: Arc<dyn Authority>) -> Self {
+        let Foundation {
+            store,
+            root,
+            clock,
+            random,
+        } = foundation;
         Self {
             store,
             root,

@@ -28,13 +28,7 @@ impl Deref for House {
 impl House {
     pub(crate) async fn new() -> Self {
         let house = drawbridge_house::House::new().await;
-        let kms = Kms::new(
-            house.store.clone(),
-            house.root.clone(),
-            Arc::new(house.access.clone()),
-            house.clock.clone(),
-            house.random.clone(),
-        );
+        let kms = Kms::new(house.foundation(), Arc::new(house.access.clone()));
         house.found(&other(), "o-exampleorgid").await;
         let stage = Stage::new(house, kms, |name| Some((Kms::operation(name)?, model::kms())));
         Self { stage }

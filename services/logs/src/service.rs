@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use drawbridge_session::keys::Keys;
 use drawbridge_session::{Clock, Random};
-use drawbridge_store::{RootKey, Store};
+use drawbridge_store::{Foundation, RootKey, Store};
 
 use crate::open_keys::OpenKeys;
 use crate::{OPERATIONS, Operation};
@@ -22,13 +22,13 @@ pub struct Logs {
 
 impl Logs {
     /// Brings the parts together.
-    pub fn new(
-        store: Arc<dyn Store>,
-        root: Arc<RootKey>,
-        keys: Arc<dyn Keys>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Self {
+    pub fn new(foundation: Foundation, keys: Arc<dyn Keys>) -> Self {
+        let Foundation {
+            store,
+            root,
+            clock,
+            random,
+        } = foundation;
         Self {
             store,
             root,

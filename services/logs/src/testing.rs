@@ -27,13 +27,7 @@ impl House {
     pub(crate) async fn new() -> Self {
         let house = drawbridge_house::House::new().await;
         let keys = Arc::new(FakeKeys::default());
-        let logs = Logs::new(
-            house.store.clone(),
-            house.root.clone(),
-            keys.clone(),
-            house.clock.clone(),
-            house.random.clone(),
-        );
+        let logs = Logs::new(house.foundation(), keys.clone());
         let stage = Stage::new(house, logs, |name| Some((Logs::operation(name)?, model::logs())));
         Self { keys, stage }
     }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_session::{Account, Caller, Clock, Explainer, Random};
-use drawbridge_store::{RootKey, Store};
+use drawbridge_store::{Foundation, RootKey, Store};
 
 /// An operation of this service.
 pub type Operation = drawbridge_session::Operation<Operator, AwsError>;
@@ -49,13 +49,13 @@ pub struct Operator {
 
 impl Operator {
     /// Brings the parts together.
-    pub fn new(
-        store: Arc<dyn Store>,
-        root: Arc<RootKey>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-        explainer: Arc<dyn Explainer>,
-    ) -> Self {
+    pub fn new(foundation: Foundation, explainer: Arc<dyn Explainer>) -> Self {
+        let Foundation {
+            store,
+            root,
+            clock,
+            random,
+        } = foundation;
         Self {
             store,
             root,

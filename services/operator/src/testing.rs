@@ -69,13 +69,7 @@ impl Lab {
         let prod = house
             .node_tagged(vec![Tag::new("Environment", "Prod"), Tag::new("Team", "a")])
             .await;
-        let operator = Operator::new(
-            house.store.clone(),
-            house.root.clone(),
-            house.clock.clone(),
-            house.random.clone(),
-            Arc::new(house.access.clone()),
-        );
+        let operator = Operator::new(house.foundation(), Arc::new(house.access.clone()));
         Self {
             operator: Arc::new(operator),
             house,

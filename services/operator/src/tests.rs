@@ -6,6 +6,7 @@ use drawbridge_aws_dialects::model;
 use drawbridge_house::{House, modelled};
 use drawbridge_session::iam::{Holder, NODE_ROLE, NewUser};
 use drawbridge_session::{AccountId, Principal};
+use drawbridge_store::Foundation;
 use drawbridge_store::credentials::credential;
 use drawbridge_store::{Credential, Directories as _};
 use serde_json::{Value, json};
@@ -20,14 +21,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let house = House::new().await;
-        let (clock, random) = (house.clock.clone(), house.random.clone());
-        let operator = Operator::new(
-            house.store.clone(),
-            house.root.clone(),
-            clock,
-            random,
-            Arc::new(house.access.clone()),
-        );
+        let operator = Operator::new(house.foundation(), Arc::new(house.access.clone()));
         Self {
             house,
             operator: Arc::new(operator),
@@ -235,13 +229,11 @@ async fn a_clock_that_goes_back_makes_no_older_account() {
     let past = world.house.clock.now() - jiff::SignedDuration::from_hours(24);
     let clock = Arc::new(drawbridge_session::FixedClock::new(past));
     let house = &world.house;
-    let operator = Operator::new(
-        house.store.clone(),
-        house.root.clone(),
+    let foundation = Foundation {
         clock,
-        house.random.clone(),
-        Arc::new(house.access.clone()),
-    );
+        ..house.foundation()
+    };
+    let operator = Operator::new(foundation, Arc::new(house.access.clone()));
     let world = World {
         operator: Arc::new(operator),
         ..world

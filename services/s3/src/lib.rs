@@ -36,7 +36,7 @@ use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::keys::Keys;
 use drawbridge_session::{Clock, Random};
 use drawbridge_store::blobs::Blobs;
-use drawbridge_store::{RootKey, Store};
+use drawbridge_store::{Foundation, RootKey, Store};
 use s3s::S3Response;
 
 pub use asked::{Asked, Took};
@@ -66,14 +66,13 @@ pub struct S3 {
 
 impl S3 {
     /// Brings the parts together.
-    pub fn new(
-        store: Arc<dyn Store>,
-        blobs: Arc<dyn Blobs>,
-        root: Arc<RootKey>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-        keys: Arc<dyn Keys>,
-    ) -> Self {
+    pub fn new(foundation: Foundation, blobs: Arc<dyn Blobs>, keys: Arc<dyn Keys>) -> Self {
+        let Foundation {
+            store,
+            root,
+            clock,
+            random,
+        } = foundation;
         Self {
             store,
             blobs,

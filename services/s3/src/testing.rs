@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use drawbridge_aws_dialects::error::{AwsError, Family};
-use drawbridge_house::House;
-use drawbridge_session::{Authority, Caller, Keys, NoKeys, Refusal};
+use drawbridge_house::{FakeKeys, House};
+use drawbridge_session::{Authority, Caller, Refusal};
 use drawbridge_store::Buckets as _;
 use drawbridge_store::blobs::{BlobFolder, Blobs};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -77,22 +77,15 @@ impl Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with_keys(Arc::new(NoKeys)).await
+        Self::with_keys(Arc::default()).await
     }
 
     /// The same with a service of keys.
-    pub(crate) async fn with_keys(keys: Arc<dyn Keys>) -> Self {
+    pub(crate) async fn with_keys(keys: Arc<FakeKeys>) -> Self {
         let house = House::new().await;
         let folder = tempfile::tempdir().expect("a folder");
         let blobs: Arc<dyn Blobs> = Arc::new(BlobFolder::open(folder.path()).expect("opens"));
-        let s3 = S3::new(
-            house.store.clone(),
-            blobs,
-            Arc::clone(&house.root),
-            house.clock.clone(),
-            house.random.clone(),
-            keys,
-        );
+        let s3 = S3::new(house.foundation(), blobs, keys);
         Self {
             house,
             s3: Arc::new(s3),

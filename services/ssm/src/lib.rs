@@ -24,7 +24,7 @@ mod tags;
 mod testing;
 mod wire;
 
-pub use service::{Settings, Ssm};
+pub use service::{Parts, Settings, Ssm};
 pub use service_settings::ActivationTier;
 
 use drawbridge_aws_dialects::error::AwsError;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::recording::{NoRecordings, Recordings};
+use drawbridge_session::recording::Recordings;
 use drawbridge_session::{
-    Authority, Caller, Clock, Keys, ManagedNode, NoKeys, NodeId, Random, Relay, Session, SessionId,
+    Authority, Caller, Clock, Keys, ManagedNode, NodeId, Random, Relay, Session, SessionId,
 };
-use drawbridge_store::{ChannelEnd, RootKey, Store, Token, TokenBinding, TokenGrant};
+use drawbridge_store::{ChannelEnd, Foundation, RootKey, Store, Token, TokenBinding, TokenGrant};
 use jiff::Timestamp;
 
 use crate::error::internal;
@@ -25,6 +25,20 @@ pub struct Ssm {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
     pub(crate) recordings: Arc<dyn Recordings>,
+}
+
+/// What the service needs of its server besides the foundation.
+pub struct Parts {
+    /// Where sessions live.
+    pub relay: Arc<dyn Relay>,
+    /// What nodes and sessions may do.
+    pub authority: Arc<dyn Authority>,
+    /// What sessions are encrypted with.
+    pub keys: Arc<dyn Keys>,
+    /// What was recorded of sessions.
+    pub recordings: Arc<dyn Recordings>,
+    /// How it answers.
+    pub settings: Settings,
 }
 
 /// How the service answers on this server.
@@ -63,38 +77,31 @@ impl Settings {
 
 impl Ssm {
     /// Brings the parts together.
-    pub fn new(
-        store: Arc<dyn Store>,
-        root: Arc<RootKey>,
-        relay: Arc<dyn Relay>,
-        authority: Arc<dyn Authority>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-        settings: Settings,
-    ) -> Self {
+    pub fn new(foundation: Foundation, parts: Parts) -> Self {
+        let Foundation {
+            store,
+            root,
+            clock,
+            random,
+        } = foundation;
+        let Parts {
+            relay,
+            authority,
+            keys,
+            recordings,
+            settings,
+        } = parts;
         Self {
             store,
             root,
             relay,
             authority,
-            keys: Arc::new(NoKeys),
+            keys,
             clock,
             random,
             settings,
-            recordings: Arc::new(NoRecordings),
+            recordings,
         }
-    }
-
-    /// Lets the recordings of this server be read.
-    #[must_use]
-    pub fn with_recordings(self, recordings: Arc<dyn Recordings>) -> Self {
-        Self { recordings, ..self }
-    }
-
-    /// Takes the keys that sessions are encrypted with; a service without them starts no encrypted session.
-    #[must_use]
-    pub fn with_keys(self, keys: Arc<dyn Keys>) -> Self {
-        Self { keys, ..self }
     }
 
     /// Finds an operation of `AmazonSSM.<Operation>`.

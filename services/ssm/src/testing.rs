@@ -13,7 +13,7 @@ use drawbridge_session::{AccountId, Caller, Clock as _, Ending, ManagedNode, Ses
 use drawbridge_store::{Directories as _, Sessions as _, TokenBinding, Tokens as _};
 use serde_json::json;
 
-use crate::{ActivationTier, Settings, Ssm};
+use crate::{ActivationTier, Parts, Settings, Ssm};
 
 /// A role without policies, which anyone of the account may assume.
 pub(crate) const EMPTY_ROLE: &str = "Ops";
@@ -37,21 +37,18 @@ impl House {
         let house = drawbridge_house::House::new().await;
         let recordings = Arc::new(FakeRecordings::default());
         let keys = Arc::new(FakeKeys::default());
-        let ssm = Ssm::new(
-            house.store.clone(),
-            house.root.clone(),
-            house.relay.clone(),
-            Arc::new(house.access.clone()),
-            house.clock.clone(),
-            house.random.clone(),
-            Settings {
+        let parts = Parts {
+            relay: house.relay.clone(),
+            authority: Arc::new(house.access.clone()),
+            keys: keys.clone(),
+            recordings: recordings.clone(),
+            settings: Settings {
                 // Most tests start sessions on registered nodes.
                 activation_tier: ActivationTier::Advanced,
                 ..Settings::new("public.example")
             },
-        )
-        .with_recordings(recordings.clone())
-        .with_keys(keys.clone());
+        };
+        let ssm = Ssm::new(house.foundation(), parts);
         let (now, random) = (house.clock.now(), house.random.as_ref());
         house
             .change(|directory| {

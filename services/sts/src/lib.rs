@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Clock, Random};
-use drawbridge_store::{RootKey, Store};
+use drawbridge_store::{Foundation, RootKey, Store};
 
 mod assume_role;
 pub mod authorization_message;
@@ -53,12 +53,13 @@ pub struct Sts {
 
 impl Sts {
     /// Brings the parts together.
-    pub fn new(
-        store: Arc<dyn Store>,
-        root: Arc<RootKey>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Self {
+    pub fn new(foundation: Foundation) -> Self {
+        let Foundation {
+            store,
+            root,
+            clock,
+            random,
+        } = foundation;
         Self {
             store,
             root,

@@ -66,18 +66,3 @@ pub trait Recordings: Send + Sync {
     /// When it cannot be read from there.
     async fn read(&self, session: &SessionId, from: Option<&str>) -> Result<Option<Page>, ReadError>;
 }
-
-/// Has none.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoRecordings;
-
-#[async_trait]
-impl Recordings for NoRecordings {
-    async fn describe(&self, _: &SessionId) -> Result<Option<RecordingState>, ReadError> {
-        Ok(None)
-    }
-
-    async fn read(&self, _: &SessionId, _: Option<&str>) -> Result<Option<Page>, ReadError> {
-        Ok(None)
-    }
-}

@@ -25,7 +25,7 @@ use drawbridge_session::{
     Account, AccountId, Caller, Clock as _, Declaration, FakeRelay, FixedClock, Operation, OrganizationId,
     Refusal, Region, SeededRandom, iam,
 };
-use drawbridge_store::{Directories as _, RootKey, Sqlite, change_directory};
+use drawbridge_store::{Directories as _, Foundation, RootKey, Sqlite, change_directory};
 use serde_json::{Value, json};
 
 /// The role of nodes, with AWS's policy for them.
@@ -74,6 +74,16 @@ impl House {
         };
         house.found(&house.account, "o-exampleorgid").await;
         house
+    }
+
+    /// What services stand on.
+    pub fn foundation(&self) -> Foundation {
+        Foundation {
+            store: self.store.clone(),
+            root: self.root.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        }
     }
 
     /// Makes an account with an administrator `admin` and a role for nodes.

@@ -72,12 +72,7 @@ impl Lab {
                 directory.put_boundary(Bounded::Role("Web"), "arn:aws:iam::aws:policy/ReadOnlyAccess")
             })
             .await;
-        let iam = Iam::new(
-            house.store.clone(),
-            house.root.clone(),
-            house.clock.clone(),
-            house.random.clone(),
-        );
+        let iam = Iam::new(house.foundation());
         Self {
             iam: Arc::new(iam),
             house,

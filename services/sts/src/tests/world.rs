@@ -36,8 +36,7 @@ impl World {
     /// Has a user `alice` and a role `Ops` that trusts the account; neither has a policy.
     pub(super) async fn new() -> Self {
         let house = House::new().await;
-        let (clock, random) = (house.clock.clone(), house.random.clone());
-        let sts = Sts::new(house.store.clone(), house.root.clone(), clock, random);
+        let sts = Sts::new(house.foundation());
         let world = Self {
             house,
             sts: Arc::new(sts),
