@@ -150,6 +150,9 @@ fn bar(bytes: u64, json: bool) -> ProgressBar {
 
 fn tell(summary: &Summary) {
     eprintln!("copied {} files with {} bytes", summary.files, summary.bytes);
+    if let Some(place) = &summary.objects_at {
+        eprintln!("the bytes of objects are not in it: they lie in `{place}`, and need copies of their own");
+    }
     if summary.root_key_included {
         eprintln!(
             "warning: the backup holds the root key: whoever reads it reads every secret and every recording"
@@ -173,7 +176,10 @@ fn tell_restored(restored: &Restored, folder: &Path) {
     println!("next:");
     println!("  1. make sure that the old server runs no more");
     println!("  2. drawbridge audit verify --data-dir {}", folder.display());
-    println!("  3. start the server on this folder");
+    match &restored.backup.objects_at {
+        None => println!("  3. start the server on this folder"),
+        Some(place) => println!("  3. start the server on this folder, with `[objects]` for `{place}`"),
+    }
     println!(
         "  4. take back what was allowed or created since then: docs/reference/backup.md says what comes back to life"
     );

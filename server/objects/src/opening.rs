@@ -20,8 +20,8 @@ use crate::uploads;
 /// How long a place that is away is left alone before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-/// What the folder is called where a bucket would have its address.
-const FOLDER: &str = "folder";
+/// What people are told where no bucket is named.
+const FOLDER: &str = "the data folder";
 
 /// Why the place of the blobs cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub enum OpenError {
         owner: OwnerId,
     },
     /// Blobs that the database refers to are not there, and it is not where they were.
-    #[error("the objects lie in `{before}`, and {missing} of them are not in `{place}`")]
+    #[error("the bytes of objects lie in {before}, and {missing} of them are not in {place}")]
     Elsewhere {
         /// Where they were.
         before: String,
@@ -69,7 +69,7 @@ impl OpenError {
 /// It cannot be used, or the blobs lie elsewhere.
 pub async fn open_folder(data: &Path, store: &dyn Store) -> Result<BlobFolder, OpenError> {
     let folder = BlobFolder::open(&data.join(BlobFolder::NAME))?;
-    settle(&folder, FOLDER, store).await?;
+    settle(&folder, None, store).await?;
     Ok(folder)
 }
 
@@ -141,29 +141,35 @@ async fn prepare(
     if aborted > 0 {
         tracing::info!(uploads = aborted, "ended the uploads that a server had left");
     }
-    settle(blobs, blobs.place(), store).await
+    settle(blobs, Some(blobs.place()), store).await
 }
 
 /// Checks that the blobs are in this place, keeps that they are, and removes what nobody refers to.
-async fn settle(blobs: &dyn Blobs, place: &str, store: &dyn Store) -> Result<(), OpenError> {
+async fn settle(blobs: &dyn Blobs, place: Option<&str>, store: &dyn Store) -> Result<(), OpenError> {
     let before = store.setting(PLACE_SETTING).await?;
-    let before = before.as_deref().unwrap_or(FOLDER);
-    if before != place {
+    if before.as_deref() != place {
         let missing = blobs::count_missing(blobs, store).await?;
         if missing > 0 {
             return Err(OpenError::Elsewhere {
-                before: before.to_owned(),
-                place: place.to_owned(),
+                before: named(before.as_deref()),
+                place: named(place),
                 missing,
             });
         }
-        store.set_setting(PLACE_SETTING, place).await?;
+        match place {
+            Some(place) => store.set_setting(PLACE_SETTING, place).await?,
+            None => drop(store.remove_setting(PLACE_SETTING).await?),
+        }
     }
     let swept = blobs::sweep(blobs, store).await?;
     if swept > 0 {
         tracing::info!(blobs = swept, "removed what unfinished uploads had left");
     }
     Ok(())
+}
+
+fn named(place: Option<&str>) -> String {
+    place.map_or_else(|| FOLDER.to_owned(), |place| format!("`{place}`"))
 }
 
 /// A place that was away at the start.

@@ -77,7 +77,7 @@ pub fn draw_id(random: &dyn Random) -> String {
     hex::encode(random.array::<16>())
 }
 
-/// The setting that says where the blobs lie.
+/// The setting that says where the blobs lie; there is none while they lie in the data folder.
 pub const PLACE_SETTING: &str = "objects place";
 
 /// The setting that tells this data folder from others where blobs lie outside of it. A backup does not restore it.

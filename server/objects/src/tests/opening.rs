@@ -146,7 +146,7 @@ async fn blobs_that_lie_elsewhere_are_told_and_moved_blobs_are_found() {
     fake.put("bridge/blobs/01/01000000000000000000000000000001", b"a");
     let refused = house.open(&fake, &Value::Null).await.err().expect("not moved");
     assert!(
-        matches!(&refused, OpenError::Elsewhere { before, missing: 2, .. } if before == "folder"),
+        matches!(&refused, OpenError::Elsewhere { before, missing: 2, .. } if before == "the data folder"),
         "{refused}"
     );
     fake.put("bridge/blobs/02/02000000000000000000000000000002", b"b");

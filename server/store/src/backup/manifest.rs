@@ -35,6 +35,9 @@ pub struct Summary {
     pub bytes: u64,
     /// Whether the root key is among them.
     pub root_key_included: bool,
+    /// Where the bytes of objects lie that are not among them, if they lie outside of the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects_at: Option<String>,
 }
 
 /// Every file of a backup, in the order of the archive.

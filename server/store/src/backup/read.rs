@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use super::BackupError;
 use super::entries::{self, HEADER, MANIFEST, ROOT_KEY, SCRATCH, SEAL_PURPOSE, TAG};
 use super::manifest::{Hasher, Header, Listed, Manifest, Summary, is_tagged};
-use crate::{DataFolder, FolderError, RootKey, Sqlite};
+use crate::blobs::PLACE_SETTING;
+use crate::{DataFolder, FolderError, RootKey, Settings as _, Sqlite};
 
 /// What was restored.
 #[derive(Debug)]
@@ -66,11 +67,16 @@ pub async fn restore(
     let root = Arc::new(unpacked.root);
     let database = Sqlite::open(&staging.path().join(Sqlite::FILE_NAME), root).await?;
     let ended = database.end_what_was_live(ENDED, now).await;
+    let objects_at = database.setting(PLACE_SETTING).await;
     database.close().await;
     let sessions_ended = ended?;
+    let backup = Summary {
+        objects_at: objects_at?,
+        ..unpacked.backup
+    };
     settle(staging.path(), folder).map_err(failed)?;
     Ok(Restored {
-        backup: unpacked.backup,
+        backup,
         sessions_ended,
     })
 }
@@ -294,6 +300,8 @@ impl Unpacking<'_> {
             files: self.listed.len(),
             bytes: self.listed.iter().map(|file| file.size).sum(),
             root_key_included: self.key_included,
+            // Its database says so, once it is open.
+            objects_at: None,
         };
         Ok(Unpacked { root, backup })
     }

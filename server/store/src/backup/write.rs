@@ -20,6 +20,8 @@ pub struct BackupFolder {
     path: PathBuf,
     root: RootKey,
     scratch: TempDir,
+    /// Where the bytes of objects lie, if they are not in the folder.
+    objects_at: Option<String>,
 }
 
 /// The folder of the journal.
@@ -53,11 +55,12 @@ impl BackupFolder {
                 path: path.to_owned(),
                 source,
             })?;
-        copy_database(&database, &scratch.path().join(COPY)).await?;
+        let objects_at = copy_database(&database, &scratch.path().join(COPY)).await?;
         Ok(Self {
             path: path.to_owned(),
             root,
             scratch,
+            objects_at,
         })
     }
 
@@ -120,7 +123,7 @@ pub fn write(
             archive.copy(&format!("{DATA}{name}"), &path, passed)?;
         }
     }
-    archive.finish(&folder.root, with_root_key)
+    archive.finish(folder, with_root_key)
 }
 
 struct Archive<W: Write> {
@@ -178,15 +181,16 @@ impl<W: Write> Archive<W> {
         self.tar.append(&header, content).map_err(BackupError::Write)
     }
 
-    fn finish(mut self, root: &RootKey, root_key_included: bool) -> Result<Summary, BackupError> {
+    fn finish(mut self, folder: &BackupFolder, root_key_included: bool) -> Result<Summary, BackupError> {
         let summary = Summary {
             created_at: self.now,
             files: self.manifest.files.len(),
             bytes: self.manifest.files.iter().map(|file| file.size).sum(),
             root_key_included,
+            objects_at: folder.objects_at.clone(),
         };
         let manifest = json(&self.manifest)?;
-        let tag = hex::encode(tag(root, &manifest));
+        let tag = hex::encode(tag(&folder.root, &manifest));
         self.append(MANIFEST, manifest.len() as u64, manifest.as_slice())?;
         self.append(TAG, tag.len() as u64, tag.as_bytes())?;
         let compressed = self.tar.into_inner().map_err(BackupError::Write)?;

@@ -9,11 +9,12 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{Durability, Sqlite};
-use crate::blobs::OWNER_SETTING;
+use crate::blobs::{OWNER_SETTING, PLACE_SETTING};
 use crate::{Sessions as _, StateChangeError, StoreError};
 
-/// Writes the database as it is at one moment into a new file, which a server may be writing meanwhile.
-pub(crate) async fn copy_database(file: &Path, into: &Path) -> Result<(), StoreError> {
+/// Writes the database as it is at one moment into a new file, which a server may be writing meanwhile. Returns where the
+/// bytes of objects lie, if that is outside of the data folder.
+pub(crate) async fn copy_database(file: &Path, into: &Path) -> Result<Option<String>, StoreError> {
     let failed = || StoreError::doing("copy its database");
     let into = into
         .to_str()
@@ -28,7 +29,13 @@ pub(crate) async fn copy_database(file: &Path, into: &Path) -> Result<(), StoreE
         .execute(&mut connection)
         .await
         .map_err(failed())?;
-    connection.close().await.map_err(failed())
+    let place = sqlx::query_scalar("SELECT value FROM settings WHERE name = ?")
+        .bind(PLACE_SETTING)
+        .fetch_optional(&mut connection)
+        .await
+        .map_err(failed())?;
+    connection.close().await.map_err(failed())?;
+    Ok(place)
 }
 
 impl Sqlite {
