@@ -18,6 +18,7 @@ use object_store::{
     BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _,
     RetryConfig,
 };
+use tokio::sync::Semaphore;
 
 use crate::config::{Backing, BucketConfig, Prefix};
 use crate::credentials;
@@ -43,11 +44,16 @@ const RETRY_FOR: Duration = Duration::from_secs(20);
 /// How often it is at most.
 const RETRIES: usize = 6;
 
+/// Bytes of all blobs that are being written at one time, which wait in memory until a part is full and sent.
+const MEMORY: usize = 1024 * 1024 * 1024;
+
 /// Keeps blobs in a bucket; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct BucketBlobs {
     pub(crate) s3: Arc<AmazonS3>,
     pub(crate) keys: Keys,
+    /// A permit for each byte.
+    pub(crate) memory: Arc<Semaphore>,
     place: Arc<str>,
 }
 
@@ -114,6 +120,7 @@ impl BucketBlobs {
         Ok(Self {
             s3: Arc::new(builder.build()?),
             keys: Keys(config.prefix.clone()),
+            memory: Arc::new(Semaphore::new(MEMORY)),
             place: config.place().into(),
         })
     }

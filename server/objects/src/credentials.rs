@@ -152,3 +152,118 @@ impl std::fmt::Debug for Kept {
         f.debug_struct("Kept").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use drawbridge_session::FixedClock;
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn write(file: &Path, mode: u32, text: &str) {
+        use std::io::Write as _;
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(file);
+        opened
+            .expect("a file")
+            .write_all(text.as_bytes())
+            .expect("written");
+    }
+
+    fn section(name: &str, key: &str) -> String {
+        format!("[{name}]\naws_access_key_id = {key}\naws_secret_access_key = s3cr3t\n")
+    }
+
+    fn backing(file: Option<&Path>, more: serde_json::Value, environment: &[(&str, &str)]) -> Backing {
+        let mut section = json!({"bucket": "blobs", "region": "r", "credentials_file": file});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            section[key] = value.clone();
+        }
+        Backing {
+            bucket: serde_json::from_value(section).expect("a section"),
+            environment: environment.iter().copied().collect(),
+        }
+    }
+
+    async fn key_of(backing: &Backing, clock: &Arc<dyn Clock>) -> Result<AmazonS3Builder, String> {
+        let put = put_into(AmazonS3Builder::new().with_bucket_name("b"), backing, clock).await;
+        put.map_err(|error| format!("{error}, {error:?}"))
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changes_is_read_again_and_comes_before_the_environment() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("credentials");
+        write(&file, 0o600, &section("default", "FIRST"));
+        let fixed = Arc::new(FixedClock::new(Timestamp::UNIX_EPOCH));
+        let clock = Arc::clone(&fixed) as Arc<dyn Clock>;
+        let environment = [("AWS_ACCESS_KEY_ID", "OTHER"), ("AWS_SECRET_ACCESS_KEY", "other")];
+        let backing = backing(Some(&file), json!({}), &environment);
+        let s3 = key_of(&backing, &clock)
+            .await
+            .expect("credentials")
+            .build()
+            .expect("a client");
+        let key = async || {
+            s3.credentials()
+                .get_credential()
+                .await
+                .expect("there")
+                .key_id
+                .clone()
+        };
+        assert_eq!(key().await, "FIRST");
+        write(&file, 0o600, &section("default", "SECOND"));
+        assert_eq!(key().await, "FIRST", "it is kept for a while");
+        fixed.advance(KEEP);
+        assert_eq!(key().await, "SECOND");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_said_without_the_secret() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(Timestamp::UNIX_EPOCH));
+        let (good, loose) = (folder.path().join("good"), folder.path().join("loose"));
+        write(&good, 0o600, &section("own", "KEY"));
+        write(&loose, 0o640, &section("default", "KEY"));
+        let half = [("AWS_ACCESS_KEY_ID", "KEY"), ("AWS_SECRET_ACCESS_KEY", "")];
+        for (backing, told) in [
+            (backing(Some(&good), json!({"profile": "own"}), &[]), None),
+            (backing(None, json!({}), &[]), None),
+            (
+                backing(Some(&good), json!({}), &[]),
+                Some("cannot find credentials"),
+            ),
+            (
+                backing(Some(&good), json!({"profile": "x"}), &[]),
+                Some("UnknownProfile(\"x\")"),
+            ),
+            (
+                backing(Some(&loose), json!({}), &[]),
+                Some("has mode 640, others can read it"),
+            ),
+            (
+                backing(Some(&folder.path().join("none")), json!({}), &[]),
+                Some("cannot read `"),
+            ),
+            (backing(None, json!({}), &half), Some("HalfAPair")),
+        ] {
+            match (key_of(&backing, &clock).await, told) {
+                (Ok(_), None) => {}
+                (Err(error), Some(told)) => {
+                    assert!(error.contains(told), "{error}");
+                    assert!(!error.contains("s3cr3t"), "{error}");
+                }
+                (outcome, _) => panic!("{:?} of {backing:?}", outcome.map(drop)),
+            }
+        }
+    }
+}

@@ -74,14 +74,10 @@ impl Upload {
 
 /// Aborts the uploads of servers that died; call it before any is begun. Returns how many notes there were.
 pub(crate) async fn abort_all(blobs: &BucketBlobs) -> io::Result<u64> {
-    let notes = blobs.s3.list(Some(&blobs.keys.notes()));
-    let notes: Vec<Path> = notes
-        .map_ok(|object| object.location)
-        .try_collect()
-        .await
-        .map_err(of_store)?;
+    let mut notes = blobs.s3.list(Some(&blobs.keys.notes()));
     let mut aborted = 0;
-    for note in notes {
+    while let Some(note) = notes.try_next().await.map_err(of_store)? {
+        let note = note.location;
         let Some(blob) = note.filename().filter(|name| is_drawn(name)) else {
             continue;
         };

@@ -1,12 +1,14 @@
 //! Writing a blob: in one request where it is short, in parts where it is long.
 
 use std::io;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use drawbridge_store::blobs::BlobWriter;
+use drawbridge_store::blobs::{Away, BlobWriter};
 use object_store::multipart::PartId;
 use object_store::{ObjectStoreExt as _, PutPayload};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::bucket::BucketBlobs;
@@ -23,9 +25,37 @@ const MOST_PARTS: usize = 10_000;
 pub(crate) struct BucketWriter {
     blobs: BucketBlobs,
     id: String,
-    gathered: Vec<Bytes>,
-    length: usize,
+    gathered: Gathered,
     sent: Sent,
+}
+
+/// Bytes that were not sent yet, and the memory that they take up.
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<Bytes>,
+    length: usize,
+    memory: Option<OwnedSemaphorePermit>,
+}
+
+impl Gathered {
+    /// Adds bytes, if all that are being written have room for them.
+    fn push(&mut self, bytes: Bytes, memory: &Arc<Semaphore>) -> io::Result<()> {
+        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+        let room = Arc::clone(memory).try_acquire_many_owned(length);
+        let room = room.map_err(|_| Away("too much is being written at one time".into()))?;
+        match &mut self.memory {
+            Some(memory) => memory.merge(room),
+            none => *none = Some(room),
+        }
+        self.length += bytes.len();
+        self.bytes.push(bytes);
+        Ok(())
+    }
+
+    /// Splits into what is sent and the memory to let go of then.
+    fn into_payload(self) -> (PutPayload, Option<OwnedSemaphorePermit>) {
+        (self.bytes.into_iter().collect(), self.memory)
+    }
 }
 
 /// What the store has of the blob.
@@ -49,14 +79,19 @@ struct Parts {
 
 impl Parts {
     /// Sends a part once the one before has arrived.
-    async fn send(&mut self, part: PutPayload) -> io::Result<()> {
+    async fn send(&mut self, part: Gathered) -> io::Result<()> {
         self.arrived().await?;
         let number = self.ids.len();
         if number == MOST_PARTS {
             return Err(io::Error::other("the blob has more parts than the store takes"));
         }
         let upload = self.upload.clone();
-        self.sending = Some(tokio::spawn(async move { upload.put(number, part).await }));
+        self.sending = Some(tokio::spawn(async move {
+            let (part, memory) = part.into_payload();
+            let sent = upload.put(number, part).await;
+            drop(memory);
+            sent
+        }));
         Ok(())
     }
 
@@ -69,8 +104,8 @@ impl Parts {
         Ok(())
     }
 
-    async fn complete(&mut self, last: PutPayload) -> io::Result<()> {
-        if last.content_length() > 0 {
+    async fn complete(&mut self, last: Gathered) -> io::Result<()> {
+        if last.length > 0 {
             self.send(last).await?;
         }
         self.arrived().await?;
@@ -84,20 +119,13 @@ impl BucketWriter {
         Ok(Self {
             blobs,
             id: id.to_owned(),
-            gathered: Vec::new(),
-            length: 0,
+            gathered: Gathered::default(),
             sent: Sent::Nothing,
         })
     }
 
-    /// Takes what was gathered.
-    fn take(&mut self) -> PutPayload {
-        self.length = 0;
-        std::mem::take(&mut self.gathered).into_iter().collect()
-    }
-
     async fn send_part(&mut self) -> io::Result<()> {
-        let part = self.take();
+        let part = std::mem::take(&mut self.gathered);
         if !matches!(self.sent, Sent::Parts(_)) {
             let upload = Upload::begin(&self.blobs, &self.id).await?;
             self.sent = Sent::Parts(Parts {
@@ -117,24 +145,25 @@ impl BucketWriter {
 impl BlobWriter for BucketWriter {
     async fn write(&mut self, mut bytes: Bytes) -> io::Result<()> {
         while !bytes.is_empty() {
-            if self.length == PART {
+            if self.gathered.length == PART {
                 self.send_part().await?;
             }
-            let now = bytes.split_to(bytes.len().min(PART - self.length));
-            self.length += now.len();
-            self.gathered.push(now);
+            let now = bytes.split_to(bytes.len().min(PART - self.gathered.length));
+            self.gathered.push(now, &self.blobs.memory)?;
         }
         Ok(())
     }
 
     async fn finish(mut self: Box<Self>) -> io::Result<()> {
-        let rest = self.take();
+        let rest = std::mem::take(&mut self.gathered);
         if let Sent::Parts(parts) = &mut self.sent {
             parts.complete(rest).await?;
         } else {
             let path = self.blobs.keys.blob(&self.id)?;
             self.sent = Sent::Whole;
-            self.blobs.s3.put(&path, rest).await.map_err(of_store)?;
+            let (whole, memory) = rest.into_payload();
+            self.blobs.s3.put(&path, whole).await.map_err(of_store)?;
+            drop(memory);
         }
         self.sent = Sent::Finished;
         Ok(())

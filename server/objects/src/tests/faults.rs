@@ -10,6 +10,7 @@ use drawbridge_store::blobs::{Blobs, DataKey, create_sealed, is_away, unsealed};
 use drawbridge_store::objects::Sealing;
 use http::Method;
 use tokio::io::AsyncReadExt as _;
+use tokio::sync::Semaphore;
 
 use super::fake::{Fake, Fault};
 use super::{BucketBlobs, LONG, bucket, id, put, read, some_bytes};
@@ -129,6 +130,20 @@ async fn an_upload_that_fails_leaves_nothing() {
             .await;
         fake.forgive();
     }
+}
+
+#[tokio::test]
+async fn all_that_is_being_written_has_a_bound() {
+    let fake = Fake::start().await;
+    let mut blobs = bucket(&fake).await;
+    blobs.memory = Arc::new(Semaphore::new(100));
+    let mut first = blobs.create(&id(1)).await.expect("begun");
+    first.write(some_bytes(60)).await.expect("room");
+    let error = write(&blobs, 2, 41).await.expect_err("no room");
+    assert!(is_away(&error), "it may be tried again: {error}");
+    write(&blobs, 2, 40).await.expect("room for that");
+    first.finish().await.expect("finished");
+    write(&blobs, 3, 100).await.expect("all of it is free");
 }
 
 #[tokio::test]
