@@ -16,7 +16,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _,
-    RetryConfig,
+    PutPayload, RetryConfig,
 };
 use tokio::sync::Semaphore;
 
@@ -24,12 +24,16 @@ use crate::config::{Backing, BucketConfig, Prefix};
 use crate::credentials;
 use crate::error::{ConnectError, of_store, wrong};
 use crate::reader::ChunkedReader;
+use crate::refusal::RefusalConnector;
 use crate::writer::BucketWriter;
 
 /// Blobs of one page of a listing.
 const PAGE: usize = 1000;
 
-/// The most bytes of an object that is not a blob: the owner's name, the note of an upload.
+/// There is one, or two for a moment.
+const MAX_OWNERS: usize = 10;
+
+/// The most bytes of the note of an upload.
 const MAX_SMALL: u64 = 4096;
 
 /// How long one request may take: a part of a blob passes in it at 140 KB/s.
@@ -86,7 +90,11 @@ impl Keys {
         self.path("uploads")
     }
 
-    fn owner(&self) -> Path {
+    fn owner(&self, id: &str) -> Path {
+        self.path(&format!("owner/{id}"))
+    }
+
+    fn owners(&self) -> Path {
         self.path("owner")
     }
 
@@ -114,6 +122,7 @@ impl BucketBlobs {
             .with_virtual_hosted_style_request(!config.is_path_style())
             .with_client_options(client_options(config)?)
             .with_retry(retries)
+            .with_http_connector(RefusalConnector)
             // Not every store has it.
             .with_disable_bulk_delete(true);
         let builder = credentials::put_into(builder, backing, clock).await?;
@@ -130,18 +139,24 @@ impl BucketBlobs {
         &self.place
     }
 
-    /// Reads who the place belongs to.
-    pub(crate) async fn owner(&self) -> io::Result<Option<Bytes>> {
-        match self.small(&self.keys.owner()).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some),
-        }
+    /// Lists who says that the place is theirs. A name is found by a listing, because some stores do not tell whoever reads a
+    /// key that is not there that it is not there.
+    pub(crate) async fn owners(&self) -> io::Result<Vec<String>> {
+        let found = self.s3.list(Some(&self.keys.owners()));
+        let named = found.try_filter_map(|object| {
+            let name = object.location.filename().filter(|name| is_drawn(name));
+            ready(Ok(name.map(str::to_owned)))
+        });
+        named.take(MAX_OWNERS).try_collect().await.map_err(of_store)
     }
 
-    /// Writes who the place belongs to.
-    pub(crate) async fn put_owner(&self, owner: Bytes) -> io::Result<()> {
-        let put = self.s3.put(&self.keys.owner(), owner.into()).await;
+    pub(crate) async fn add_owner(&self, id: &str) -> io::Result<()> {
+        let put = self.s3.put(&self.keys.owner(id), PutPayload::default()).await;
         put.map(drop).map_err(of_store)
+    }
+
+    pub(crate) async fn remove_owner(&self, id: &str) -> io::Result<()> {
+        self.delete(&self.keys.owner(id)).await
     }
 
     /// Reads an object that is small.

@@ -3,6 +3,9 @@
 use std::io;
 
 use drawbridge_store::blobs::Away;
+use http::StatusCode;
+
+use crate::refusal::{Refusal, causes};
 
 /// Why the bucket cannot even be called.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +36,26 @@ pub enum ConnectError {
 
 /// Sorts an error of the store's: what cannot be reached, what is not there, what is not allowed.
 pub(crate) fn of_store(error: object_store::Error) -> io::Error {
-    use object_store::Error;
-    let kind = match &error {
-        // Connections, timeouts, and what the store itself calls a fault.
-        Error::Generic { .. } => return Away(Box::new(error)).into(),
-        Error::NotFound { .. } => io::ErrorKind::NotFound,
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
-        _ => io::ErrorKind::Other,
-    };
-    io::Error::new(kind, error)
+    if let Some(refusal) = Refusal::behind(&error) {
+        let kind = match refusal.status() {
+            // A bucket that is not there is no blob that is not there.
+            Some(StatusCode::NOT_FOUND) if refusal.code() != Some("NoSuchBucket") => io::ErrorKind::NotFound,
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => io::ErrorKind::PermissionDenied,
+            _ => io::ErrorKind::Other,
+        };
+        return io::Error::new(kind, refusal.to_string());
+    }
+    if is_untrusted(&error) {
+        return io::Error::new(io::ErrorKind::InvalidData, error);
+    }
+    Away(Box::new(error)).into()
+}
+
+/// Tells a certificate that is not trusted, or whatever else is no TLS: that does not pass.
+fn is_untrusted(error: &object_store::Error) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::InvalidData)
 }
 
 /// The store sent what it must not have.

@@ -3,7 +3,7 @@
 //! ```text
 //! bytes ──seal (store)──▶ BucketBlobs ──S3──▶ <prefix>blobs/ab/abcd…   one object for each blob
 //!                                             <prefix>uploads/abcd…    notes of uploads that are not complete
-//!                                             <prefix>owner            the data folder whose blobs these are
+//!                                             <prefix>owner/123456…    the data folder whose blobs these are
 //! ```
 //!
 //! The crate owns how blobs lie there, who may use them, and when they may be used: [`open`] claims the place, checks that
@@ -18,6 +18,7 @@ mod late;
 mod opening;
 mod owner;
 mod reader;
+mod refusal;
 mod uploads;
 mod writer;
 

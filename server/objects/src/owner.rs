@@ -1,9 +1,7 @@
 //! Whose blobs lie in the bucket: two servers on one place would each remove what the other wrote.
 
 use std::fmt;
-use std::io;
 
-use bytes::Bytes;
 use drawbridge_session::{Random, RandomArray as _};
 use drawbridge_store::Store;
 use drawbridge_store::blobs::OWNER_SETTING;
@@ -48,19 +46,33 @@ pub(crate) async fn claim(
     random: &dyn Random,
 ) -> Result<(), OpenError> {
     let own = own_id(store, random).await?;
-    match owner(blobs).await? {
-        Some(owner) if owner == own => Ok(()),
-        Some(owner) if take_over != Some(&owner) => Err(OpenError::Owned {
+    let owners = blobs.owners().await?;
+    check_others(blobs, &owners, &own, take_over)?;
+    if !owners.contains(&own.0) {
+        blobs.add_owner(&own.0).await?;
+    }
+    let left = take_over.filter(|other| **other != own && owners.contains(&other.0));
+    if let Some(other) = left {
+        tracing::warn!(owner = %other, "took the place of objects over from another data folder");
+        blobs.remove_owner(&other.0).await?;
+    }
+    // Of two that came at one time neither has it.
+    check_others(blobs, &blobs.owners().await?, &own, None)
+}
+
+fn check_others(
+    blobs: &BucketBlobs,
+    owners: &[String],
+    own: &OwnerId,
+    but: Option<&OwnerId>,
+) -> Result<(), OpenError> {
+    let known = |owner: &&String| **owner == own.0 || but.is_some_and(|but| but.0 == **owner);
+    match owners.iter().find(|owner| !known(owner)) {
+        None => Ok(()),
+        Some(other) => Err(OpenError::Owned {
             place: blobs.place().to_owned(),
-            owner,
+            owner: OwnerId(other.clone()),
         }),
-        taken => {
-            if let Some(owner) = taken {
-                tracing::warn!(%owner, "took the place of objects over from another data folder");
-            }
-            blobs.put_owner(Bytes::from(own.0)).await?;
-            Ok(())
-        }
     }
 }
 
@@ -73,15 +85,4 @@ async fn own_id(store: &dyn Store, random: &dyn Random) -> Result<OwnerId, OpenE
     let own = OwnerId(hex::encode(random.array::<16>()));
     store.set_setting(OWNER_SETTING, &own.0).await?;
     Ok(own)
-}
-
-async fn owner(blobs: &BucketBlobs) -> Result<Option<OwnerId>, OpenError> {
-    let Some(text) = blobs.owner().await? else {
-        return Ok(None);
-    };
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let owner = OwnerId::try_from(text);
-    let owner =
-        owner.map_err(|_| io::Error::other("the object that names the place's owner is none of ours"))?;
-    Ok(Some(owner))
 }

@@ -173,6 +173,7 @@ impl Fake {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let target = head.uri.path_and_query().map_or("", |it| it.as_str());
+        let target = &target.replace("%2F", "/");
         let range = head.headers.get("range").and_then(|range| range.to_str().ok());
         let fault = self.fault(&head.method, &format!("{target} {}", range.unwrap_or_default()));
         let answer = match fault {
@@ -209,7 +210,7 @@ impl State {
                 .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
             pairs
                 .find(|(key, _)| *key == name)
-                .map(|(_, value)| value.replace("%2F", "/"))
+                .map(|(_, value)| value.to_owned())
         };
         match (method.as_str(), value("uploadId")) {
             ("GET", _) if key.is_empty() => {

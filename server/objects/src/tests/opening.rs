@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_session::{AccountId, Region, SeededRandom};
-use drawbridge_store::blobs::{Blobs, is_away};
+use drawbridge_store::blobs::{Blobs, OWNER_SETTING, is_away};
 use drawbridge_store::objects::Sealing;
 use drawbridge_store::{
-    Bucket, Buckets as _, Condition, Content, ObjectVersion, Objects as _, Piece, RootKey, Sqlite, Store,
-    Versioning,
+    Bucket, Buckets as _, Condition, Content, ObjectVersion, Objects as _, Piece, RootKey, Settings as _,
+    Sqlite, Store, Versioning,
 };
+use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::fake::Fake;
+use super::fake::{Fake, Fault};
 use super::{backing, clock, id, impatient, read};
 use crate::opening::{Patience, open_with};
 use crate::{OpenError, open_folder};
@@ -74,6 +75,12 @@ impl House {
         put.expect("stored");
     }
 
+    /// The key by which a place is this folder's.
+    async fn owner(&self) -> String {
+        let id = self.store.setting(OWNER_SETTING).await.expect("read");
+        format!("bridge/owner/{}", id.expect("drawn"))
+    }
+
     async fn open(&self, fake: &Fake, more: &Value) -> Result<Arc<dyn Blobs>, OpenError> {
         let patience = Patience {
             retries: impatient(),
@@ -131,7 +138,10 @@ async fn what_a_server_that_died_has_left_is_removed_and_nothing_else() {
     assert_eq!(blobs.list(None).await.expect("listed"), [id(1)]);
     assert_eq!(
         fake.keys(),
-        ["bridge/blobs/01/01000000000000000000000000000001", "bridge/owner"]
+        [
+            "bridge/blobs/01/01000000000000000000000000000001",
+            &house.owner().await
+        ]
     );
     assert_eq!(fake.uploads(), 1, "another's stays");
 }
@@ -178,7 +188,7 @@ async fn a_store_that_is_away_at_the_start_is_waited_for() {
         assert!(is_away(&error), "{error}");
     }
     fake.start_again().await;
-    fake.until(|fake| fake.keys().contains(&"bridge/owner".to_owned()))
+    fake.until(|fake| fake.keys().iter().any(|key| key.starts_with("bridge/owner/")))
         .await;
     let opened = async {
         loop {
@@ -193,18 +203,45 @@ async fn a_store_that_is_away_at_the_start_is_waited_for() {
 }
 
 #[tokio::test]
+async fn of_two_that_came_at_one_time_neither_has_the_place() {
+    let fake = Fake::start().await;
+    let house = House::new(1).await;
+    house.open(&fake, &Value::Null).await.expect("its own");
+    fake.put("bridge/owner/ffffffffffffffffffffffffffffffff", b"");
+    let refused = house.open(&fake, &Value::Null).await;
+    assert!(
+        matches!(refused, Err(OpenError::Owned { .. })),
+        "who wrote what cannot be told"
+    );
+    let named = json!({"take_over": "ffffffffffffffffffffffffffffffff"});
+    house.open(&fake, &named).await.expect("told who goes");
+    house.open(&fake, &Value::Null).await.expect("the other is gone");
+}
+
+#[tokio::test]
 async fn a_store_that_refuses_keeps_the_server_from_starting() {
     let fake = Fake::start().await;
     let house = House::new(1).await;
-    fake.plan(http::Method::GET, "owner", 1, super::fake::Fault::Status(403));
-    let refused = house.open(&fake, &Value::Null).await.err().expect("refused");
-    assert!(matches!(refused, OpenError::Blobs(_)), "{refused}");
+    for (method, part, status) in [
+        (Method::GET, "owner", 403),
+        (Method::GET, "owner", 301),
+        (Method::GET, "owner", 400),
+        (Method::PUT, "owner", 403),
+        (Method::GET, "uploads", 403),
+        (Method::GET, "prefix=bridge/blobs", 403),
+    ] {
+        fake.plan(method.clone(), part, 1, Fault::Status(status));
+        let refused = house.open(&fake, &Value::Null).await.err();
+        let refused = refused.unwrap_or_else(|| panic!("{method} {part} {status}"));
+        assert!(matches!(refused, OpenError::Blobs(_)), "{refused}");
+    }
     let none = house.open(&fake, &json!({"bucket": "other"})).await;
     assert!(
         matches!(none, Err(OpenError::Blobs(_))),
         "there is no such bucket"
     );
-    fake.put("bridge/owner", b"somebody");
-    let none = house.open(&fake, &Value::Null).await;
-    assert!(matches!(none, Err(OpenError::Blobs(_))), "an owner that is none");
+    house
+        .open(&fake, &Value::Null)
+        .await
+        .expect("nothing is in the way");
 }
