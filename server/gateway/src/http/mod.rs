@@ -7,7 +7,7 @@ mod json;
 mod pipeline;
 mod query;
 mod rest;
-mod s3;
+pub(crate) mod s3;
 mod services;
 mod strangers;
 

@@ -5,24 +5,25 @@
 //! dialect, which goes on to the body's digest or to the signatures of its chunks.
 
 mod body;
+mod chunks;
 mod host;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_aws_dialects::sigv4;
 use drawbridge_service_s3::{Front, Gate, Operation, RequestFacts, Took};
 use drawbridge_session::{Caller, Principal, SignedWith};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
-use s3s::{Body, S3Error, S3ErrorCode, S3Response, S3Result};
+use s3s::{Body, S3Error, S3ErrorCode, S3Response, S3Result, StdError};
 use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -33,11 +34,15 @@ use super::{Gateway, Identity};
 use crate::channels::is_upgrade;
 use crate::connection::Peer;
 use body::Paced;
+use chunks::BoundedChunks;
 pub(crate) use host::S3Hosts;
 
 /// Printed by clients, as S3 calls it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const EXTENDED_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+
+/// Says how a body comes, and what was signed of it.
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
 /// The most bytes of a document that a caller sends: a thousand keys to remove, with their XML.
 const DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
@@ -58,13 +63,16 @@ pub(crate) fn claims(gateway: &Gateway, parts: &Parts, known_path: bool) -> bool
 }
 
 /// Answers a request to S3, whatever it is.
-pub(crate) async fn answer(
+pub(crate) async fn answer<B>(
     gateway: &Arc<Gateway>,
     parts: Parts,
-    body: Incoming,
+    body: B,
     peer: &Peer,
     id: Uuid,
-) -> Response<Body> {
+) -> Response<Body>
+where
+    B: hyper::body::Body<Data = Bytes, Error: Into<StdError>> + Send + Unpin + 'static,
+{
     let head_only = parts.method == Method::HEAD;
     let closes = parts.version < Version::HTTP_2 && matches!(parts.method, Method::PUT | Method::POST);
     let mut answer = match serve(gateway, parts, body, peer, id).await {
@@ -87,13 +95,16 @@ pub(crate) async fn answer(
     answer
 }
 
-async fn serve(
+async fn serve<B>(
     gateway: &Arc<Gateway>,
     parts: Parts,
-    body: Incoming,
+    body: B,
     peer: &Peer,
     id: Uuid,
-) -> Result<Response<Body>, AwsError> {
+) -> Result<Response<Body>, AwsError>
+where
+    B: hyper::body::Body<Data = Bytes, Error: Into<StdError>> + Send + Unpin + 'static,
+{
     refuse_other_signatures(&parts)?;
     refuse_forms(&parts)?;
     let head = match authenticate_head(gateway, &parts, "s3").await {
@@ -101,6 +112,7 @@ async fn serve(
         Err(AuthenticationError::Signature(sigv4::SignatureError::Missing)) => None,
         Err(error) => return Err(error.to_error(Family::S3)),
     };
+    let chunked = is_chunked(&parts, head.as_ref())?;
     let facts = facts(gateway, head.as_ref(), peer, id);
     let key = head.as_ref().map(|head| SecretKey::from(head.secret.expose()));
     let document_bytes = if head.is_some() {
@@ -123,7 +135,12 @@ async fn serve(
     )))));
     let service = service.build();
     let carries = matches!(parts.method, Method::PUT | Method::POST);
-    let body = Body::http_body_unsync(Paced::new(body));
+    let body = Paced::new(body);
+    let body = if chunked {
+        Body::http_body_unsync(BoundedChunks::new(body))
+    } else {
+        Body::http_body_unsync(body)
+    };
     let answering = service.call(Request::from_parts(parts, body));
     let answered = if carries {
         // The body's own pace bounds it.
@@ -136,7 +153,7 @@ async fn serve(
         })?
     };
     answered.map_err(|error| {
-        let error: s3s::StdError = error.into();
+        let error: StdError = error.into();
         tracing::error!(
             error = error.as_ref() as &dyn std::error::Error,
             "the S3 dialect failed"
@@ -174,6 +191,24 @@ fn refuse_forms(parts: &Parts) -> Result<(), AwsError> {
         return Err(Family::S3.unknown_operation("PostObject", ""));
     }
     Ok(())
+}
+
+/// Whether the body comes in chunks, which only the signature in a header can say. Chunks that nobody would take apart are
+/// refused: they would be kept as they are.
+fn is_chunked(parts: &Parts, head: Option<&Head>) -> Result<bool, AwsError> {
+    let texts = |name| parts.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let streams = texts(CONTENT_SHA256).any(|value| value.starts_with(b"STREAMING-"));
+    if streams && head.is_some_and(|head| !head.presigned) {
+        return Ok(true);
+    }
+    let mut encodings = texts(header::CONTENT_ENCODING).flat_map(|value| value.split(|byte| *byte == b','));
+    if streams || encodings.any(|encoding| encoding.trim_ascii().eq_ignore_ascii_case(b"aws-chunked")) {
+        return Err(AwsError::new(
+            "InvalidRequest",
+            "A body in chunks needs a signature in the Authorization header that says so in x-amz-content-sha256.",
+        ));
+    }
+    Ok(false)
 }
 
 fn facts(gateway: &Gateway, head: Option<&Head>, peer: &Peer, id: Uuid) -> RequestFacts {

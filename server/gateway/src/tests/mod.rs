@@ -1,6 +1,7 @@
 //! The gateway over real TLS, with a real store, journal and relay behind it.
 
 mod audit;
+mod bodies;
 mod certificates;
 mod channels;
 mod connections;
