@@ -9,7 +9,7 @@ use drawbridge_session::recording::{Event, Happening, Header, Shelf, ShelfError}
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long it may take to make the text of one. Five bytes clear a screen of a hundred thousand cells, so a few megabytes
-/// can keep an emulated terminal busy for minutes, and others' recordings wait meanwhile.
+/// can keep an emulated terminal busy for minutes, and others' copies wait meanwhile.
 const MOST_TIME: Duration = Duration::from_secs(30);
 
 const CUT: &str = "cut here: the recording is longer";

@@ -456,6 +456,47 @@ async fn readable_copies_are_published_again_until_they_are_kept() {
     assert!(kept["alice-1.cast"].starts_with("{\"version\":2"), "{kept:?}");
 }
 
+/// Notes how many recordings the audit log knows of whenever it is given something.
+struct WatchfulShelf {
+    machine: Machine,
+    told: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl Shelf for WatchfulShelf {
+    async fn put(
+        &self,
+        _: &drawbridge_session::AccountId,
+        _: &drawbridge_session::Region,
+        name: &str,
+        _: &str,
+        _: Vec<u8>,
+    ) -> Result<String, ShelfError> {
+        let told = self.machine.told().await.len();
+        self.told.lock().expect("whole").push(told);
+        Ok(name.to_owned())
+    }
+}
+
+#[tokio::test]
+async fn no_copy_is_made_before_the_audit_log_has_every_recording() {
+    let shelf = Arc::new(WatchfulShelf {
+        machine: Machine::new().await,
+        told: Mutex::default(),
+    });
+    let machine = &shelf.machine;
+    let mut running = machine.start().await;
+    running.task = running.task.map(|task| task.with_shelf(shelf.clone()));
+    for id in ["alice-1", "alice-2", "alice-3"] {
+        let session = machine.shell(id).await;
+        running.recorder.begin(&session).await.expect("begun");
+        running.recorder.end(&session, &ending());
+    }
+    running.recorder.inner.advance_all();
+    running.run_once(&machine.house.relay).await;
+    assert_eq!(*shelf.told.lock().expect("whole"), [3; 6]);
+}
+
 #[tokio::test]
 async fn of_encrypted_sessions_nothing_is_published() {
     let machine = Machine::new().await;
