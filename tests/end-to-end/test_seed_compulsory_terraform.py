@@ -84,10 +84,20 @@ def node(workload, tmp_path_factory):
         yield node
 
 
-def test_what_was_applied_is_what_there_is(security, workload):
-    for made in (security.terraform, workload.terraform):
-        different, plan = made("plan", "-detailed-exitcode", check=(0, 2))
-        assert not different, plan
+def is_what_was_applied(made):
+    different, plan = made("plan", "-detailed-exitcode", check=(0, 2))
+    assert not different, plan
+
+
+def test_the_account_of_the_logs_is_what_was_applied(security):
+    is_what_was_applied(security.terraform)
+    kms = security.pipeline.client("kms")
+    assert kms.describe_key(KeyId="alias/SessionKey")["KeyMetadata"]["Arn"] == security.outputs["key"]
+    assert kms.get_key_rotation_status(KeyId=security.outputs["key"])["KeyRotationEnabled"]
+
+
+def test_the_account_of_the_instances_is_what_was_applied(security, workload):
+    is_what_was_applied(workload.terraform)
     profile = workload.admin.iam.get_instance_profile(InstanceProfileName=PROFILE)["InstanceProfile"]
     assert profile["Path"] == "/common/examples/" and [role["RoleName"] for role in profile["Roles"]] == [PROFILE]
     preferences = json.loads(workload.admin.ssm.get_document(Name=PREFERENCES)["Content"])
@@ -129,20 +139,23 @@ def test_the_tester_has_no_other_sessions(workload, node):
         assert done.returncode in REFUSED and "explicit deny in an identity-based policy" in done.stderr, done
 
 
-def test_taken_down_where_logs_are_kept_until_somebody_removes_them(security, workload, node):
-    assert "Destroy complete! Resources: 10 destroyed." in workload.terraform("destroy", "-auto-approve")[1]
+def test_the_account_of_the_instances_is_taken_down(workload, node):
+    _, said = workload.terraform("destroy", "-auto-approve", "-refresh=false")
+    assert "Destroy complete! Resources: 10 destroyed." in said
     refused(workload.admin.ssm.get_document, "InvalidDocument", Name=PREFERENCES)
     # Nobody had preferences this time: the command says so, and it is no failure.
     _, said = workload.terraform("apply", "-auto-approve", "-target=terraform_data.no_preferences")
     assert "An error occurred (InvalidDocument)" in said and "Apply complete! Resources: 1 added" in said
 
-    kept = security.terraform.run("destroy", "-auto-approve")
+
+def test_the_account_of_the_logs_is_taken_down_once_somebody_removes_them(security, node):
+    kept = security.terraform.run("destroy", "-auto-approve", "-refresh=false")
     assert kept.returncode and "BucketNotEmpty" in kept.stderr, kept
     s3 = security.pipeline.client("s3")
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
         for version in page.get("Versions", []) + page.get("DeleteMarkers", []):
             s3.delete_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])
-    assert "Destroy complete!" in security.terraform("destroy", "-auto-approve")[1]
+    assert "Destroy complete!" in security.terraform("destroy", "-auto-approve", "-refresh=false")[1]
     assert not security.terraform("state", "list")[1]
     with pytest.raises(ClientError, match="404"):
         s3.head_bucket(Bucket=BUCKET)
