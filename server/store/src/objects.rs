@@ -226,6 +226,9 @@ pub enum PutObjectError {
     /// The upload is gone.
     #[error("there is no such upload")]
     NoUpload,
+    /// A part that the object is to be made of is not the upload's any more: another took its number, and its bytes are gone.
+    #[error("a part was replaced meanwhile")]
+    Part,
     /// The present version is not what the condition says.
     #[error("the present version is not what the request expects")]
     Condition,

@@ -126,6 +126,11 @@ pub(crate) fn of_put(error: PutObjectError, bucket: &str) -> AwsError {
     match error {
         PutObjectError::NoBucket => no_such_bucket(bucket),
         PutObjectError::NoUpload => no_such_upload(),
+        PutObjectError::Part => AwsError::new(
+            "OperationAborted",
+            "A conflicting conditional operation is currently in progress against this resource. Try again.",
+        )
+        .with_status(StatusCode::CONFLICT),
         PutObjectError::Condition => precondition_failed(),
         PutObjectError::Missing => no_such_key(),
         PutObjectError::Locked => locked(),

@@ -7,4 +7,5 @@ mod lifecycle;
 mod listings;
 mod locks;
 mod settings;
+mod uploads;
 mod versions;

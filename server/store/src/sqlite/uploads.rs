@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
@@ -131,8 +133,11 @@ impl Uploads for Sqlite {
             return Err(PutObjectError::NoUpload);
         }
         let mut unused = remove(&mut transaction, at, upload).await.map_err(failed())?;
-        let used = object.blobs();
+        let (all, used) = (unused.len(), HashSet::<_>::from_iter(object.blobs()));
         unused.retain(|blob| !used.contains(blob));
+        if all - unused.len() != used.len() {
+            return Err(PutObjectError::Part);
+        }
         forget_blobs(&mut transaction, &unused).await.map_err(failed())?;
         let (stored, mut freed) = put(&mut transaction, bucket, object, condition).await?;
         transaction.commit().await.map_err(failed())?;

@@ -222,6 +222,7 @@ impl S3 {
                     Err(
                         PutObjectError::NoBucket
                         | PutObjectError::NoUpload
+                        | PutObjectError::Part
                         | PutObjectError::Condition
                         | PutObjectError::Missing
                         | PutObjectError::Locked

@@ -1,0 +1,63 @@
+use drawbridge_store::{Condition, Content, ObjectAt, ObjectVersion, PutObjectError, Uploads as _};
+use http::Method;
+use jiff::Timestamp;
+
+use crate::testing::World;
+
+/// An upload is read and completed in two steps; between them a part may be sent again.
+#[tokio::test]
+async fn a_part_that_was_replaced_meanwhile_is_in_no_object() {
+    let world = World::new().await;
+    world.bucket("logs", &[]).await;
+    let begun = world.ask(Method::POST, "/logs/big?uploads", &[], b"").await;
+    let id = begun.element("UploadId");
+    let part = format!("/logs/big?partNumber=1&uploadId={id}");
+    world.ask(Method::PUT, &part, &[], b"first").await;
+    let store = &world.house.store;
+    let [first] = store
+        .parts(&id, 0, 10)
+        .await
+        .expect("read")
+        .try_into()
+        .expect("one");
+    world.ask(Method::PUT, &part, &[], b"second").await;
+    let content = Content {
+        size: first.piece.size,
+        etag: first.etag,
+        pieces: vec![first.piece],
+        ..Content::default()
+    };
+    let object = ObjectVersion {
+        key: "big".to_owned(),
+        number: 0,
+        version: "v".to_owned(),
+        latest: true,
+        modified_at: Timestamp::UNIX_EPOCH,
+        content: Some(content),
+        tags: Vec::new(),
+        retention: None,
+        held: false,
+    };
+    let completed = store.complete_upload("logs", &id, object, Condition::None).await;
+    assert!(matches!(completed, Err(PutObjectError::Part)), "{completed:?}");
+    let at = ObjectAt {
+        bucket: "logs",
+        key: "big",
+    };
+    assert!(store.upload(at, &id).await.expect("read").is_some());
+    let [second] = store
+        .parts(&id, 0, 10)
+        .await
+        .expect("read")
+        .try_into()
+        .expect("one");
+    let body = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+        second.etag
+    );
+    let path = format!("/logs/big?uploadId={id}");
+    let done = world.ask(Method::POST, &path, &[], body.as_bytes()).await;
+    assert!(done.status.is_success(), "{}", done.text());
+    let got = world.ask(Method::GET, "/logs/big", &[], b"").await;
+    assert_eq!(got.body.as_ref(), b"second");
+}
