@@ -8,6 +8,7 @@ use drawbridge_session::document::SessionType;
 use drawbridge_session::recording::{Event, Happening, Header};
 use serde_json::{Value, json};
 
+use crate::beside::Beside;
 use crate::screen::screen_size;
 use crate::sieve::Sieve;
 
@@ -23,6 +24,8 @@ pub struct Asciicast {
     head: Option<Header>,
     held: String,
     size: (u16, u16),
+    /// Commands beside the shell are markers: when they began and ended. What they wrote is on no screen.
+    beside: Beside,
 }
 
 impl Asciicast {
@@ -33,6 +36,7 @@ impl Asciicast {
             head: Some(header),
             held: String::new(),
             size: (80, 24),
+            beside: Beside::telling(0),
         }
     }
 
@@ -60,6 +64,14 @@ impl Asciicast {
             Happening::End { why, .. } => {
                 self.line(event.at_ms, "m", &format!("session ended: {why}"), out);
                 self.begin(out);
+            }
+            Happening::Beside(message) => {
+                let mut markers = Vec::new();
+                self.beside
+                    .play(message, &mut |told| markers.push(told.to_string()));
+                for marker in markers {
+                    self.line(event.at_ms, "m", &marker, out);
+                }
             }
             Happening::Key(_) => {}
         }
@@ -146,6 +158,11 @@ mod tests {
                     rows: 20,
                 },
             ),
+            (
+                2600,
+                Happening::Beside(b"\x01\0\0\0\0\0\0\x01{\"Command\":[\"id\"]}".to_vec()),
+            ),
+            (2700, Happening::Beside(b"\x03\0\0\0\0\0\0\x01root\n".to_vec())),
             (61_007, Happening::Exit(3)),
         ];
         for (at_ms, what) in events {
@@ -165,6 +182,7 @@ mod tests {
                 json!([1.5, "o", "$ "]),
                 json!([2.0, "o", "漢\"\r\n"]),
                 json!([2.5, "r", "90x20"]),
+                json!([2.6, "m", "command 1 was started beside the shell: id"]),
                 json!([61.007, "m", "ended with code 3"]),
             ]
         );

@@ -7,6 +7,7 @@
 //! This crate refuses to know files, networks and terminals.
 
 mod asciicast;
+mod beside;
 pub mod painting;
 mod playback;
 mod screen;
@@ -14,6 +15,7 @@ mod sieve;
 mod transcript;
 
 pub use asciicast::Asciicast;
+pub use beside::{Beside, Telling, Told};
 pub use painting::Painter;
 pub use playback::{Playback, TooLong};
 pub use screen::{Screen, Scrolled, screen_size};

@@ -2,6 +2,7 @@
 
 use drawbridge_session::recording::{Event, Happening};
 
+use crate::beside::Beside;
 use crate::screen::Screen;
 use crate::sieve::Sieve;
 
@@ -27,6 +28,7 @@ pub struct Playback {
     position_ms: u64,
     is_complete: bool,
     note: Option<String>,
+    beside: Beside,
 }
 
 /// Says that a recording is too long to be played forwards and back; text and asciicasts are made of any.
@@ -64,6 +66,7 @@ impl Playback {
             position_ms: 0,
             is_complete: false,
             note: None,
+            beside: Beside::telling(0),
         }
     }
 
@@ -106,8 +109,18 @@ impl Playback {
             Happening::Note(text) => Seen::Noted(text.into()),
             Happening::Exit(code) => Seen::Noted(format!("ended with code {code}").into()),
             Happening::End { why, .. } => Seen::Noted(format!("session ended: {why}").into()),
+            Happening::Beside(message) => return self.told(&message),
             Happening::Key(_) => return None,
         })
+    }
+
+    /// Commands beside the shell are noted when they begin and end; what they wrote is on no screen.
+    fn told(&mut self, message: &[u8]) -> Option<Seen> {
+        let mut note = None;
+        self.beside.play(message, &mut |told| {
+            note = Some(Seen::Noted(told.to_string().into()));
+        });
+        note
     }
 
     /// What stands on the screen.
@@ -244,6 +257,34 @@ mod tests {
         }
         assert!(playback.is_over());
         assert_eq!(playback.position_ms(), 10_200);
+    }
+
+    #[test]
+    fn commands_beside_the_shell_are_noted_and_not_drawn() {
+        let beside = |at_ms, message: &[u8]| Event {
+            at_ms,
+            what: Happening::Beside(message.to_vec()),
+        };
+        let mut playback = Playback::new(None);
+        let events = [
+            output(100, "$ "),
+            beside(200, b"\x01\0\0\0\0\0\0\x01{\"Command\":[\"id\"]}"),
+            beside(300, b"\x03\0\0\0\0\0\0\x01root\n"),
+            beside(400, b"\x08\0\0\0\0\0\0\x01{\"Code\":2}"),
+        ];
+        playback.extend(events, true).unwrap();
+        for (at, note) in [
+            (300, "command 1 was started beside the shell: id"),
+            (400, "command 1 ended with code 2"),
+            (250, "command 1 was started beside the shell: id"),
+        ] {
+            playback.seek(at);
+            assert_eq!(
+                (playback.note(), shown(&playback).as_str()),
+                (Some(note), "$"),
+                "at {at}"
+            );
+        }
     }
 
     #[test]

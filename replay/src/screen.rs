@@ -81,7 +81,11 @@ impl<S: Scrolled> Screen<S> {
         match &event.what {
             Happening::Output(bytes) | Happening::Errors(bytes) => self.write(bytes),
             Happening::Resize { columns, rows } => self.resize(*columns, *rows),
-            Happening::Key(_) | Happening::Exit(_) | Happening::End { .. } | Happening::Note(_) => {}
+            Happening::Key(_)
+            | Happening::Exit(_)
+            | Happening::End { .. }
+            | Happening::Note(_)
+            | Happening::Beside(_) => {}
         }
     }
 

@@ -5,6 +5,7 @@
 
 use drawbridge_session::recording::{Event, Happening};
 
+use crate::beside::{Beside, Told};
 use crate::screen::{Screen, Scrolled};
 use crate::sieve::Sieve;
 
@@ -16,7 +17,11 @@ pub struct Transcript {
     notes: Vec<String>,
     /// Whether anything was drawn since the screen was last clear.
     is_drawn_on: bool,
+    beside: Beside,
 }
+
+/// Bytes of what one command beside the shell wrote that are among the lines of the shell.
+const MOST_BESIDE: usize = 256 * 1024;
 
 /// Notes that wait at most; more of them are dropped.
 const MOST_NOTES: usize = 1000;
@@ -67,6 +72,7 @@ impl Transcript {
             sieve: Sieve::new(),
             notes: Vec::new(),
             is_drawn_on: false,
+            beside: Beside::telling(MOST_BESIDE),
         }
     }
 
@@ -78,6 +84,9 @@ impl Transcript {
             Happening::Note(text) => self.note(text.clone()),
             Happening::Exit(code) => self.note(format!("ended with code {code}")),
             Happening::End { why, .. } => self.note(format!("session ended: {why}")),
+            Happening::Beside(message) => {
+                self.with_beside(|beside, tell| beside.play(message, tell));
+            }
             Happening::Key(_) => {}
         }
     }
@@ -89,6 +98,7 @@ impl Transcript {
 
     /// Takes the rest, with what still stands on the screen.
     pub fn finish(mut self) -> String {
+        self.with_beside(Beside::finish);
         if self.screen.shown().alternate_screen() {
             self.screen.draw("\x1b[?1049l");
         }
@@ -136,6 +146,21 @@ impl Transcript {
                 self.is_drawn_on = false;
             }
             _ => self.screen.draw(sequence),
+        }
+    }
+
+    fn with_beside(&mut self, go_on: impl FnOnce(&mut Beside, &mut dyn FnMut(Told<'_>))) {
+        let mut beside = std::mem::replace(&mut self.beside, Beside::telling(MOST_BESIDE));
+        go_on(&mut beside, &mut |told| self.tell(told));
+        self.beside = beside;
+    }
+
+    /// Tells of a command: among the lines, or where a full-screen program has the screen, ahead of what stands under it.
+    fn tell(&mut self, told: Told<'_>) {
+        if self.screen.shown().alternate_screen() {
+            self.screen.scrolled().done.push_str(&format!("[{told}]\n"));
+        } else {
+            self.say(&told.to_string());
         }
     }
 
@@ -289,6 +314,42 @@ mod tests {
         assert_eq!(
             text,
             "$\n[a  [31mnote  and more]\n[ended with code 3]\n[session ended: done]\n"
+        );
+    }
+
+    #[test]
+    fn commands_beside_the_shell_are_told_in_lines_of_their_own() {
+        let beside = |message: &[u8]| Event {
+            at_ms: 0,
+            what: Happening::Beside(message.to_vec()),
+        };
+        let ran = b"\x01\0\0\0\0\0\0\x01{\"Command\":[\"ls\",\"-l\"]}";
+        let mut transcript = Transcript::new();
+        for event in [
+            output(b"$ "),
+            beside(ran),
+            beside(b"\x03\0\0\0\0\0\0\x01total \x1b[31m0\n"),
+            output(b"vi\r\n\x1b[?1049hplans"),
+            beside(b"\x07\0\0\0\0\0\0\x01no\n"),
+            output(b"\x1b[?1049l$ exit\r\n"),
+            beside(b"\x08\0\0\0\0\0\0\x01{\"Code\":2}"),
+        ] {
+            transcript.play(&event);
+        }
+        let text = transcript.finish();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "[command 1, errors: no]",
+                "$",
+                "[command 1 was started beside the shell: ls -l]",
+                "[command 1: total 0]",
+                "vi",
+                "[a program took the whole screen]",
+                "$ exit",
+                "[command 1 ended with code 2]",
+            ]
         );
     }
 

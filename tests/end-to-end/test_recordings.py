@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 from drawbridge import PATIENCE, Node, eventually, program
 from principals import ACCOUNT, administrator, allow, document, refused
 from test_encrypted_sessions import MARK, lives, session_document
+from test_shared import Shared
 
 HOSTILE = (
     rb"\033]52;c;aGFja2Vk\007\033]0;title\007\033]8;;file:///etc/passwd\033\\link\033]8;;\033\\"
@@ -194,6 +196,30 @@ def test_a_storm_of_sizes(dev, terminal):
     shown = recorded(dev, session)
     assert "Broken" not in shown
     assert "size-41 121-" in text(dev, session)
+
+
+def test_commands_beside_a_shell_are_on_record_with_what_they_wrote(dev):
+    with tempfile.TemporaryDirectory() as folder, Shared(dev, folder) as shared:
+        assert shared.run("sh", "-c", "echo one; echo wrong >&2; exit 3").returncode == 3
+        mark = "beside-" + "the-shell"
+        assert shared.run("printf", "%s\\r\\n%s", "\033[31mred\033]0;title\a", mark).returncode == 0
+        assert shared.run("seq", "100000").returncode == 0
+        session = shared.session
+    recorded(dev, session)
+    lines = text(dev, session).splitlines()
+    for line in ["[command 1 was started beside the shell: sh -c echo one; echo wrong >&2; exit 3]", "[command 1: one]",
+                 "[command 1, errors: wrong]", "[command 1 ended with code 3]", "[command 2: red]", f"[command 2: {mark}]",
+                 "[command 3: 1]", "[command 3 wrote more, which --command 3 shows]", "[command 3 ended with code 0]"]:
+        assert line in lines, line
+    assert "[command 3: 100000]" not in lines and not any("\x1b" in line for line in lines)
+    done = replay(dev, session, "--command", "3")
+    assert done.stdout.decode().split() == [str(number) for number in range(1, 100_001)]
+    assert done.stderr.decode().splitlines()[-1] == "[command 3 ended with code 0]"
+    none = replay(dev, session, "--command", "4")
+    assert none.returncode == 1 and b"no command 4 ran beside the shell" in none.stderr
+    cast = [json.loads(line) for line in replay(dev, session, "--asciicast", "-").stdout.decode().splitlines()[1:]]
+    assert "command 2 ended with code 0" in [event[2] for event in cast if event[1] == "m"]
+    assert mark not in "".join(event[2] for event in cast if event[1] == "o")
 
 
 def test_others_see_nothing(dev):

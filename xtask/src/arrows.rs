@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("copy", &[]),
     ("tunnel", &["protocol"]),
     ("session", &["protocol"]),
-    ("replay", &["session"]),
+    ("replay", &["protocol", "session"]),
     ("aws/dialects", &[]),
     ("aws/transport", &[]),
     ("aws/client", &["aws/dialects", "aws/transport"]),

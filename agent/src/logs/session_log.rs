@@ -72,8 +72,8 @@ impl SessionLog {
             // Commands beside a shell: what ran, and what it said.
             PayloadType::Multiplexed => match Passing::read(bytes.clone()).map(|message| message.saying()) {
                 Ok(Some(Saying::Ran(words))) => self.tap.pour(command_line(&words)),
-                Ok(Some(Saying::Said(bytes))) => self.tap.pour(bytes),
-                Ok(None) | Err(_) => {}
+                Ok(Some(Saying::Output(bytes) | Saying::Errors(bytes))) => self.tap.pour(bytes),
+                Ok(Some(Saying::Exited(_) | Saying::GivenUp) | None) | Err(_) => {}
             },
             _ => {}
         }

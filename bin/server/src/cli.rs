@@ -289,6 +289,9 @@ pub(crate) struct Replay {
     /// Write an asciicast (version 2) to a file, or to standard output for `-`
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub(crate) asciicast: Option<String>,
+    /// Print what one command wrote that ran beside the shell, as --text numbers them
+    #[arg(long, value_name = "N", conflicts_with_all = ["text", "asciicast", "json"])]
+    pub(crate) command: Option<u64>,
     /// Print what the session was, as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -23,6 +23,7 @@ impl RecordingKey {
         let what = match event.what {
             Happening::Output(sealed) => opened(&sealed, Happening::Output),
             Happening::Errors(sealed) => opened(&sealed, Happening::Errors),
+            Happening::Beside(sealed) => opened(&sealed, Happening::Beside),
             other => other,
         };
         Event { what, ..event }
@@ -68,8 +69,12 @@ mod tests {
             Happening::Output(b"secret".to_vec())
         );
         assert_eq!(
-            open(Happening::Errors(sealed)),
+            open(Happening::Errors(sealed.clone())),
             Happening::Errors(b"secret".to_vec())
+        );
+        assert_eq!(
+            open(Happening::Beside(sealed)),
+            Happening::Beside(b"secret".to_vec())
         );
         assert!(matches!(
             open(Happening::Output(b"in the clear".to_vec())),

@@ -101,6 +101,7 @@ impl WireEvent {
             "Output" => Happening::Output(bytes(self.bytes)?),
             "Errors" => Happening::Errors(bytes(self.bytes)?),
             "Key" => Happening::Key(bytes(self.bytes)?),
+            "Beside" => Happening::Beside(bytes(self.bytes)?),
             "Resize" => Happening::Resize {
                 columns: self.columns?,
                 rows: self.rows?,
@@ -155,6 +156,7 @@ mod tests {
             "Events": [
                 {"At": 1, "Kind": "Resize", "Columns": 80, "Rows": 24},
                 {"At": 2, "Kind": "Output", "Bytes": "JCA="},
+                {"At": 2, "Kind": "Beside", "Bytes": "JCA="},
                 {"At": 2, "Kind": "Smell", "Bytes": "JCA="},
                 {"At": 2, "Kind": "Output", "Bytes": "!"},
                 {"At": 3, "Kind": "End", "Text": "done"},
@@ -170,6 +172,7 @@ mod tests {
                     rows: 24
                 },
                 Happening::Output(b"$ ".to_vec()),
+                Happening::Beside(b"$ ".to_vec()),
                 Happening::End {
                     exit_code: None,
                     why: "done".into()

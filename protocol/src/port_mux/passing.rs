@@ -6,7 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::kind::{Kind, header};
-use super::{Accepted, HEADER_BYTES, MuxError, Reset, StreamId};
+use super::{Accepted, Exit, HEADER_BYTES, MuxError, Reset, StreamId};
 
 /// A message whose header has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +40,14 @@ pub enum Meaning {
 pub enum Saying {
     /// A command was started, of these words.
     Ran(Vec<String>),
-    /// A command or a connection said this, whether as output or as errors.
-    Said(Bytes),
+    /// A command or a connection wrote this as its output.
+    Output(Bytes),
+    /// A command wrote this as its errors.
+    Errors(Bytes),
+    /// A command ended.
+    Exited(Exit),
+    /// A command or a connection was given up.
+    GivenUp,
 }
 
 impl Passing {
@@ -77,15 +83,11 @@ impl Passing {
                 let accepted: Accepted = kind.read(&body).ok()?;
                 (!accepted.command.is_empty()).then_some(Saying::Ran(accepted.command))
             }
-            Kind::Data | Kind::Errors => Some(Saying::Said(body)),
-            Kind::Open
-            | Kind::Finish
-            | Kind::Credit
-            | Kind::Signal
-            | Kind::Reset
-            | Kind::Refuse
-            | Kind::Exit
-            | Kind::Begin => None,
+            Kind::Data => Some(Saying::Output(body)),
+            Kind::Errors => Some(Saying::Errors(body)),
+            kind @ Kind::Exit => kind.read(&body).ok().map(Saying::Exited),
+            Kind::Reset => Some(Saying::GivenUp),
+            Kind::Open | Kind::Finish | Kind::Credit | Kind::Signal | Kind::Refuse | Kind::Begin => None,
         }
     }
 
@@ -150,12 +152,22 @@ mod tests {
             message.extend_from_slice(b"hi\n");
             said.push(wrap(&mut node, StreamId(1), message));
         }
+        node.exit(StreamId(1), &Exit::with(3));
+        said.extend(std::iter::from_fn(|| node.poll_transmit()));
+        said.push(Passing::giving_up(StreamId(1), &Reset::default()));
         let said: Vec<_> = said
             .into_iter()
             .filter_map(|it| Passing::read(it).unwrap().saying())
             .collect();
-        let hi = Saying::Said(Bytes::from_static(b"hi\n"));
-        assert_eq!(said, [Saying::Ran(words), hi.clone(), hi]);
+        let hi = Bytes::from_static(b"hi\n");
+        let expected = [
+            Saying::Ran(words),
+            Saying::Output(hi.clone()),
+            Saying::Errors(hi),
+            Saying::Exited(Exit::with(3)),
+            Saying::GivenUp,
+        ];
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -2,18 +2,16 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use drawbridge_protocol::data_channel::relay::JournalRecord;
 use drawbridge_protocol::payload::{ActionStatus, ActionType, HandshakeResponse, KmsResult, Size};
-use drawbridge_protocol::port_mux::{Accepted, Exit};
+use drawbridge_protocol::port_mux::Passing;
 use drawbridge_protocol::wire::{Frame, PayloadType};
 use drawbridge_relay::journal::{RecordKind, Recorded};
 use drawbridge_session::recording::Happening;
 
 /// Longest wrapped key that is kept; real ones have some 200 bytes.
 const MAX_KEY_BYTES: usize = 8 * 1024;
-
-/// Characters that are kept of the words of a command.
-const MAX_WORDS: usize = 1024;
 
 /// Translates the records of one session.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +39,9 @@ impl Composer {
             PayloadType::Output => Some(Happening::Output(frame.payload.to_vec())),
             PayloadType::StdErr => Some(Happening::Errors(frame.payload.to_vec())),
             PayloadType::ExitCode if !self.is_encrypted => exit_code(&frame.payload).map(Happening::Exit),
-            PayloadType::Multiplexed => beside_the_shell(&frame.payload),
+            PayloadType::Multiplexed if self.is_encrypted || is_of_a_command(&frame.payload) => {
+                Some(Happening::Beside(frame.payload.to_vec()))
+            }
             _ => None,
         }
     }
@@ -52,26 +52,9 @@ fn exit_code(payload: &[u8]) -> Option<i32> {
     text.strip_prefix("EXIT_CODE:")?.trim().parse().ok()
 }
 
-/// Commands of others in the same session: which one and how it ended is told, what it wrote is not.
-fn beside_the_shell(payload: &[u8]) -> Option<Happening> {
-    const ACCEPT: u8 = 1;
-    const EXIT: u8 = 8;
-    const HEADER_BYTES: usize = 8;
-    let body = payload.get(HEADER_BYTES..)?;
-    let note = match *payload.first()? {
-        ACCEPT => {
-            let accepted: Accepted = serde_json::from_slice(body).ok()?;
-            let words = Some(accepted.command).filter(|words| !words.is_empty())?;
-            let words: String = words.join(" ").chars().take(MAX_WORDS).collect();
-            format!("a command was started beside the shell: {words}")
-        }
-        EXIT => {
-            let exit: Exit = serde_json::from_slice(body).ok()?;
-            format!("a command beside the shell ended with code {}", exit.code)
-        }
-        _ => return None,
-    };
-    Some(Happening::Note(note))
+/// Says whether a message is kept: what a command wrote and how it went is, what the two ends agree on to bring it is not.
+fn is_of_a_command(message: &Bytes) -> bool {
+    Passing::read(message.clone()).is_ok_and(|message| message.saying().is_some())
 }
 
 fn of_mark(record: &Recorded) -> Option<Happening> {
@@ -104,7 +87,6 @@ fn wrapped_key(payload: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use drawbridge_protocol::Time;
     use drawbridge_protocol::wire::MessageType;
     use uuid::Uuid;
@@ -177,21 +159,32 @@ mod tests {
     }
 
     #[test]
-    fn commands_beside_the_shell_leave_a_note_and_no_output() {
+    fn what_commands_beside_the_shell_are_and_write_is_kept() {
         let of = |payload: &[u8]| of_output(false, PayloadType::Multiplexed, payload);
-        assert_eq!(of(b"\x03\0\0\0\0\0\0\x01secret"), None);
-        let note = |text: &str| Some(Happening::Note(text.to_owned()));
+        for kept in [
+            &b"\x01\0\0\0\0\0\0\x01{\"Command\":[\"ls\",\"-l\"]}"[..],
+            b"\x03\0\0\0\0\0\0\x01written",
+            b"\x07\0\0\0\0\0\0\x01complained",
+            b"\x08\0\0\0\0\0\0\x01{\"Code\":2}",
+            b"\x05\0\0\0\0\0\0\x01{}",
+        ] {
+            assert_eq!(of(kept), Some(Happening::Beside(kept.to_vec())));
+        }
+        for passing in [
+            &b"\x01\0\0\0\0\0\0\x01{\"Address\":\"::1\"}"[..],
+            b"\x06\0\0\0\0\0\0\x01\0\0\0\0\0\x10\0\0",
+            b"\x04\0\0\0\0\0\0\x01",
+            b"\x63\0\0\0\0\0\0\x01",
+            b"\x08",
+            b"",
+        ] {
+            assert_eq!(of(passing), None);
+        }
+        let sealed = b"nobody knows";
         assert_eq!(
-            of(b"\x01\0\0\0\0\0\0\x01{\"Command\":[\"ls\",\"-l\"]}"),
-            note("a command was started beside the shell: ls -l")
+            of_output(true, PayloadType::Multiplexed, sealed),
+            Some(Happening::Beside(sealed.to_vec()))
         );
-        assert_eq!(of(b"\x01\0\0\0\0\0\0\x01{\"Address\":\"::1\"}"), None);
-        assert_eq!(
-            of(b"\x08\0\0\0\0\0\0\x01{\"Code\":2}"),
-            note("a command beside the shell ended with code 2")
-        );
-        assert_eq!(of(b"\x08"), None);
-        assert_eq!(of(b""), None);
     }
 
     #[test]

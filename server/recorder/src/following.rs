@@ -143,7 +143,9 @@ impl Following {
                     return None;
                 }
             }
-            Happening::Output(bytes) | Happening::Errors(bytes) => cursor.output_bytes += bytes.len() as u64,
+            Happening::Output(bytes) | Happening::Errors(bytes) | Happening::Beside(bytes) => {
+                cursor.output_bytes += bytes.len() as u64;
+            }
             Happening::Key(_) | Happening::Exit(_) | Happening::End { .. } | Happening::Note(_) => {}
         }
         let written = i64::try_from(record.written_ms).unwrap_or(i64::MAX);

@@ -15,6 +15,7 @@
 //!    5  exit    i32
 //!    6  end     whether there is an exit code (u8), the code (i32), why (UTF-8)
 //!    7  note    UTF-8
+//!    8  beside  a message about commands beside a shell
 //! ```
 
 /// One thing that happened.
@@ -53,6 +54,8 @@ pub enum Happening {
     },
     /// Something that is not in the recording, in words.
     Note(String),
+    /// A message about a command that ran beside a shell, as the node sent it: its words, what it wrote or how it ended.
+    Beside(Vec<u8>),
 }
 
 /// Says that bytes are not events.
@@ -117,7 +120,10 @@ impl Event {
     /// Returns how many bytes [`Event::write`] appends, about.
     pub fn size(&self) -> usize {
         let body = match &self.what {
-            Happening::Output(bytes) | Happening::Errors(bytes) | Happening::Key(bytes) => bytes.len(),
+            Happening::Output(bytes)
+            | Happening::Errors(bytes)
+            | Happening::Key(bytes)
+            | Happening::Beside(bytes) => bytes.len(),
             Happening::Note(text) | Happening::End { why: text, .. } => text.len(),
             Happening::Resize { .. } | Happening::Exit(_) => 4,
         };
@@ -135,12 +141,15 @@ impl Happening {
             Self::Exit(_) => 5,
             Self::End { .. } => 6,
             Self::Note(_) => 7,
+            Self::Beside(_) => 8,
         }
     }
 
     fn write_body(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Output(bytes) | Self::Errors(bytes) | Self::Key(bytes) => out.extend_from_slice(bytes),
+            Self::Output(bytes) | Self::Errors(bytes) | Self::Key(bytes) | Self::Beside(bytes) => {
+                out.extend_from_slice(bytes);
+            }
             Self::Resize { columns, rows } => {
                 out.extend_from_slice(&columns.to_be_bytes());
                 out.extend_from_slice(&rows.to_be_bytes());
@@ -179,6 +188,7 @@ impl Happening {
                 }
             }
             7 => Self::Note(text(body)?),
+            8 => Self::Beside(body.to_vec()),
             other => return Err(EventError::Kind(other)),
         })
     }
@@ -203,6 +213,7 @@ mod tests {
             (any::<Option<i32>>(), ".{0,20}").prop_map(|(exit_code, why)| Happening::End { exit_code, why }),
             ".{0,20}".prop_map(Happening::Note),
             Just(Happening::Note(String::new())),
+            bytes().prop_map(Happening::Beside),
         ]
     }
 

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use drawbridge_plugin::api::{Api, RecordingKey};
-use drawbridge_replay::{Asciicast, Transcript};
+use drawbridge_replay::{Asciicast, Beside, Telling, Told, Transcript};
 use drawbridge_session::recording::{Event, Happening, Header};
 use tokio::time::sleep;
 
 use super::{api, refused, table};
 use crate::cli::Replay;
-use crate::exit::NOBODY_READS;
+use crate::exit::{FAILED, Failure, NOBODY_READS};
 
 pub(crate) use moment::moment;
 
@@ -89,7 +89,7 @@ impl Pages {
         Ok(match &self.key {
             Some(key) => key.open(event),
             None => match event.what {
-                Happening::Output(_) | Happening::Errors(_) => Event {
+                Happening::Output(_) | Happening::Errors(_) | Happening::Beside(_) => Event {
                     what: Happening::Note("encrypted, and no key for it came".to_owned()),
                     ..event
                 },
@@ -126,6 +126,9 @@ pub(crate) async fn replay(arguments: Replay) -> Result<ExitCode> {
     if let Some(file) = &arguments.asciicast {
         return written(asciicast(&mut pages, file, follow).await);
     }
+    if let Some(number) = arguments.command {
+        return written(command(&mut pages, number, follow).await);
+    }
     if arguments.text || !io::IsTerminal::is_terminal(&io::stdout()) {
         return written(text(&mut pages, follow).await);
     }
@@ -146,6 +149,45 @@ async fn text(pages: &mut Pages, follow: bool) -> Result<()> {
         .await?;
     out.write_all(transcript.finish().as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// Prints what one command wrote beside the shell, and on standard error what else is known of it.
+async fn command(pages: &mut Pages, number: u64, follow: bool) -> Result<()> {
+    let mut beside = Beside::telling(usize::MAX);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let (mut found, mut wrote) = (false, Ok(()));
+    let mut tell = |told: Told<'_>| {
+        if told.command != number || wrote.is_err() {
+            return;
+        }
+        found = true;
+        match told.what {
+            Telling::Output(line) | Telling::Errors(line) => wrote = writeln!(out, "{line}"),
+            Telling::Started(_) | Telling::More | Telling::Ended(_) | Telling::GivenUp => {
+                eprintln!("[{told}]");
+            }
+        }
+    };
+    pages
+        .read(follow, |events| {
+            for event in events {
+                if let Happening::Beside(message) = &event.what {
+                    beside.play(message, &mut tell);
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    beside.finish(&mut tell);
+    wrote?;
+    out.flush()?;
+    if found {
+        return Ok(());
+    }
+    let sentence = format!("no command {number} ran beside the shell of this session");
+    Err(Failure::new(FAILED, sentence)
+        .hint("`--text` shows which did")
+        .into())
 }
 
 async fn asciicast(pages: &mut Pages, file: &str, follow: bool) -> Result<()> {

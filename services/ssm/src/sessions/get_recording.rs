@@ -107,6 +107,7 @@ impl From<Event> for Shown {
             Happening::Output(content) => bytes("Output", &content),
             Happening::Errors(content) => bytes("Errors", &content),
             Happening::Key(content) => bytes("Key", &content),
+            Happening::Beside(content) => bytes("Beside", &content),
             Happening::Resize { columns, rows } => Self {
                 kind: "Resize",
                 columns: Some(columns),
@@ -160,6 +161,7 @@ mod tests {
             ),
             event(2, Happening::Output(b"$ \xff".to_vec())),
             event(3, Happening::Errors(b"no".to_vec())),
+            event(3, Happening::Beside(b"no".to_vec())),
             event(4, Happening::Exit(3)),
             event(5, Happening::Note("a note".to_owned())),
             event(
@@ -172,7 +174,7 @@ mod tests {
         ];
         house
             .recordings
-            .give(house, id, Recorded { events, per_page: 4 })
+            .give(house, id, Recorded { events, per_page: 5 })
             .await;
     }
 
@@ -193,6 +195,7 @@ mod tests {
                 {"At": 1, "Kind": "Resize", "Columns": 80, "Rows": 24},
                 {"At": 2, "Kind": "Output", "Bytes": "JCD/"},
                 {"At": 3, "Kind": "Errors", "Bytes": "bm8="},
+                {"At": 3, "Kind": "Beside", "Bytes": "bm8="},
                 {"At": 4, "Kind": "Exit", "ExitCode": 3},
             ])
         );
