@@ -37,6 +37,8 @@ pub struct Capabilities {
     pub signals: bool,
     /// Whether this end knows commands beside a shell, over [`Credited`](crate::port_mux::Credited).
     pub commands: bool,
+    /// Whether this end knows them where the shell is encrypted, which their messages are then, too.
+    pub sealed_commands: bool,
 }
 
 impl Capabilities {
@@ -50,11 +52,17 @@ impl Capabilities {
         tunnels: true,
         signals: true,
         commands: true,
+        sealed_commands: true,
     };
 
     /// Returns the payload bytes per frame that may be sent to this end, between 1 KiB and 256 KiB.
     pub fn max_payload(&self) -> usize {
         (self.large_frames as usize).clamp(DEFAULT_MAX_PAYLOAD, LARGEST_MAX_PAYLOAD)
+    }
+
+    /// Says whether this end knows commands beside a shell, which may be encrypted.
+    pub fn knows_commands(&self, is_encrypted: bool) -> bool {
+        self.commands && (self.sealed_commands || !is_encrypted)
     }
 }
 

@@ -7,8 +7,10 @@
 //!
 //! Each half is a key of AES-256-GCM without additional data. A payload does not say which frame it belongs to, so whoever sits
 //! between the ends can reorder or repeat what passes, but neither read nor change it: the frames are those of AWS's programs.
+//! Messages about commands beside a shell, which AWS's programs do not have, are bound to what they are and to their order.
 
 mod data_key;
+mod messages;
 mod nonces;
 
 use std::fmt;
@@ -21,9 +23,11 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 pub use data_key::{DATA_KEY_BYTES, DataKey, NotADataKey};
+pub use messages::{MESSAGE_OVERHEAD_BYTES, Numbered};
 
 use crate::payload::{self, EncChallenge};
 use crate::wire::PayloadType;
+pub(crate) use messages::Turns;
 use nonces::Nonces;
 
 /// Bytes that encryption adds to a payload: nonce and tag.
@@ -86,11 +90,16 @@ impl Cipher {
     ///
     /// It is too short, was encrypted under another key, or was changed.
     pub fn open(&self, sealed: &[u8]) -> Result<Bytes, Undecryptable> {
+        self.open_bound(sealed, Aad::empty())
+    }
+
+    /// Decrypts what is authenticated together with something else.
+    fn open_bound(&self, sealed: &[u8], bound: Aad<impl AsRef<[u8]>>) -> Result<Bytes, Undecryptable> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(Undecryptable)?;
         let mut buffer = sealed.to_vec();
         let length = self
             .hears
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut buffer)
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), bound, &mut buffer)
             .map_err(|_| Undecryptable)?
             .len();
         buffer.truncate(length);
@@ -171,11 +180,7 @@ pub(crate) fn is_sealed_by_client(payload_type: PayloadType) -> bool {
 pub(crate) fn is_never_sealed(payload_type: PayloadType) -> bool {
     matches!(
         payload_type,
-        PayloadType::None
-            | PayloadType::Error
-            | PayloadType::Parameter
-            | PayloadType::Multiplexed
-            | PayloadType::Unknown(_)
+        PayloadType::None | PayloadType::Error | PayloadType::Parameter | PayloadType::Unknown(_)
     )
 }
 

@@ -228,13 +228,155 @@ fn long_texts_are_cut_before_they_are_encrypted() {
     assert_eq!(lengths, [980, 980, 1052, 1052, 1052, 1052]);
 }
 
+/// Messages of the two ends about commands: one that asks, one that answers.
+const ASKS: &[u8] = b"\x00\0\0\0\0\0\0\x01{\"Command\":[\"recognizable\"]}";
+const BEGINS: &[u8] = b"\x09\0\0\0\0\0\0\0";
+
+fn clients_message(pair: &mut Pair, message: &'static [u8]) -> Frame {
+    pair.client.send_multiplexed(message.into());
+    let frames = client_frames(&mut pair.client, at(pair.now));
+    let of_messages = |frame: &Frame| frame.payload_type == PayloadType::Multiplexed;
+    frames.into_iter().find(of_messages).unwrap()
+}
+
 #[test]
-fn messages_beside_the_shell_do_not_leave_in_the_clear() {
+fn messages_beside_the_shell_go_both_ways_and_are_read_by_nobody_between() {
     let mut pair = established(SessionType::StandardStream);
-    pair.client.send_multiplexed("secret".into());
-    pair.node.send_output(PayloadType::Multiplexed, "secret".into());
-    assert_eq!(stream_data(client_frames(&mut pair.client, at(pair.now))), []);
-    assert_eq!(stream_data(node_frames(&mut pair.node, at(pair.now))), []);
+    let before = pair.seen.len();
+    for _ in 0..3 {
+        pair.client.send_multiplexed(ASKS.into());
+        pair.node
+            .send_output(PayloadType::Multiplexed, "recognizable".into());
+        pair.carry();
+    }
+    assert_eq!(
+        node_events(&mut pair.node),
+        vec![NodeEvent::Multiplexed(ASKS.into()); 3]
+    );
+    let output = ClientEvent::Output {
+        payload_type: PayloadType::Multiplexed,
+        bytes: "recognizable".into(),
+    };
+    assert_eq!(client_events(&mut pair.client), vec![output; 3]);
+    assert_eq!(pair.seen.len(), before + 6);
+    for frame in &pair.seen[before..] {
+        assert!(
+            !frame.payload.windows(4).any(|window| window == b"reco"),
+            "{frame:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_said_beside_the_shell_is_never_taken_for_what_is_typed() {
+    let mut pair = established(SessionType::StandardStream);
+    let message = clients_message(&mut pair, ASKS);
+    let relabelled = Frame {
+        payload_type: PayloadType::Output,
+        ..message.clone()
+    };
+    let result = pair.node.handle_message(relabelled.encode(), at(pair.now));
+    assert!(
+        matches!(result, Err(PeerMisbehaved::Undecryptable { .. })),
+        "{result:?}"
+    );
+    pair.node.handle_message(message.encode(), at(pair.now)).unwrap();
+    assert_eq!(node_events(&mut pair.node), [NodeEvent::Multiplexed(ASKS.into())]);
+
+    pair.client.send_input("typed".into());
+    let frames = client_frames(&mut pair.client, at(pair.now));
+    let typed = frames
+        .into_iter()
+        .find(|frame| frame.payload_type == PayloadType::Output);
+    let relabelled = Frame {
+        payload_type: PayloadType::Multiplexed,
+        ..typed.unwrap()
+    };
+    let result = pair.node.handle_message(relabelled.encode(), at(pair.now));
+    assert!(
+        matches!(result, Err(PeerMisbehaved::Undecryptable { .. })),
+        "{result:?}"
+    );
+    assert_eq!(node_events(&mut pair.node), []);
+}
+
+#[test]
+fn whoever_sits_between_repeats_no_command() {
+    let mut pair = established(SessionType::StandardStream);
+    let asked = clients_message(&mut pair, ASKS);
+    pair.node.handle_message(asked.encode(), at(pair.now)).unwrap();
+    assert_eq!(node_events(&mut pair.node), [NodeEvent::Multiplexed(ASKS.into())]);
+    let again = |sequence: i64, frame: &Frame| Frame {
+        sequence: frame.sequence + sequence,
+        ..frame.clone()
+    };
+    let result = pair.node.handle_message(again(1, &asked).encode(), at(pair.now));
+    assert!(
+        matches!(result, Err(PeerMisbehaved::UnexpectedPayload(_))),
+        "{result:?}"
+    );
+
+    // A client that takes the session over may say that it begins, and what the first one said stays over.
+    let mut latecomer = ends::client();
+    latecomer.join_encrypted(Cipher::of_client(&data_key(), [4; 32]));
+    let first = stream_frame(
+        MessageType::OutputStreamData,
+        0,
+        PayloadType::Output,
+        nodes_cipher().seal(b"$ "),
+    );
+    latecomer.handle_message(first, at(pair.now)).unwrap();
+    let mut late = Pair {
+        client: latecomer,
+        node: pair.node,
+        seen: Vec::new(),
+        now: pair.now,
+    };
+    let begins = clients_message(&mut late, BEGINS);
+    let asks = clients_message(&mut late, ASKS);
+    let begins = Frame {
+        sequence: asked.sequence + 2,
+        ..begins
+    };
+    late.node.handle_message(begins.encode(), at(late.now)).unwrap();
+    assert_eq!(
+        node_events(&mut late.node),
+        [NodeEvent::Multiplexed(BEGINS.into())]
+    );
+    for (sequence, frame) in [(3, &asked), (4, &asks)] {
+        let frame = Frame {
+            sequence: asked.sequence + sequence,
+            ..frame.clone()
+        };
+        let result = late.node.handle_message(frame.encode(), at(late.now));
+        assert!(
+            matches!(result, Err(PeerMisbehaved::UnexpectedPayload(_))),
+            "{result:?}"
+        );
+    }
+    assert_eq!(node_events(&mut late.node), []);
+}
+
+#[test]
+fn a_message_in_the_clear_is_neither_acknowledged_nor_passed() {
+    let mut pair = established(SessionType::StandardStream);
+    for odd in [&b""[..], ASKS, &[7; 60]] {
+        let to_client = stream_frame(MessageType::OutputStreamData, 3, PayloadType::Multiplexed, odd);
+        let to_node = stream_frame(MessageType::InputStreamData, 2, PayloadType::Multiplexed, odd);
+        for result in [
+            pair.client.handle_message(to_client, at(pair.now)),
+            pair.node.handle_message(to_node, at(pair.now)),
+        ] {
+            assert!(
+                matches!(result, Err(PeerMisbehaved::Undecryptable { .. })),
+                "{result:?}"
+            );
+        }
+        assert_eq!(client_frames(&mut pair.client, at(pair.now)), []);
+        assert_eq!(node_frames(&mut pair.node, at(pair.now)), []);
+    }
+    assert_eq!(client_events(&mut pair.client), []);
+    assert_eq!(node_events(&mut pair.node), []);
 }
 
 #[test]
@@ -284,7 +426,6 @@ fn payloads_for_which_no_encryption_is_agreed_carry_nothing() {
         PayloadType::None,
         PayloadType::Error,
         PayloadType::Parameter,
-        PayloadType::Multiplexed,
         PayloadType::Unknown(77),
     ] {
         let mut pair = established(SessionType::StandardStream);

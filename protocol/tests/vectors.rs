@@ -348,6 +348,7 @@ fn hello() {
             tunnels: true,
             signals: true,
             commands: true,
+            sealed_commands: true,
         },
         input_sequence: 0,
         role: Role::Owner,
@@ -359,6 +360,19 @@ fn hello() {
         &control(MessageType::DrawbridgeHello, payload::to_bytes(&hello)),
     );
     assert_eq!(payload::parse(&decoded("drawbridge_hello").payload), Ok(hello));
+    // An older end names less, and cannot do what it does not name.
+    let capabilities = Capabilities {
+        sealed_commands: false,
+        ..hello.capabilities
+    };
+    let older = decoded("drawbridge_hello_before_sealed_commands").payload;
+    assert_eq!(
+        payload::parse(&older),
+        Ok(Hello {
+            capabilities,
+            ..hello
+        })
+    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 """Sessions with `kmsKeyId`: encrypted from end to end, with the key checked before anything starts."""
 
 import json
+import os
 import subprocess
+import tempfile
 
 import pytest
 
@@ -9,6 +11,7 @@ from drawbridge import PATIENCE, Dev, Node, Server, eventually, program
 from principals import ACCOUNT, AWS_POLICY, NODE_ROLE, Principal, administrator, allow, document, refused
 from test_enrolled_nodes import EnrolledNode
 from test_first_session import START
+from test_shared import Shared
 
 PREFERENCES = "SSM-SessionManagerRunShell"
 MARK = "recog" + "nizable"
@@ -215,23 +218,41 @@ def test_a_key_that_is_disabled_later_ends_nothing(dev, admin, key, terminal):
     assert shell.end() == 0
 
 
-def test_commands_beside_an_encrypted_shell_are_refused(dev, admin, key, terminal):
-    preferences = {"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {"kmsKeyId": "alias/sessions"}}
-    connect = [program("drawbridge"), "connect"]
-    plain = terminal([*connect, dev.node], dev.env)
-    plain.line("exit")
-    plain.end()
-    made = admin.ssm.update_document(Name=PREFERENCES, Content=json.dumps(preferences), DocumentVersion="$LATEST")
-    version = made["DocumentDescription"]["DocumentVersion"]
-    admin.ssm.update_document_default_version(Name=PREFERENCES, DocumentVersion=version)
-    shell = terminal([*connect, dev.node], dev.env)
-    shell.wait_for("This session is encrypted using AWS KMS.")
-    shell.line(f"{SAY}; exit")
-    shell.wait_for(f"{MARK}-42")
-    shell.end()
-    held = terminal([*connect, "--persist", "-N", dev.node], dev.env)
-    held.wait_for("it is encrypted")
-    assert held.end() != 0
+def test_commands_beside_an_encrypted_shell_are_read_by_nobody_between(dev, admin, key):
+    name = session_document(admin, "Shared", "alias/sessions")
+    sent = os.urandom(3_000_000)
+    with tempfile.TemporaryDirectory() as folder, Shared(dev, folder, arguments=("-N", "--document", name)) as shared:
+        done = shared.run("sh", "-c", f"{SAY}; {SAY} >&2; cat; exit 3", input=b"recog" b"nizable-input\n")
+        assert (done.returncode, done.stdout) == (3, f"{MARK}-42\n{MARK}-input\n".encode())
+        assert done.stderr == f"{MARK}-42\n".encode()
+        assert shared.run("cat", input=sent).stdout == sent
+        running = [shared.start("sh", "-c", f"cat; exit {n}") for n in range(20)]
+        for n, process in enumerate(running):
+            out, _ = process.communicate(b"x" * 50_000, timeout=PATIENCE)
+            assert (process.returncode, len(out)) == (n, 50_000)
+        session = shared.session
+        assert MARK.encode() not in journal(dev)
+    replayed = eventually(lambda: (shown := dev.cli("replay", session, "--text")).stdout.count("ended with code") >= 22 and shown)
+    assert "[command 1 was started beside the shell: sh -c " in replayed.stdout
+    assert f"[command 1: {MARK}-42]" in replayed.stdout and f"[command 1, errors: {MARK}-42]" in replayed.stdout
+    eve = admin.new_user("Blind", allow(["drawbridge:GetSessionRecording"]))
+    blind = dev.cli("replay", session, "--text", env=eve.env)
+    assert MARK not in blind.stdout + blind.stderr
+
+
+def test_whoever_takes_an_encrypted_shell_over_ends_the_commands_beside_it(dev, admin, key, terminal):
+    name = session_document(admin, "SharedOn", "alias/sessions")
+    with tempfile.TemporaryDirectory() as folder, Shared(dev, folder, arguments=("-N", "--document", name)) as shared:
+        with shared.start("sh", "-c", "cat; echo end") as running:
+            running.stdin.write(b"one\n")
+            running.stdin.flush()
+            assert running.stdout.readline() == b"one\n"
+            # Whoever takes the shell over begins anew: the command of the client before is ended.
+            other = terminal([program("drawbridge"), "sessions", "attach", shared.session], dev.env)
+            assert running.wait(PATIENCE) == 255
+            other.line("echo taken''-over; exit")
+            other.wait_for(b"taken-over")
+            other.end()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use drawbridge_aws_client::WebSocket;
+use drawbridge_protocol::encryption::MESSAGE_OVERHEAD_BYTES;
 use drawbridge_protocol::{NodeExtension, payload as protocol};
 use drawbridge_session::document::Destination;
 use drawbridge_session::{Clock, Random, SessionId};
@@ -59,22 +60,27 @@ impl Launch {
             Task::Shell { login, profile } => {
                 let (account, _pam, variables) = self.log_in(&login)?;
                 let log = self.begin_log(&account)?;
-                if kms_key_id.is_some() {
-                    let program = Program::login_shell(account, self.locale()).with_environment(variables);
-                    let program = program.in_folder(login.folder);
-                    let far = self.deferred(protocol::SessionType::StandardStream, program, profile)?;
-                    return Ok(self.join(far, log, extension, kms_key_id).await);
-                }
                 let is_shared = extension.is_some_and(|extension| extension.client_commands);
                 let words = is_shared.then(|| self.words(&account, &variables, login.folder.clone()));
                 let program = Program::login_shell(account, self.locale()).with_environment(variables);
-                let far = self.on_terminal(&program.in_folder(login.folder), profile)?;
+                let program = program.in_folder(login.folder);
+                if kms_key_id.is_some() {
+                    let start = self.deferred(program, profile)?;
+                    let children = start.children.another().map_err(WorkerError::Signals)?;
+                    let far = DeferredEnd::new(protocol::SessionType::StandardStream, start);
+                    let Some(words) = words else {
+                        return Ok(self.join(far, log, extension, kms_key_id).await);
+                    };
+                    let max_payload = max_payload.saturating_sub(MESSAGE_OVERHEAD_BYTES);
+                    let far = SharedEnd::new(far, Commands::new(words, children, max_payload));
+                    return Ok(self.join(far, log, extension, kms_key_id).await);
+                }
+                let far = self.on_terminal(&program, profile)?;
                 let Some(words) = words else {
                     return Ok(self.join(far, log, extension, kms_key_id).await);
                 };
                 let children = far.other_children().map_err(WorkerError::Signals)?;
-                let commands = Commands::new(words, children, max_payload);
-                let far = SharedEnd::new(far, commands);
+                let far = SharedEnd::new(far, Commands::new(words, children, max_payload));
                 Ok(self.join(far, log, extension, kms_key_id).await)
             }
             Task::CommandLine { login, line } => {
@@ -85,7 +91,7 @@ impl Launch {
                 let program = program.in_folder(login.folder);
                 if kms_key_id.is_some() {
                     let kind = protocol::SessionType::InteractiveCommands;
-                    let far = self.deferred(kind, program, String::new())?;
+                    let far = DeferredEnd::new(kind, self.deferred(program, String::new())?);
                     return Ok(self.join(far, log, extension, kms_key_id).await);
                 }
                 let far = self.on_terminal(&program, String::new())?;
@@ -204,21 +210,15 @@ impl Launch {
     }
 
     /// The same, started once the client has proved that it has the session's key.
-    fn deferred(
-        &self,
-        session_type: protocol::SessionType,
-        program: Program,
-        profile: String,
-    ) -> Result<DeferredEnd, WorkerError> {
+    fn deferred(&self, program: Program, profile: String) -> Result<Start, WorkerError> {
         let folder = self.folder.clone();
-        let start = Start {
+        Ok(Start {
             program,
             profile,
             children: children()?,
             clock: Arc::clone(&self.clock),
             started: Box::new(move |pid| note_leader(&folder, pid)),
-        };
-        Ok(DeferredEnd::new(session_type, start))
+        })
     }
 
     async fn join<F: FarEnd>(

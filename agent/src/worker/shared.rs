@@ -6,25 +6,32 @@ use drawbridge_protocol::port_mux::HEADER_BYTES;
 use drawbridge_protocol::wire::PayloadType;
 
 use super::commands::Commands;
-use super::far_end::{FarEnd, FarEvent};
-use super::terminal::TerminalEnd;
+use super::far_end::{FarEnd, FarEvent, Introduction};
 
 /// Bytes of the terminal's output that are taken at once.
 const TERMINAL_CHUNK: usize = 32 * 1024;
 
 /// A terminal, and commands beside it. The end of the terminal is the end of all.
-pub(super) struct SharedEnd {
-    terminal: TerminalEnd,
+pub(super) struct SharedEnd<T> {
+    terminal: T,
     commands: Commands,
 }
 
-impl SharedEnd {
-    pub(super) fn new(terminal: TerminalEnd, commands: Commands) -> Self {
+impl<T: FarEnd> SharedEnd<T> {
+    pub(super) fn new(terminal: T, commands: Commands) -> Self {
         Self { terminal, commands }
     }
 }
 
-impl FarEnd for SharedEnd {
+impl<T: FarEnd> FarEnd for SharedEnd<T> {
+    fn introduction(&self) -> Option<Introduction> {
+        self.terminal.introduction()
+    }
+
+    fn begin(&mut self, client_version: &str) {
+        self.terminal.begin(client_version);
+    }
+
     fn handle_input(&mut self, bytes: Bytes) {
         self.terminal.handle_input(bytes);
     }

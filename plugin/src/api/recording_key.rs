@@ -23,7 +23,10 @@ impl RecordingKey {
         let what = match event.what {
             Happening::Output(sealed) => opened(&sealed, Happening::Output),
             Happening::Errors(sealed) => opened(&sealed, Happening::Errors),
-            Happening::Beside(sealed) => opened(&sealed, Happening::Beside),
+            Happening::Beside(sealed) => match self.0.open_message(&sealed) {
+                Ok(numbered) => Happening::Beside(numbered.message.to_vec()),
+                Err(undecryptable) => Happening::Note(undecryptable.to_string()),
+            },
             other => other,
         };
         Event { what, ..event }
@@ -72,10 +75,13 @@ mod tests {
             open(Happening::Errors(sealed.clone())),
             Happening::Errors(b"secret".to_vec())
         );
+        assert!(matches!(open(Happening::Beside(sealed)), Happening::Note(_)));
+        let message = node.seal_message(1, b"secret").to_vec();
         assert_eq!(
-            open(Happening::Beside(sealed)),
+            open(Happening::Beside(message.clone())),
             Happening::Beside(b"secret".to_vec())
         );
+        assert!(matches!(open(Happening::Output(message)), Happening::Note(_)));
         assert!(matches!(
             open(Happening::Output(b"in the clear".to_vec())),
             Happening::Note(_)

@@ -125,8 +125,10 @@ pub enum ClientError {
     /// The session was to be held open for commands only, and its node runs none.
     #[error("this session cannot be shared: the node's agent does not run commands beside a shell")]
     NotShared,
-    /// The session was to be shared, and what would pass beside the shell cannot be encrypted.
-    #[error("this session cannot be shared: it is encrypted, and commands beside a shell are not")]
+    /// The session was to be shared, and the node or the server cannot encrypt what would pass beside the shell.
+    #[error(
+        "this session cannot be shared: it is encrypted, and the node or the server is too old to encrypt commands beside a shell"
+    )]
     EncryptedNotShared,
     /// The session is encrypted, and its data key cannot be had.
     #[error("cannot read session `{session_id}`, which is encrypted")]

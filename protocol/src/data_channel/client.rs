@@ -31,7 +31,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::connection::{Connection, Unresponsive};
-use crate::encryption::{self, Cipher};
+use crate::encryption::{self, Cipher, Numbered, Turns};
 use crate::payload::{
     self, Acknowledge, ChannelClosed, HandshakeComplete, HandshakeRequest, OpenDataChannel, SessionType,
     SessionTypeParameters, Size, flag,
@@ -66,6 +66,8 @@ pub struct ClientEnd {
     outbound: Outbound,
     inbound: Inbound,
     cipher: Option<Cipher>,
+    /// The order of messages about commands, where they are encrypted.
+    turns: Turns,
     /// Input given before the session was established.
     held: VecDeque<(PayloadType, Bytes)>,
     /// The newest size, when the window had no room for it.
@@ -103,6 +105,7 @@ impl ClientEnd {
             outbound: Outbound::new(MessageType::InputStreamData, config.window),
             inbound: Inbound::new(MessageType::OutputStreamData, config.limits),
             cipher: None,
+            turns: Turns::default(),
             held: VecDeque::new(),
             late_size: None,
             events: VecDeque::new(),
@@ -114,6 +117,7 @@ impl ClientEnd {
     /// Joins a session whose ends have a data key already.
     pub fn join_encrypted(&mut self, cipher: Cipher) {
         self.cipher = Some(cipher);
+        self.turns = Turns::of_latecomer();
     }
 
     /// Takes the data key that [`Event::DataKeyWanted`] asked for, and as what it was wrapped.
@@ -241,7 +245,10 @@ impl ClientEnd {
         self.cipher.is_some()
     }
 
-    /// Sends a message of [`Credited`](crate::port_mux::Credited), in a frame of its own; in an encrypted session nothing.
+    /// Sends a message of [`Credited`](crate::port_mux::Credited), in a frame of its own.
+    ///
+    /// In an encrypted session it is encrypted, for a node that has named
+    /// [`sealed_commands`](crate::Capabilities::sealed_commands); a client that joined may only say that it begins.
     pub fn send_multiplexed(&mut self, message: Bytes) {
         self.send(PayloadType::Multiplexed, message);
     }
@@ -351,6 +358,9 @@ impl ClientEnd {
         let opened = match payload_type {
             PayloadType::EncChallengeRequest => encryption::question(&frame.payload, cipher),
             sealed if encryption::is_sealed_by_node(sealed) => cipher.open(&frame.payload),
+            PayloadType::Multiplexed => cipher
+                .open_message(&frame.payload)
+                .map(|numbered| numbered.to_payload()),
             _ => Ok(frame.payload),
         };
         match opened {
@@ -418,15 +428,26 @@ impl ClientEnd {
                         .map_or(SessionType::StandardStream, SessionType::from);
                     self.establish(session_type, Value::Null, String::new());
                 }
-                if !frame.payload.is_empty() && !matches!(self.phase, Phase::Refused) {
-                    self.events.push_back(Event::Output {
-                        payload_type,
-                        bytes: frame.payload,
-                    });
+                let bytes = match (payload_type, &self.cipher) {
+                    (PayloadType::Multiplexed, Some(_)) => self.in_turn(frame.payload)?,
+                    _ => frame.payload,
+                };
+                if !bytes.is_empty() && !matches!(self.phase, Phase::Refused) {
+                    self.events.push_back(Event::Output { payload_type, bytes });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Takes a message that was encrypted, if it is the next one.
+    fn in_turn(&mut self, payload: Bytes) -> Result<Bytes, PeerMisbehaved> {
+        let unexpected = || PeerMisbehaved::UnexpectedPayload(PayloadType::Multiplexed);
+        let Numbered { number, message } = Numbered::of_payload(payload).ok_or_else(unexpected)?;
+        match self.turns.hear(number, false) {
+            Ok(()) => Ok(message),
+            Err(_) => Err(unexpected()),
+        }
     }
 
     /// Says whether the session has a key from before this client, which has heard nothing of it yet.
@@ -523,6 +544,10 @@ impl ClientEnd {
                 for plain in bytes.chunks(max_payload) {
                     self.outbound.push(payload_type, cipher.seal(plain));
                 }
+            }
+            Some(cipher) if payload_type == PayloadType::Multiplexed => {
+                let sealed = cipher.seal_message(self.turns.say(), &bytes);
+                self.outbound.push(payload_type, sealed);
             }
             // Nothing of a user's leaves in the clear.
             Some(_) if encryption::is_never_sealed(payload_type) => {}

@@ -36,8 +36,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::connection::{Connection, Unresponsive};
-use crate::encryption::{self, Cipher};
+use crate::encryption::{self, Cipher, Numbered, Turns};
 use crate::payload::{self, Acknowledge, AgentSessionState, OpenDataChannel, SessionState, Size, flag};
+use crate::port_mux::{Meaning, Passing};
 use crate::stream::{Arrival, Inbound, Outbound};
 use crate::wire::{FLAG_ACKNOWLEDGE, Frame, MessageType, PayloadType};
 use crate::{Capabilities, DEFAULT_MAX_PAYLOAD, MessageIds, Notice, PeerMisbehaved, Time, Token, Transmit};
@@ -62,6 +63,8 @@ pub struct NodeEnd {
     outbound: Outbound,
     inbound: Inbound,
     cipher: Option<Cipher>,
+    /// The order of messages about commands, where they are encrypted.
+    turns: Turns,
     connected_state: StateReport,
     terminating: Option<Terminating>,
     events: VecDeque<Event>,
@@ -100,6 +103,7 @@ impl NodeEnd {
             outbound: Outbound::new(MessageType::OutputStreamData, config.window),
             inbound,
             cipher: None,
+            turns: Turns::default(),
             connected_state: StateReport::NotAsked,
             terminating: None,
             events: VecDeque::new(),
@@ -228,9 +232,13 @@ impl NodeEnd {
                     self.outbound.push(payload_type, cipher.seal(plain));
                 }
             }
+            // One frame carries one message.
+            Some(cipher) if payload_type == PayloadType::Multiplexed => {
+                let sealed = cipher.seal_message(self.turns.say(), &bytes);
+                self.outbound.push(payload_type, sealed);
+            }
             // Nothing of a user's leaves in the clear.
             Some(_) if encryption::is_never_sealed(payload_type) => {}
-            // One frame carries one message.
             _ if payload_type == PayloadType::Multiplexed => {
                 self.outbound.push(payload_type, bytes);
             }
@@ -368,7 +376,13 @@ impl NodeEnd {
                     self.events.push_back(Event::Input(frame.payload));
                 }
             }
-            PayloadType::Multiplexed => self.events.push_back(Event::Multiplexed(frame.payload)),
+            PayloadType::Multiplexed => {
+                let message = match self.cipher {
+                    Some(_) => self.in_turn(frame.payload)?,
+                    None => frame.payload,
+                };
+                self.events.push_back(Event::Multiplexed(message));
+            }
             PayloadType::Size => {
                 let size = Size::parse(&frame.payload).map_err(unreadable)?;
                 self.events.push_back(Event::Size(size));
@@ -389,6 +403,18 @@ impl NodeEnd {
             | PayloadType::ExitCode => return Err(PeerMisbehaved::UnexpectedPayload(payload_type)),
         }
         Ok(())
+    }
+
+    /// Takes a message that was encrypted, if it is the next one.
+    fn in_turn(&mut self, payload: Bytes) -> Result<Bytes, PeerMisbehaved> {
+        let unexpected = || PeerMisbehaved::UnexpectedPayload(PayloadType::Multiplexed);
+        let Numbered { number, message } = Numbered::of_payload(payload).ok_or_else(unexpected)?;
+        let passing = Passing::read(message.clone());
+        let begins = passing.is_ok_and(|passing| passing.meaning == Meaning::Begins);
+        match self.turns.hear(number, begins) {
+            Ok(()) => Ok(message),
+            Err(_) => Err(unexpected()),
+        }
     }
 
     fn takes_input(&self) -> bool {

@@ -85,7 +85,8 @@ pub(crate) fn start_order(
             cumulative_ack: config.server.cumulative_ack,
             client_streams_input: client.is_some_and(|client| client.end_of_input),
             client_tunnels: client.is_some_and(|client| client.tunnels),
-            client_commands: !config.encrypted && client.is_some_and(|client| client.commands),
+            client_commands: node.knows_commands(config.encrypted)
+                && client.is_some_and(|client| client.knows_commands(config.encrypted)),
         };
         content.insert("Drawbridge".to_owned(), json!(extension));
     }

@@ -17,11 +17,11 @@ impl Unwrap for Keys {
     }
 }
 
-fn data_key(byte: u8) -> DataKey {
+pub(super) fn data_key(byte: u8) -> DataKey {
     DataKey::new(&[byte; 64]).expect("a key")
 }
 
-fn encryption(keys: Result<DataKey, &'static str>) -> Option<Encryption> {
+pub(super) fn encryption(keys: Result<DataKey, &'static str>) -> Option<Encryption> {
     Some(Encryption {
         kms_key_id: "alias/k".to_owned(),
         keys: Box::new(Keys(keys)),

@@ -6,8 +6,10 @@ use drawbridge_protocol::port_mux::{
 
 use bytes::BytesMut;
 
+use super::encryption::{data_key, encryption};
 use super::*;
 use crate::worker::commands::{Commands, MOST_COMMANDS};
+use crate::worker::deferred::{DeferredEnd, Start};
 use crate::worker::shared::SharedEnd;
 
 /// A shell with its client, which has commands run beside it.
@@ -26,22 +28,45 @@ fn shared(account: Account) -> Shared {
     let words =
         move |program: &str, arguments: &[String]| Program::words(account.clone(), None, program, arguments);
     let commands = Commands::new(Box::new(words), others, EXTENSION.max_payload());
-    let Fixture {
-        client,
-        session,
-        stop,
-        ..
-    } = joined(SharedEnd::new(far, commands), OURS);
-    Shared {
-        client,
-        mux: Credited::new(Side::Client),
-        seen: Vec::new(),
-        session,
-        _stop: stop,
-    }
+    Shared::of(joined(SharedEnd::new(far, commands), OURS))
+}
+
+/// The same with a key, where the shell starts once the client has it.
+fn shared_and_encrypted() -> Shared {
+    let start = Start {
+        program: Program::login_shell(own_account(), None),
+        profile: String::new(),
+        children: children(),
+        clock: clock(),
+        started: Box::new(|_| {}),
+    };
+    let others = start.children.another().expect("watched");
+    let words = |program: &str, arguments: &[String]| Program::words(own_account(), None, program, arguments);
+    let commands = Commands::new(Box::new(words), others, EXTENSION.max_payload());
+    let far = DeferredEnd::new(SessionType::StandardStream, start);
+    let far = SharedEnd::new(far, commands);
+    let mut fixture = encrypted(far, OURS, encryption(Ok(data_key(1))));
+    fixture.client.data_key = Some(data_key(1));
+    Shared::of(fixture)
 }
 
 impl Shared {
+    fn of(fixture: Fixture) -> Self {
+        let Fixture {
+            client,
+            session,
+            stop,
+            ..
+        } = fixture;
+        Self {
+            client,
+            mux: Credited::new(Side::Client),
+            seen: Vec::new(),
+            session,
+            _stop: stop,
+        }
+    }
+
     fn ask(&mut self, words: &[&str]) -> StreamId {
         let words = words.iter().map(|&word| word.to_owned()).collect();
         let stream = self
@@ -201,6 +226,27 @@ async fn a_command_that_is_given_up_ends_and_the_others_do_not() {
     shared.mux.finish(other);
     shared.send();
     assert_eq!(shared.until_over(other).await, 0);
+}
+
+#[tokio::test]
+async fn beside_an_encrypted_shell_nobody_between_reads_them() {
+    let mut shared = shared_and_encrypted();
+    let Shared { client, session, .. } = &mut shared;
+    beside(session, client.until(|client| client.established.is_some())).await;
+    let first = shared.ask(&["sh", "-c", "cat; echo recog''nizable >&2; exit 3"]);
+    shared.write(first, b"recognizable");
+    shared.mux.finish(first);
+    shared.send();
+    assert_eq!(shared.until_over(first).await, 3);
+    let said = (b"recognizable".to_vec(), b"recognizable\n".to_vec());
+    assert_eq!(shared.said(first), said);
+    shared.client.type_in("echo sti''ll here\r");
+    let Shared { client, session, .. } = &mut shared;
+    beside(session, client.until_seen("still here")).await;
+    for payload in &shared.client.frames {
+        let text = String::from_utf8_lossy(payload);
+        assert!(!text.contains("nizable") && !text.contains("still"), "{text}");
+    }
 }
 
 #[tokio::test]

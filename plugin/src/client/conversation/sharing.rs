@@ -20,9 +20,11 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
 
     /// Errors: there is nothing else to do, and the node cannot.
     pub(super) fn begin_sharing(&mut self, kind: SessionKind) -> Result<(), ClientError> {
+        let is_encrypted = self.core.is_encrypted();
         let can_share = kind == SessionKind::Shell
-            && !self.core.is_encrypted()
-            && self.hello.is_some_and(|hello| hello.capabilities.commands);
+            && self
+                .hello
+                .is_some_and(|hello| hello.capabilities.knows_commands(is_encrypted));
         match self.to_share.take() {
             Some(sharing) if can_share => {
                 self.exchange = Some(Exchange::new(sharing, &self.ticket.session_id));
@@ -32,7 +34,7 @@ impl<R: Remote, T: Terminal> Conversation<'_, R, T> {
                 }
             }
             Some(_) => {
-                let why = match self.core.is_encrypted() {
+                let why = match is_encrypted {
                     true => ClientError::EncryptedNotShared,
                     false => ClientError::NotShared,
                 };

@@ -170,6 +170,42 @@ async fn whoever_joins_reads_with_the_key_of_the_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_takes_a_shell_over_begins_anew_beside_it_where_that_is_encrypted() {
+    for sealed_commands in [true, false] {
+        play(Mode::Attach, async |stage| {
+            *stage.server.joined.borrow_mut() = Some(Ok(Some(data_key())));
+            let mut peer = stage.accept().await;
+            let capabilities = drawbridge_protocol::Capabilities {
+                sealed_commands,
+                ..HELLO.capabilities
+            };
+            peer.hello(Hello {
+                capabilities,
+                ..HELLO
+            })
+            .await;
+            let mut node = node();
+            peer.stream(PayloadType::Output, 0, node.seal(b"$ ")).await;
+            stage.types("ls");
+            let mut numbers = Vec::new();
+            loop {
+                let frame = peer.input().await;
+                match frame.payload_type {
+                    PayloadType::Output => break,
+                    PayloadType::Multiplexed => {
+                        numbers.push(node.open_message(&frame.payload).unwrap().number);
+                    }
+                    _ => {}
+                }
+            }
+            assert_eq!(numbers, if sealed_commands { vec![0] } else { vec![] });
+            peer.close("").await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_may_not_unwrap_the_key_does_not_join() {
     let played = play(Mode::Attach, async |stage| {
         *stage.server.joined.borrow_mut() = Some(Err(DataKeyError::NotOne));

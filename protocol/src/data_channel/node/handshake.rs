@@ -130,6 +130,9 @@ impl NodeEnd {
         let opened = match payload_type {
             PayloadType::EncChallengeResponse if !self.is_proof(&frame.payload, cipher) => Err(Undecryptable),
             sealed if encryption::is_sealed_by_client(sealed) => cipher.open(&frame.payload),
+            PayloadType::Multiplexed => cipher
+                .open_message(&frame.payload)
+                .map(|numbered| numbered.to_payload()),
             _ => Ok(frame.payload),
         };
         match opened {

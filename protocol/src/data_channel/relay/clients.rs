@@ -308,8 +308,9 @@ impl RelayCore {
                 tunnels: self.config.server.tunnels && node.is_some_and(|node| node.tunnels),
                 signals: self.config.server.signals && node.is_some_and(|node| node.signals),
                 commands: self.config.server.commands
-                    && !self.config.encrypted
-                    && node.is_some_and(|node| node.commands),
+                    && node.is_some_and(|node| node.knows_commands(self.config.encrypted)),
+                sealed_commands: self.config.server.sealed_commands
+                    && node.is_some_and(|node| node.sealed_commands),
                 ..self.config.server
             },
             input_sequence,

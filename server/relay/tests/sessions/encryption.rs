@@ -1,5 +1,6 @@
 //! Sessions whose ends encrypt: the relay carries them, keeps them, and reads none of it.
 
+use drawbridge_protocol::Capabilities;
 use drawbridge_protocol::data_channel::relay::JournalRecord;
 use drawbridge_protocol::encryption::Cipher;
 use drawbridge_protocol::payload::HandshakeResponse;
@@ -8,7 +9,7 @@ use drawbridge_relay::ClientRole;
 use drawbridge_relay::journal::{RecordKind, Recorded};
 use drawbridge_session::{Relay as _, SessionId, SessionStart};
 
-use crate::peers::{Client, Peer, WRAPPED_KEY, Worker, data_key};
+use crate::peers::{Agent, Client, Peer, WRAPPED_KEY, Worker, data_key};
 use crate::world::{NODE, World};
 
 const SESSION: &str = "alice-00000000000000001";
@@ -63,10 +64,17 @@ async fn neither_what_passes_nor_what_is_kept_shows_what_the_client_sees() {
         let (session, mut client, mut worker) = joined(&mut world, client).await;
         client.core.end.send_input("typed-words\r".into());
         worker.core.print(b"printed-words\r\n");
+        let asks = "\0\0\0\0\0\0\0\x01{\"Command\":[\"asked-words\"]}";
+        client.core.end.send_multiplexed(asks.into());
+        let says = "\x03\0\0\0\0\0\0\x01said-words";
+        let end = &mut worker.core.end;
+        end.send_output(PayloadType::Multiplexed, says.into());
         world
             .until(&mut client, &mut worker, |client, worker| {
                 shows(&client.output, "printed-words")
+                    && shows(&client.output, "said-words")
                     && shows(&worker.input, "typed-words")
+                    && worker.messages == 1
                     && worker.end.is_drained()
             })
             .await;
@@ -154,6 +162,28 @@ async fn a_client_that_joins_unwraps_the_same_key_and_goes_on() {
 }
 
 #[tokio::test]
+async fn commands_beside_an_encrypted_shell_take_two_ends_that_encrypt_them() {
+    let older = Capabilities {
+        sealed_commands: false,
+        ..Capabilities::OURS
+    };
+    for (client, node, expected) in [
+        (Capabilities::OURS, Capabilities::OURS, true),
+        (older, Capabilities::OURS, false),
+        (Capabilities::OURS, older, false),
+    ] {
+        let mut world = World::new().await;
+        world.replace_agent(Agent::capable_of(node), true).await;
+        let session = world.start_session_of(SESSION, start()).await;
+        let mut client = Client::with(Some(client));
+        world.connect_client(&session, &mut client, ClientRole::Start);
+        world.until_agent(|agent| !agent.orders.is_empty()).await;
+        let extension = world.agent.core.orders[0].drawbridge.expect("ours");
+        assert_eq!(extension.client_commands, expected);
+    }
+}
+
+#[tokio::test]
 async fn nobody_takes_over_what_is_not_encrypted_yet() {
     let mut world = World::new().await;
     let session = world.start_session_of(SESSION, start()).await;
@@ -161,11 +191,6 @@ async fn nobody_takes_over_what_is_not_encrypted_yet() {
     world.connect_client(&session, &mut client, ClientRole::Start);
     world.until_agent(|agent| !agent.orders.is_empty()).await;
     let order = world.agent.core.orders.remove(0);
-    let extension = order.drawbridge.expect("ours");
-    assert!(
-        !extension.client_commands,
-        "what passes beside the shell is not encrypted"
-    );
     assert_eq!(world.relay.wrapped_data_key(&session).await, None);
 
     let mut worker = Worker::encrypted(SESSION, NODE, order.drawbridge);

@@ -161,7 +161,7 @@ impl Client {
         Client::with(Some(Capabilities::OURS))
     }
 
-    fn with(capabilities: Option<Capabilities>) -> Peer<Client> {
+    pub(crate) fn with(capabilities: Option<Capabilities>) -> Peer<Client> {
         // The relay knows a client that comes back by its id.
         let id = SystemRandom.uuid();
         let config = ClientConfig {
@@ -336,6 +336,14 @@ impl Agent {
     pub(crate) fn awss() -> Peer<Agent> {
         Self::with(NodeControlConfig {
             capabilities: None,
+            ..NodeControlConfig::new("3.3.987.0", "linux")
+        })
+    }
+
+    /// Ours, which can do this.
+    pub(crate) fn capable_of(capabilities: Capabilities) -> Peer<Agent> {
+        Self::with(NodeControlConfig {
+            capabilities: Some(capabilities),
             ..NodeControlConfig::new("3.3.987.0", "linux")
         })
     }
