@@ -29,6 +29,8 @@ class Shared:
             [program("drawbridge"), "connect", "--persist", *arguments, dev.node], env=self.env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stderr.readline()
+        if line == "This session is encrypted using AWS KMS.\n":
+            line = self.process.stderr.readline()
         assert line.startswith("session ") and line.endswith(" is shared\n"), line
         self.session = line.split()[1]
 
