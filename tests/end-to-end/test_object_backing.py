@@ -308,10 +308,10 @@ def test_credentials_that_others_can_read_or_that_are_wrong_are_said_before_the_
         (behind.section(credentials_file=str(loose)), "has mode 644, others can read it"),
         (behind.section(credentials_file=str(tmp_path / "none")), "cannot read `"),
         (behind.section(credentials_file=str(wrong)), "cannot use the place of the objects: the store refuses it: Inv"),
-        (behind.section(ca_file=str(tmp_path / "none")), "cannot read `"),
+        (behind.section(ca_file=str(tmp_path / "none")), "cannot read certificate authorities from `"),
         (behind.section(bucket="another"), "cannot use the place of the objects: the store refuses it: AccessDenied"),
         (behind.section(prefix="other/"), "cannot use the place of the objects: the store refuses it: AccessDenied"),
-        (behind.section(ca_file=os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")), "certificate"),
+        (behind.section(ca_file=os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")), "cannot establish TLS with"),
     ]:
         told = Front(tmp_path / "front", section).refused()
         assert expected in told and "hint: docs/reference/buckets.md" in told

@@ -11,20 +11,18 @@ use drawbridge_session::Clock;
 use drawbridge_store::blobs::{BlobReader, BlobWriter, Blobs, is_drawn};
 use futures_util::future::ready;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use http::HeaderValue;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _,
-    PutPayload, RetryConfig,
+    BackoffConfig, GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _, PutPayload, RetryConfig,
 };
 use tokio::sync::Semaphore;
 
-use crate::config::{Backing, BucketConfig, Prefix};
+use crate::config::{Backing, Prefix};
 use crate::credentials;
 use crate::error::{ConnectError, of_store, wrong};
+use crate::exchange::WayOut;
 use crate::reader::ChunkedReader;
-use crate::refusal::RefusalConnector;
 use crate::writer::BucketWriter;
 
 /// Blobs of one page of a listing.
@@ -35,12 +33,6 @@ const MAX_OWNERS: usize = 10;
 
 /// The most bytes of the note of an upload.
 const MAX_SMALL: u64 = 4096;
-
-/// How long one request may take: a part of a blob passes in it at 140 KB/s.
-const REQUEST: Duration = Duration::from_secs(60);
-
-/// How long a name is looked up and a connection made.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// When a request is not tried again any more.
 const RETRY_FOR: Duration = Duration::from_secs(20);
@@ -120,9 +112,9 @@ impl BucketBlobs {
             .with_region(config.region.as_str())
             .with_endpoint(config.address())
             .with_virtual_hosted_style_request(!config.is_path_style())
-            .with_client_options(client_options(config)?)
+            .with_allow_http(config.endpoint.as_ref().is_some_and(|it| !it.is_tls()))
             .with_retry(retries)
-            .with_http_connector(RefusalConnector)
+            .with_http_connector(WayOut::new(backing)?)
             // Not every store has it.
             .with_disable_bulk_delete(true);
         let builder = credentials::put_into(builder, backing, clock).await?;
@@ -206,26 +198,6 @@ async fn exactly(found: object_store::GetResult) -> io::Result<Bytes> {
         ));
     }
     Ok(all.freeze())
-}
-
-fn client_options(config: &BucketConfig) -> Result<ClientOptions, ConnectError> {
-    const USER_AGENT: &str = concat!("drawbridge/", env!("CARGO_PKG_VERSION"));
-    let mut options = ClientOptions::new()
-        .with_user_agent(HeaderValue::from_static(USER_AGENT))
-        .with_timeout(REQUEST)
-        .with_connect_timeout(CONNECT)
-        .with_allow_http(config.endpoint.as_ref().is_some_and(|it| !it.is_tls()));
-    if let Some(file) = &config.ca_file {
-        let pem = std::fs::read(file).map_err(|source| ConnectError::File {
-            path: file.display().to_string(),
-            source,
-        })?;
-        for certificate in Certificate::from_pem_bundle(&pem)? {
-            options = options.with_root_certificate(certificate);
-        }
-        options = options.with_no_system_certificates(true);
-    }
-    Ok(options)
 }
 
 /// How what fails in passing is tried again.

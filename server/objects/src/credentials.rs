@@ -162,6 +162,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::exchange::WayOut;
 
     fn write(file: &Path, mode: u32, text: &str) {
         use std::io::Write as _;
@@ -182,7 +183,7 @@ mod tests {
         format!("[{name}]\naws_access_key_id = {key}\naws_secret_access_key = s3cr3t\n")
     }
 
-    fn backing(file: Option<&Path>, more: serde_json::Value, environment: &[(&str, &str)]) -> Backing {
+    fn backing(file: Option<&Path>, more: &serde_json::Value, environment: &[(&str, &str)]) -> Backing {
         let mut section = json!({"bucket": "blobs", "region": "r", "credentials_file": file});
         for (key, value) in more.as_object().into_iter().flatten() {
             section[key] = value.clone();
@@ -194,7 +195,11 @@ mod tests {
     }
 
     async fn key_of(backing: &Backing, clock: &Arc<dyn Clock>) -> Result<AmazonS3Builder, String> {
-        let put = put_into(AmazonS3Builder::new().with_bucket_name("b"), backing, clock).await;
+        let way = WayOut::new(backing).expect("roots");
+        let builder = AmazonS3Builder::new()
+            .with_bucket_name("b")
+            .with_http_connector(way);
+        let put = put_into(builder, backing, clock).await;
         put.map_err(|error| format!("{error}, {error:?}"))
     }
 
@@ -206,7 +211,7 @@ mod tests {
         let fixed = Arc::new(FixedClock::new(Timestamp::UNIX_EPOCH));
         let clock = Arc::clone(&fixed) as Arc<dyn Clock>;
         let environment = [("AWS_ACCESS_KEY_ID", "OTHER"), ("AWS_SECRET_ACCESS_KEY", "other")];
-        let backing = backing(Some(&file), json!({}), &environment);
+        let backing = backing(Some(&file), &json!({}), &environment);
         let s3 = key_of(&backing, &clock)
             .await
             .expect("credentials")
@@ -236,25 +241,25 @@ mod tests {
         write(&loose, 0o640, &section("default", "KEY"));
         let half = [("AWS_ACCESS_KEY_ID", "KEY"), ("AWS_SECRET_ACCESS_KEY", "")];
         for (backing, told) in [
-            (backing(Some(&good), json!({"profile": "own"}), &[]), None),
-            (backing(None, json!({}), &[]), None),
+            (backing(Some(&good), &json!({"profile": "own"}), &[]), None),
+            (backing(None, &json!({}), &[]), None),
             (
-                backing(Some(&good), json!({}), &[]),
+                backing(Some(&good), &json!({}), &[]),
                 Some("cannot find credentials"),
             ),
             (
-                backing(Some(&good), json!({"profile": "x"}), &[]),
+                backing(Some(&good), &json!({"profile": "x"}), &[]),
                 Some("UnknownProfile(\"x\")"),
             ),
             (
-                backing(Some(&loose), json!({}), &[]),
+                backing(Some(&loose), &json!({}), &[]),
                 Some("has mode 640, others can read it"),
             ),
             (
-                backing(Some(&folder.path().join("none")), json!({}), &[]),
+                backing(Some(&folder.path().join("none")), &json!({}), &[]),
                 Some("cannot read `"),
             ),
-            (backing(None, json!({}), &half), Some("HalfAPair")),
+            (backing(None, &json!({}), &half), Some("HalfAPair")),
         ] {
             match (key_of(&backing, &clock).await, told) {
                 (Ok(_), None) => {}

@@ -1,11 +1,11 @@
 //! What the other store's failures are to us.
 
+use std::error::Error;
 use std::io;
 
+use drawbridge_aws_client::{CallError, ProxyError, TlsError};
 use drawbridge_store::blobs::Away;
 use http::StatusCode;
-
-use crate::refusal::{Refusal, causes};
 
 /// Why the bucket cannot even be called.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,12 @@ pub enum ConnectError {
     /// There are no credentials where they are said to be.
     #[error("cannot find credentials for the store of objects")]
     Credentials(#[from] drawbridge_aws_client::credentials::CredentialsError),
+    /// The certificate authorities cannot be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The environment names a proxy that is none.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// What was configured does not make a client.
     #[error("cannot set up the store of objects")]
     Client(#[from] object_store::Error),
@@ -36,26 +42,30 @@ pub enum ConnectError {
 
 /// Sorts an error of the store's: what cannot be reached, what is not there, what is not allowed.
 pub(crate) fn of_store(error: object_store::Error) -> io::Error {
-    if let Some(refusal) = Refusal::behind(&error) {
-        let kind = match refusal.status() {
-            // A bucket that is not there is no blob that is not there.
-            Some(StatusCode::NOT_FOUND) if refusal.code() != Some("NoSuchBucket") => io::ErrorKind::NotFound,
-            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => io::ErrorKind::PermissionDenied,
-            _ => io::ErrorKind::Other,
-        };
-        return io::Error::new(kind, refusal.to_string());
+    let known = causes(&error).find_map(|cause| cause.downcast_ref::<CallError>());
+    match known.filter(|known| !known.is_transient()) {
+        Some(known) => refused(known),
+        None => Away(Box::new(error)).into(),
     }
-    if is_untrusted(&error) {
-        return io::Error::new(io::ErrorKind::InvalidData, error);
-    }
-    Away(Box::new(error)).into()
 }
 
-/// Tells a certificate that is not trusted, or whatever else is no TLS: that does not pass.
-fn is_untrusted(error: &object_store::Error) -> bool {
-    causes(error)
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::InvalidData)
+fn refused(error: &CallError) -> io::Error {
+    let (CallError::Aws { status, .. } | CallError::Status { status, .. }) = error else {
+        let cause = error.source().map(|cause| format!(": {cause}"));
+        return io::Error::other(format!("{error}{}", cause.unwrap_or_default()));
+    };
+    let kind = match *status {
+        // A bucket that is not there is no blob that is not there.
+        StatusCode::NOT_FOUND if error.code() != Some("NoSuchBucket") => io::ErrorKind::NotFound,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => io::ErrorKind::PermissionDenied,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, format!("the store refuses it: {error}"))
+}
+
+/// An error and what caused it, outermost first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| Error::source(*error))
 }
 
 /// The store sent what it must not have.

@@ -14,11 +14,11 @@ mod bucket;
 mod config;
 mod credentials;
 mod error;
+mod exchange;
 mod late;
 mod opening;
 mod owner;
 mod reader;
-mod refusal;
 mod uploads;
 mod writer;
 

@@ -164,7 +164,7 @@ async fn blobs_that_lie_elsewhere_are_told_and_moved_blobs_are_found() {
     let blobs = house.open(&fake, &Value::Null).await.expect("moved");
     assert_eq!(read(blobs.as_ref(), &id(3), 0).await.expect("read"), "c");
     let back = open_folder(house.folder.path(), house.store.as_ref()).await;
-    let refused = back.err().expect("the section was forgotten");
+    let refused = back.expect_err("the section was forgotten");
     assert!(
         matches!(&refused, OpenError::Elsewhere { missing: 3, .. }),
         "{refused}"
