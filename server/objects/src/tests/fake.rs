@@ -23,6 +23,9 @@ type Body = BoxBody<Bytes, io::Error>;
 /// Keys of one page of a listing: few, so that there are pages.
 const PAGE: usize = 2;
 
+/// Where a machine asks for the credentials of its role.
+pub(super) const CREDENTIALS: &str = "/credentials";
+
 /// How a request goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -200,6 +203,12 @@ impl Fake {
 impl State {
     fn answer(&mut self, method: &Method, target: &str, range: Option<&str>, body: Bytes) -> Response<Bytes> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if path == CREDENTIALS {
+            // As a machine of AWS's is given them.
+            return xml(
+                r#"{"AccessKeyId":"ASIAROLE","SecretAccessKey":"s","Token":"t","Expiration":"2999-01-01T00:00:00Z"}"#,
+            );
+        }
         let Some(key) = path.strip_prefix("/blobs") else {
             return status(404);
         };

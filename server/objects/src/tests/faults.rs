@@ -12,8 +12,10 @@ use http::Method;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Semaphore;
 
-use super::fake::{Fake, Fault};
-use super::{BucketBlobs, LONG, bucket, id, put, read, some_bytes};
+use super::fake::{CREDENTIALS, Fake, Fault};
+use super::{
+    Backing, BucketBlobs, LONG, Value, backing, bucket, clock, id, impatient, put, read, some_bytes,
+};
 
 #[tokio::test]
 async fn what_passes_is_tried_again() {
@@ -130,6 +132,36 @@ async fn an_upload_that_fails_leaves_nothing() {
             .await;
         fake.forgive();
     }
+}
+
+#[tokio::test]
+async fn the_role_of_a_machine_is_asked_for_its_credentials() {
+    let fake = Fake::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = folder.path().join("token");
+    std::fs::write(&token, "token").expect("written");
+    let uri = format!("{}{CREDENTIALS}", fake.endpoint());
+    let environment = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str()),
+        (
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            token.to_str().expect("a text"),
+        ),
+        // Nothing near goes through a proxy, and nothing says where the store is but the configuration.
+        ("HTTP_PROXY", "http://proxy.invalid:1"),
+        ("AWS_ENDPOINT_URL", "http://store.invalid:1"),
+    ];
+    let backing = Backing {
+        environment: environment.into_iter().collect(),
+        ..backing(&fake, &Value::Null)
+    };
+    let blobs = BucketBlobs::connect(&backing, &clock(), impatient())
+        .await
+        .expect("a client");
+    let credential = blobs.s3.credentials().get_credential().await.expect("given");
+    assert_eq!(credential.key_id, "ASIAROLE");
+    put(&blobs, &id(1), &some_bytes(10)).await;
+    assert_eq!(read(&blobs, &id(1), 0).await.expect("read"), some_bytes(10));
 }
 
 #[tokio::test]
