@@ -10,12 +10,12 @@ use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, MetadataDire
 
 use super::conditions::Conditions;
 use super::put::{check_acl, condition_of, named_version, needs};
-use super::source::{Copied, named};
+use super::source::{Copied, check_size, named};
 use crate::checksum::{Algorithm, Announced, with_checksum};
 use crate::encryption::with_encryption;
 use crate::error::{invalid_argument, invalid_request};
 use crate::facts::also_reads;
-use crate::receive::{Expected, MAX_BYTES};
+use crate::receive::Expected;
 use crate::stored::{check_key, content_of, held, lock_of};
 use crate::wire::{etag, tags_of_header, time};
 use crate::{Answered, Asked, Operation, S3};
@@ -44,12 +44,11 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
         unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
     };
     conditions.check_copy(&source.version, &source.content)?;
-    if source.content.size > MAX_BYTES {
-        return Err(invalid_request(
-            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
-        ));
-    }
-    let replaces = replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str))?;
+    check_size(source.content.size)?;
+    let replaces = is_replaced(
+        "metadata",
+        input.metadata_directive.as_ref().map(MetadataDirective::as_str),
+    )?;
     refuse_no_change(&input, &source, replaces)?;
     let told = content_of(&headers)?;
     let mut content = if replaces {
@@ -63,7 +62,10 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
     };
     let protection = s3.protect(&caller, &bucket, &input.key, &headers).await?;
     protection.mark(&mut content);
-    let tags = if replaces_tags(input.tagging_directive.as_ref().map(TaggingDirective::as_str))? {
+    let tags = if is_replaced(
+        "tagging",
+        input.tagging_directive.as_ref().map(TaggingDirective::as_str),
+    )? {
         tags_of_header(input.tagging.as_deref())?
     } else {
         source.version.tags.clone()
@@ -138,19 +140,11 @@ fn algorithm(headers: &http::HeaderMap, source: &Content) -> Result<Algorithm, A
     asked.or(kept).map_or(Ok(Algorithm::Crc64Nvme), Algorithm::named)
 }
 
-fn replaces(directive: Option<&str>) -> Result<bool, AwsError> {
+fn is_replaced(what: &str, directive: Option<&str>) -> Result<bool, AwsError> {
     match directive {
         None | Some("COPY") => Ok(false),
         Some("REPLACE") => Ok(true),
-        Some(_) => Err(invalid_argument("Unknown metadata directive.")),
-    }
-}
-
-fn replaces_tags(directive: Option<&str>) -> Result<bool, AwsError> {
-    match directive {
-        None | Some("COPY") => Ok(false),
-        Some("REPLACE") => Ok(true),
-        Some(_) => Err(invalid_argument("Unknown tagging directive.")),
+        Some(_) => Err(invalid_argument(format!("Unknown {what} directive."))),
     }
 }
 

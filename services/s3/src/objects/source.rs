@@ -10,8 +10,9 @@ use s3s::dto::{CopySource, StreamingBlob};
 use std::sync::Arc;
 
 use crate::S3;
-use crate::error::{invalid_argument, not_implemented};
+use crate::error::{invalid_argument, invalid_request, not_implemented};
 use crate::facts::Source;
+use crate::receive::MAX_BYTES;
 use crate::stored::check_key;
 
 /// A source that was found.
@@ -34,6 +35,16 @@ pub(crate) fn named(source: &CopySource) -> Option<Source<'_>> {
         }),
         CopySource::AccessPoint { .. } | CopySource::Outpost { .. } => None,
     }
+}
+
+/// Refuses to copy more at once than can be put at once.
+pub(crate) fn check_size(size: u64) -> Result<(), AwsError> {
+    if size > MAX_BYTES {
+        return Err(invalid_request(
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        ));
+    }
+    Ok(())
 }
 
 impl Copied {

@@ -9,10 +9,9 @@ use s3s::dto::{CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
 use super::part::{part_number, sums_of};
 use crate::checksum::with_checksum;
 use crate::encryption::with_encryption;
-use crate::error::invalid_request;
 use crate::facts::{also_reads, on_object};
-use crate::objects::{Conditions, Copied, named_version};
-use crate::receive::{Expected, MAX_BYTES};
+use crate::objects::{Conditions, Copied, check_size, named_version};
+use crate::receive::Expected;
 use crate::wire::{etag, time};
 use crate::{Answered, Asked, Operation, S3};
 
@@ -42,11 +41,7 @@ async fn copy(s3: Arc<S3>, asked: Asked<UploadPartCopyInput>) -> Answered<Upload
     };
     conditions.check_copy(&source.version, &source.content)?;
     let (from, length) = source.range(input.copy_source_range.as_deref())?;
-    if length > MAX_BYTES {
-        return Err(invalid_request(
-            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
-        ));
-    }
+    check_size(length)?;
     let expected = Expected {
         length: i64::try_from(length).ok(),
         keeps: Some(sums_of(&upload, None)?.1),
