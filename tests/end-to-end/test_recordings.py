@@ -7,9 +7,17 @@ import subprocess
 import sys
 import tempfile
 
+import boto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
+
 from drawbridge import PATIENCE, Node, eventually, program
 from principals import ACCOUNT, administrator, allow, document, refused
 from test_encrypted_sessions import MARK, lives, session_document
+from test_s3 import newer
 from test_shared import Shared
 
 HOSTILE = (
@@ -114,10 +122,6 @@ def test_a_command_is_recorded_with_its_code_and_every_byte(dev):
 
 def call(dev, operation, request):
     """Calls one of Drawbridge's own operations as the administrator."""
-    import boto3
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.httpsession import URLLib3Session
     credentials = boto3.Session(dev.env["AWS_ACCESS_KEY_ID"], dev.env["AWS_SECRET_ACCESS_KEY"]).get_credentials()
     headers = {"X-Amz-Target": f"Drawbridge.{operation}", "Content-Type": "application/x-amz-json-1.1"}
     asked = AWSRequest("POST", dev.env["AWS_ENDPOINT_URL"] + "/", headers, json.dumps(request).encode())
@@ -441,4 +445,24 @@ def test_an_ended_session_leaves_copies_that_only_the_server_writes(dev):
     refused(s3.copy_object, "AccessDenied", Bucket=bucket, Key="other.txt", CopySource=f"{bucket}/{session}.txt")
     refused(s3.create_bucket, "AccessDenied", Bucket="drawbridge-recordings-of-mine")
     reader = admin.new_user("copy-reader", allow("s3:ListBucket"))
-    refused(reader.client("s3").get_object, "AccessDenied", Bucket=bucket, Key=f"{session}.txt")
+    theirs, place = reader.client("s3"), {"Bucket": bucket, "Key": f"{session}.txt"}
+    refused(theirs.get_object, "AccessDenied", **place)
+    refused(theirs.get_object, "AccessDenied", **place, Range="bytes=0-3")
+    refused(theirs.get_object_attributes, "AccessDenied", **place, ObjectAttributes=["ObjectSize"])
+    refused(theirs.copy_object, "AccessDenied", Bucket=bucket, Key="k", CopySource=place)
+    for name in [f"{session}.txt", "admin-00000000000000000.txt"]:
+        with pytest.raises(ClientError) as caught:
+            theirs.head_object(Bucket=bucket, Key=name)
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404)
+
+    def fetched(link):
+        answer = URLLib3Session(verify=dev.env["AWS_CA_BUNDLE"]).send(AWSRequest("GET", link).prepare())
+        return answer.status_code, answer.content
+
+    mine = newer(dev).generate_presigned_url("get_object", Params=place)
+    not_theirs = newer(dev, aws_access_key_id=reader.key, aws_secret_access_key=reader.secret)
+    assert fetched(mine) == (200, s3.get_object(**place)["Body"].read())
+    for link in [not_theirs.generate_presigned_url("get_object", Params=place), mine.split("?")[0],
+                 mine.replace("X-Amz-Expires=3600", "X-Amz-Expires=7200"),
+                 re.sub(r"\b20\d{6}(?=T|%2F)|(?<=%2F)20\d{6}", "20200101", mine)]:
+        assert fetched(link)[0] == 403, link

@@ -66,57 +66,47 @@ impl Inner {
         }
     }
 
-    /// Notes in the audit log which recordings are complete and where their chains ended, and publishes them.
-    pub(crate) async fn tell_of_finished(self: &Arc<Self>, shelf: Option<&dyn Shelf>) {
-        let finished: Vec<_> = self.finished().keys().cloned().collect();
-        for id in finished {
-            // A copy takes its time. The audit log does not wait for it, nor do those who end meanwhile.
-            self.note_all().await;
-            if !self.is_told(&id) {
-                continue;
+    /// Notes in the audit log which recordings are complete and where their chains ended, whatever became of their files
+    /// meanwhile.
+    pub(crate) async fn tell_of_finished(&self) {
+        for (id, finished) in self.finished_that(|finished| !finished.is_told) {
+            if let Err(error) = self.tell(&id, &finished).await {
+                let error = error.as_ref() as &dyn Error;
+                tracing::error!(session.id = %id, error, "will try again to tell of a recording");
             }
+        }
+        self.told.notify_one();
+    }
+
+    async fn tell(&self, id: &SessionId, finished: &Finished) -> Outcome {
+        let session = self.store.session(id).await?.ok_or("its record is gone")?;
+        let event = finished
+            .recorded
+            .event(&session, self.clock.now(), self.random.as_ref());
+        self.store.record(event).await?;
+        if let Some(finished) = self.finished().get_mut(id) {
+            finished.is_told = true;
+        }
+        Ok(())
+    }
+
+    /// Publishes what the audit log was told of.
+    pub(crate) async fn publish_told(self: &Arc<Self>, shelf: Option<&dyn Shelf>) {
+        for (id, _) in self.finished_that(|finished| finished.is_told) {
             match self.publish(&id, shelf).await {
                 Ok(()) => {
                     self.finished().remove(&id);
                 }
-                Err(error) => will_try_again(&id, error.as_ref()),
-            }
-        }
-    }
-
-    /// Tells the audit log of whatever it was not told of.
-    async fn note_all(self: &Arc<Self>) {
-        let untold: Vec<_> = self
-            .finished()
-            .iter()
-            .filter(|(_, finished)| !finished.is_told)
-            .map(|(id, finished)| (id.clone(), finished.recorded.clone()))
-            .collect();
-        for (id, recorded) in untold {
-            match self.note(&id, &recorded).await {
-                Ok(()) => {
-                    if let Some(finished) = self.finished().get_mut(&id) {
-                        finished.is_told = true;
-                    }
+                Err(error) => {
+                    let error = error.as_ref() as &dyn Error;
+                    tracing::error!(session.id = %id, error, "will try again to publish a recording");
                 }
-                Err(error) => will_try_again(&id, error.as_ref()),
             }
         }
     }
 
-    fn is_told(&self, id: &SessionId) -> bool {
-        self.finished().get(id).is_some_and(|finished| finished.is_told)
-    }
-
-    async fn note(&self, id: &SessionId, recorded: &SessionRecorded) -> Telling {
-        let session = self.store.session(id).await?.ok_or("its record is gone")?;
-        let event = recorded.event(&session, self.clock.now(), self.random.as_ref());
-        Ok(self.store.record(event).await?)
-    }
-
-    /// Makes the copies, whatever became of the file meanwhile and whether or not they can be kept. The name changes last:
-    /// until then, the next start does this again.
-    async fn publish(self: &Arc<Self>, id: &SessionId, shelf: Option<&dyn Shelf>) -> Telling {
+    /// The name changes last: until then, the next start does this again.
+    async fn publish(self: &Arc<Self>, id: &SessionId, shelf: Option<&dyn Shelf>) -> Outcome {
         let session = self.store.session(id).await?.ok_or("its record is gone")?;
         let header = Header::of(&session);
         if let Some(shelf) = shelf.filter(|_| !header.is_encrypted()) {
@@ -150,14 +140,16 @@ impl Inner {
         .await
     }
 
+    fn finished_that(&self, is_wanted: impl Fn(&Finished) -> bool) -> Vec<(SessionId, Finished)> {
+        let finished = self.finished();
+        let wanted = finished.iter().filter(|(_, one)| is_wanted(one));
+        wanted.map(|(id, one)| (id.clone(), one.clone())).collect()
+    }
+
     pub(crate) fn finished(&self) -> MutexGuard<'_, HashMap<SessionId, Finished>> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn will_try_again(id: &SessionId, error: &(dyn Error + 'static)) {
-    tracing::error!(session.id = %id, error, "will try again to tell of a recording");
-}
-
-/// What became of telling of a recording.
-type Telling = Result<(), Box<dyn Error + Send + Sync>>;
+/// What became of telling of a recording, or of publishing it.
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;

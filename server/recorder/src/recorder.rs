@@ -53,6 +53,8 @@ pub(crate) struct Inner {
     wake: Notify,
     /// Says that something is in `finished`.
     written: Notify,
+    /// Says that the audit log was told of something in it.
+    pub(crate) told: Notify,
 }
 
 /// A session that is followed.
@@ -117,6 +119,7 @@ impl JournalRecorder {
             finished: Mutex::default(),
             wake: Notify::new(),
             written: Notify::new(),
+            told: Notify::new(),
         });
         inner.take_up_ended().await?;
         let task = RecorderTask {
@@ -170,13 +173,19 @@ impl RecorderTask {
     /// Lets recordings come on until it is told to stop, then once more. Sessions that should be recorded and cannot be are
     /// ended through `relay`.
     pub async fn run(self, relay: Arc<dyn Relay>, stop: CancellationToken) {
-        let recorded = CancellationToken::new();
+        let (recorded, told) = (CancellationToken::new(), CancellationToken::new());
         let recording = async {
             self.record(relay.as_ref(), &stop).await;
             recorded.cancel();
         };
-        // Apart, so that a slow shelf holds up no recording.
-        tokio::join!(recording, self.tell(&recorded));
+        let inner = &self.inner;
+        let telling = async {
+            again(&recorded, &inner.written, || inner.tell_of_finished()).await;
+            told.cancel();
+        };
+        // Apart, so that a slow shelf holds up no recording, and nothing that is told of one.
+        let publishing = again(&told, &inner.told, || inner.publish_told(self.shelf.as_deref()));
+        tokio::join!(recording, telling, publishing);
     }
 
     async fn record(&self, relay: &dyn Relay, stop: &CancellationToken) {
@@ -199,19 +208,20 @@ impl RecorderTask {
             }
         }
     }
+}
 
-    async fn tell(&self, stop: &CancellationToken) {
-        loop {
-            let is_last = stop.is_cancelled();
-            self.inner.tell_of_finished(self.shelf.as_deref()).await;
-            if is_last {
-                return;
-            }
-            tokio::select! {
-                () = sleep(RETRY_PERIOD) => {}
-                () = self.inner.written.notified() => {}
-                () = stop.cancelled() => {}
-            }
+/// Acts whenever there is something to do, and again where that failed, until it is told to stop, then once more.
+async fn again<F: Future<Output = ()>>(stop: &CancellationToken, wake: &Notify, act: impl Fn() -> F) {
+    loop {
+        let is_last = stop.is_cancelled();
+        act().await;
+        if is_last {
+            return;
+        }
+        tokio::select! {
+            () = sleep(RETRY_PERIOD) => {}
+            () = wake.notified() => {}
+            () = stop.cancelled() => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use drawbridge_store::Piece;
 use drawbridge_store::blobs::is_away;
 use drawbridge_store::objects::Checksum;
 use futures_util::StreamExt as _;
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::StreamingBlob;
 use s3s::{StdError, TrailingHeaders};
@@ -33,6 +33,30 @@ pub(crate) struct Expected<'a> {
     /// The algorithm of the checksum that is kept, if it is another.
     pub(crate) keeps: Option<Algorithm>,
     pub(crate) trailers: Option<&'a TrailingHeaders>,
+}
+
+impl<'a> Expected<'a> {
+    /// Reads what the headers say of the body. Chunks that the dialect did not take apart, because no signature in a header
+    /// says that they come, are refused: they would be kept as they are.
+    pub(crate) fn of(
+        headers: &HeaderMap,
+        trailers: Option<&'a TrailingHeaders>,
+        length: Option<i64>,
+        md5: Option<&'a str>,
+    ) -> Result<Self, AwsError> {
+        if is_chunked(headers) && trailers.is_none() {
+            return Err(invalid_request(
+                "A body in chunks needs a signature in the Authorization header, and an x-amz-content-sha256 that says so",
+            ));
+        }
+        Ok(Self {
+            length,
+            md5,
+            checksum: Announced::of(headers)?,
+            keeps: None,
+            trailers,
+        })
+    }
 }
 
 /// A body that is a durable blob now.
@@ -121,6 +145,13 @@ impl S3 {
             }
         }
     }
+}
+
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let texts = |name: &str| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let mut encodings = texts("content-encoding").flat_map(|value| value.split(|byte| *byte == b','));
+    encodings.any(|encoding| encoding.trim_ascii().eq_ignore_ascii_case(b"aws-chunked"))
+        || texts("x-amz-content-sha256").any(|value| value.starts_with(b"STREAMING-"))
 }
 
 fn wanted_checksum(

@@ -112,7 +112,7 @@ where
         Err(AuthenticationError::Signature(sigv4::SignatureError::Missing)) => None,
         Err(error) => return Err(error.to_error(Family::S3)),
     };
-    let chunked = is_chunked(&parts, head.as_ref())?;
+    let chunked = is_chunked(&parts, head.as_ref());
     let facts = facts(gateway, head.as_ref(), peer, id);
     let key = head.as_ref().map(|head| SecretKey::from(head.secret.expose()));
     let document_bytes = if head.is_some() {
@@ -193,22 +193,11 @@ fn refuse_forms(parts: &Parts) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// Whether the body comes in chunks, which only the signature in a header can say. Chunks that nobody would take apart are
-/// refused: they would be kept as they are.
-fn is_chunked(parts: &Parts, head: Option<&Head>) -> Result<bool, AwsError> {
-    let texts = |name| parts.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let streams = texts(CONTENT_SHA256).any(|value| value.starts_with(b"STREAMING-"));
-    if streams && head.is_some_and(|head| !head.presigned) {
-        return Ok(true);
-    }
-    let mut encodings = texts(header::CONTENT_ENCODING).flat_map(|value| value.split(|byte| *byte == b','));
-    if streams || encodings.any(|encoding| encoding.trim_ascii().eq_ignore_ascii_case(b"aws-chunked")) {
-        return Err(AwsError::new(
-            "InvalidRequest",
-            "A body in chunks needs a signature in the Authorization header that says so in x-amz-content-sha256.",
-        ));
-    }
-    Ok(false)
+/// Whether the dialect takes the body apart into chunks, which only a signature in the header can have it do.
+fn is_chunked(parts: &Parts, head: Option<&Head>) -> bool {
+    let mut texts = parts.headers.get_all(CONTENT_SHA256).iter();
+    let streams = texts.any(|value| value.as_bytes().starts_with(b"STREAMING-"));
+    streams && head.is_some_and(|head| !head.presigned)
 }
 
 fn facts(gateway: &Gateway, head: Option<&Head>, peer: &Peer, id: Uuid) -> RequestFacts {

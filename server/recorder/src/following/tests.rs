@@ -91,6 +91,11 @@ impl Machine {
 
     /// Starts a server, which goes on with what is there.
     fn start(&self) -> Running {
+        self.start_by(FixedClock::default())
+    }
+
+    /// The same by another clock.
+    fn start_by(&self, clock: FixedClock) -> Running {
         let (journal, writer) = Journal::open(
             JournalConfig {
                 segment_bytes: 2000,
@@ -98,7 +103,7 @@ impl Machine {
             },
             Arc::new(self.disk.clone()),
             JournalKey::new([1; 32]),
-            Arc::new(FixedClock::default()),
+            Arc::new(clock),
             Arc::new(SystemRandom),
         )
         .expect("a journal");
@@ -309,6 +314,29 @@ fn frames_that_never_came_are_noted_and_those_behind_them_kept() {
             "frames 5 to 6 are not on record"
         ]
     );
+}
+
+#[test]
+fn a_clock_that_jumps_takes_nothing_and_turns_no_time_back() {
+    let events = run(async {
+        let machine = Machine::new();
+        for (sequence, second) in [
+            (0, 1_767_323_045),
+            (1, 1_767_000_000),
+            (2, -5),
+            (3, 4_102_444_800),
+        ] {
+            let clock = FixedClock::new(Timestamp::from_second(second).expect("a time"));
+            let mut running = machine.start_by(clock);
+            running.output(sequence).await;
+            running.tick(&machine);
+            running.writer.close().await;
+        }
+        machine.start().finish(&machine);
+        // Looks at their times, too.
+        machine.events()
+    });
+    assert_eq!(output_of(&events), b"<0><1><2><3>");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use drawbridge_store::{
 };
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::*;
@@ -622,4 +623,48 @@ async fn of_many_sessions_at_once_each_is_recorded_as_it_was() {
             "{session}"
         );
     }
+}
+
+/// Keeps whoever wants to put something waiting.
+struct StuckShelf;
+
+#[async_trait]
+impl Shelf for StuckShelf {
+    async fn put(
+        &self,
+        _: &drawbridge_session::AccountId,
+        _: &drawbridge_session::Region,
+        _: &str,
+        _: &str,
+        _: Vec<u8>,
+    ) -> Result<String, ShelfError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_shelf_that_never_answers_keeps_the_audit_log_from_nothing() {
+    let machine = Machine::new().await;
+    let mut running = machine.start().await;
+    let task = running.task.take().expect("a task");
+    let relay = Arc::clone(&machine.house.relay);
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(task.with_shelf(Arc::new(StuckShelf)).run(relay, stop.clone()));
+    let told = async |count| {
+        while machine.told().await.len() < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    for (number, id) in ["alice-1", "bob-1", "carol-1"].into_iter().enumerate() {
+        let session = machine.shell(id).await;
+        running.recorder.begin(&session).await.expect("begun");
+        running.output(&session, 0, id).await;
+        running.recorder.end(&session, &ending());
+        let waiting = timeout(Duration::from_secs(30), told(number + 1));
+        waiting
+            .await
+            .expect("told, although the shelf keeps the first one");
+    }
+    serving.abort();
+    running.die().await;
 }

@@ -9,7 +9,7 @@ use s3s::S3Response;
 use s3s::dto::{ETagCondition, ObjectCannedACL, PutObjectInput, PutObjectOutput};
 use serde_json::Value;
 
-use crate::checksum::{Announced, with_checksum};
+use crate::checksum::with_checksum;
 use crate::encryption::with_encryption;
 use crate::error::{invalid_argument, of_put};
 use crate::facts::{also, on_object};
@@ -64,13 +64,12 @@ async fn put(s3: Arc<S3>, mut asked: Asked<PutObjectInput>) -> Answered<PutObjec
         .await?;
     protection.mark(&mut content);
     let body = asked.input.body.take();
-    let expected = Expected {
-        length: asked.input.content_length,
-        md5: asked.input.content_md5.as_deref(),
-        checksum: Announced::of(&asked.headers)?,
-        keeps: None,
-        trailers: asked.trailers.as_ref(),
-    };
+    let expected = Expected::of(
+        &asked.headers,
+        asked.trailers.as_ref(),
+        asked.input.content_length,
+        asked.input.content_md5.as_deref(),
+    )?;
     let received = s3.receive(body, expected, &protection).await?;
     content.size = received.piece.size;
     content.etag = received.md5;

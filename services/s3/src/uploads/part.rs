@@ -34,14 +34,14 @@ async fn upload(s3: Arc<S3>, mut asked: Asked<UploadPartInput>) -> Answered<Uplo
     let number = part_number(input.part_number)?;
     let at = bucket.at(&input.key);
     let upload = s3.upload(at, &input.upload_id).await?;
-    let (checksum, keeps) = sums_of(&upload, Announced::of(&asked.headers)?)?;
-    let expected = Expected {
-        length: input.content_length,
-        md5: input.content_md5.as_deref(),
-        checksum,
-        keeps: Some(keeps),
-        trailers: asked.trailers.as_ref(),
-    };
+    let mut expected = Expected::of(
+        &asked.headers,
+        asked.trailers.as_ref(),
+        input.content_length,
+        input.content_md5.as_deref(),
+    )?;
+    let (checksum, keeps) = sums_of(&upload, expected.checksum)?;
+    (expected.checksum, expected.keeps) = (checksum, Some(keeps));
     let object = &upload.object;
     let protection = s3
         .protection_of(&caller, object.sealing.as_ref(), &object.content)
