@@ -263,9 +263,10 @@ pub(crate) fn also(needs: Needs, action: &str, summary: &Value) -> Needs {
 
 /// Needs to read the object that is copied from as well.
 pub(crate) fn also_reads(needs: Needs, summary: &Value) -> Needs {
-    let (Needs::All(mut needs), Some(source)) = (needs, summary.get("source")) else {
-        // Without a source the dialect has refused the request.
-        return Needs::All(Vec::new());
+    let (mut needs, source) = match (needs, summary.get("source")) {
+        (Needs::All(needs), Some(source)) => (needs, source),
+        // An access point is no source; who may not write is not told that.
+        (needs, _) => return needs,
     };
     let resource = Resource::object(text(source, "bucketName"), text(source, "key"));
     needs.push(match source.get("versionId").and_then(Value::as_str) {

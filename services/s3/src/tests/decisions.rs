@@ -53,6 +53,28 @@ async fn a_role_writes_below_its_prefix_only() {
 }
 
 #[tokio::test]
+async fn a_copy_from_what_is_no_bucket_is_decided_on_all_the_same() {
+    let world = World::new().await;
+    world.bucket("logs", &[]).await;
+    let nobody = world
+        .user(
+            "nobody",
+            r#"{"Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}]}"#,
+        )
+        .await;
+    let source = "arn:aws:s3:us-east-1:123456789012:accesspoint/some/object/a";
+    let from: &[(&str, &str)] = &[("x-amz-copy-source", source)];
+    let asked: &[Asked<'_>] = &[
+        (Method::PUT, "/logs/a", from),
+        (Method::PUT, "/logs/a?partNumber=1&uploadId=x", from),
+    ];
+    assert_eq!(statuses(&world, &nobody, asked).await, [403, 403]);
+    // Who may write is told what is not there, and not that something is forbidden.
+    let answer = world.ask(Method::PUT, "/logs/a", from, b"").await;
+    assert_eq!(answer.elements("Code"), ["NotImplemented"]);
+}
+
+#[tokio::test]
 async fn a_condition_asks_about_headers_tags_and_versions() {
     let world = World::new().await;
     world.bucket("logs", &[]).await;
