@@ -148,6 +148,11 @@ async fn the_recorder_is_told_of_beginnings_restarts_and_ends() {
     world.kill_and_reopen().await;
     world.connect_client(&session, &mut client, ClientRole::Resume);
     world.connect_worker(&session, &mut worker);
+    // Both are back: a session that ends before its client returns has nobody to say goodbye to.
+    worker.core.print(b"again");
+    world
+        .until(&mut client, &mut worker, |client, _| client.output == b"$ again")
+        .await;
     world.relay.terminate(&session, "enough").await.expect("live");
     world
         .until(&mut client, &mut worker, |client, _| client.closed.is_some())
