@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drawbridge_session::policy::{Identity, NamedPolicy, Policy, PolicyKind, ResourcePolicy};
-use drawbridge_session::{Caller, Principal};
+use drawbridge_session::{Caller, Need, Principal};
 use drawbridge_store::buckets::{POLICY, PUBLIC_ACCESS};
 use drawbridge_store::{Bucket, ObjectAt, PublicAccess, StoreError};
 
@@ -100,13 +100,8 @@ async fn add_object_tags(found: &mut Found, access: &Access, bucket: &Bucket) ->
     if !TAGGED_ACTIONS.contains(&action.as_str()) {
         return Ok(());
     }
-    let prefix = format!("arn:aws:s3:::{}/", bucket.name);
-    let Some(key) = found.need.resource().arn().strip_prefix(&prefix) else {
+    let Some(at) = object_of(&found.need, &bucket.name) else {
         return Ok(());
-    };
-    let at = ObjectAt {
-        bucket: &bucket.name,
-        key,
     };
     let version = found.need.context().values("s3:VersionId");
     let version = version.and_then(<[String]>::first).map(String::as_str);
@@ -114,6 +109,30 @@ async fn add_object_tags(found: &mut Found, access: &Access, bucket: &Bucket) ->
         add_tags(&mut found.context, &["s3:ExistingObjectTag"], &object.tags);
     }
     Ok(())
+}
+
+/// Adds what the beginning of an upload said of its object: parts do not say it again, and policies are about the object.
+pub(crate) async fn add_upload(
+    found: &mut Found,
+    access: &Access,
+    bucket: &str,
+    id: &str,
+) -> Result<(), StoreError> {
+    let Some(at) = object_of(&found.need, bucket) else {
+        return Ok(());
+    };
+    if let Some(upload) = access.store.upload(at, id).await? {
+        for (key, values) in upload.object.conditions {
+            found.context.set(&key, values);
+        }
+    }
+    Ok(())
+}
+
+fn object_of<'a>(need: &'a Need, bucket: &'a str) -> Option<ObjectAt<'a>> {
+    let path = need.resource().arn().strip_prefix("arn:aws:s3:::")?;
+    let key = path.strip_prefix(bucket)?.strip_prefix('/')?;
+    Some(ObjectAt { bucket, key })
 }
 
 /// The policies of buckets, parsed: each stands until its bucket has another text.

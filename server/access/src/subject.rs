@@ -35,6 +35,10 @@ pub(crate) async fn find(access: &Access, caller: &Caller, need: Need) -> Result
     match found.need.resource().subject().clone() {
         Subject::Nothing | Subject::NodeMessages(_) => {}
         Subject::Bucket(name) => bucket::add(&mut found, access, caller, &name).await?,
+        Subject::Upload { bucket, id } => {
+            bucket::add(&mut found, access, caller, &bucket).await?;
+            bucket::add_upload(&mut found, access, &bucket, &id).await?;
+        }
         Subject::Key(arn) => key::add(&mut found, store, caller, &arn).await?,
         Subject::LogGroup(name) => add_log_group(&mut found, store, caller, &name).await?,
         Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,
@@ -213,6 +217,7 @@ fn add_entity(found: &mut Found, store: &dyn Store) {
         | Subject::Parameter(_)
         | Subject::Key(_)
         | Subject::Bucket(_)
+        | Subject::Upload { .. }
         | Subject::LogGroup(_) => return,
     };
     let boundary = boundary_of(&directory, resource.subject());
@@ -238,6 +243,7 @@ fn boundary_of(directory: &Directory, subject: &Subject) -> Option<String> {
         | Subject::InstanceProfile(_)
         | Subject::Key(_)
         | Subject::Bucket(_)
+        | Subject::Upload { .. }
         | Subject::LogGroup(_) => None,
     };
     boundary.map(|arn| arn.to_string())

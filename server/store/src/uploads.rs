@@ -1,5 +1,7 @@
 //! Uploads of objects in parts.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use drawbridge_session::Tag;
 use jiff::Timestamp;
@@ -34,6 +36,9 @@ pub struct UploadedObject {
     /// The data key of all its parts, where it is not the root key that seals them.
     #[serde(default)]
     pub sealing: Option<Sealing>,
+    /// The condition keys of its beginning, by which its parts are decided on as well.
+    #[serde(default)]
+    pub conditions: BTreeMap<String, Vec<String>>,
     /// Its tags.
     pub tags: Vec<Tag>,
     /// Its lock.

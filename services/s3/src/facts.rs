@@ -1,6 +1,7 @@
 //! What decisions and the audit log are told of a request: the bucket and key that the operation will act on, and the facts
 //! that conditions ask about.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use drawbridge_session::{Caller, Need, Needs, Resource};
@@ -96,6 +97,11 @@ pub(crate) trait Named {
         None
     }
 
+    /// The upload that it goes on with.
+    fn upload(&self) -> Option<&str> {
+        None
+    }
+
     /// The object that bytes are copied from.
     fn source(&self) -> Option<Source<'_>> {
         None
@@ -122,6 +128,7 @@ pub(crate) fn summary<I: Named>(input: &I, headers: &HeaderMap, facts: &RequestF
     name("bucketName", input.bucket());
     name("key", input.key());
     name("versionId", input.version());
+    name("uploadId", input.upload());
     let mut conditions = Map::new();
     input.conditions(&mut conditions);
     for name in I::HEADERS.iter().copied().chain([BODY]).flatten() {
@@ -241,6 +248,26 @@ pub(crate) fn on_object(_: &Caller, summary: &Value) -> Needs {
     with_conditions(Need::on(object(summary)), summary).into()
 }
 
+/// Needs the action on the object of an upload, whose beginning tells what it will be.
+pub(crate) fn on_upload(_: &Caller, summary: &Value) -> Needs {
+    let (bucket, key) = (text(summary, "bucketName"), text(summary, "key"));
+    let upload = Resource::upload(bucket, key, text(summary, "uploadId"));
+    with_conditions(Need::on(upload), summary).into()
+}
+
+/// Returns the condition keys of an upload's beginning.
+pub(crate) fn of_upload(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
+    let mut conditions = Map::new();
+    for name in ACL.iter().chain(STORED) {
+        add_header(&mut conditions, name, headers);
+    }
+    let values = |value: &Value| texts(value).map(str::to_owned).collect();
+    let conditions = conditions.iter();
+    conditions
+        .map(|(key, value)| (key.clone(), values(value)))
+        .collect()
+}
+
 /// Needs the operation's own action on an object, or `versioned` where the request names a version.
 pub(crate) fn on_version(versioned: &str, summary: &Value) -> Needs {
     let need = match summary.get("versionId") {
@@ -292,15 +319,17 @@ pub(crate) fn text<'a>(summary: &'a Value, name: &str) -> &'a str {
 pub(crate) fn with_conditions(mut need: Need, summary: &Value) -> Need {
     let conditions = summary.get("conditions").and_then(Value::as_object);
     for (key, value) in conditions.into_iter().flatten() {
-        match value {
-            Value::String(text) => need = need.with(key, text.as_str()),
-            Value::Array(texts) => {
-                for text in texts.iter().filter_map(Value::as_str) {
-                    need = need.with(key, text);
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {}
+        for text in texts(value) {
+            need = need.with(key, text);
         }
     }
     need
+}
+
+/// The text of a condition key that has one, or those of one that has many.
+fn texts(value: &Value) -> impl Iterator<Item = &str> {
+    let many = value.as_array().map(Vec::as_slice);
+    many.unwrap_or(std::slice::from_ref(value))
+        .iter()
+        .filter_map(Value::as_str)
 }

@@ -218,6 +218,11 @@ macro_rules! named {
             self.version_id.as_deref()
         }
     };
+    (upload) => {
+        fn upload(&self) -> Option<&str> {
+            Some(&self.upload_id)
+        }
+    };
     (source) => {
         fn source(&self) -> Option<Source<'_>> {
             objects::named_source(&self.copy_source)
@@ -264,9 +269,9 @@ macro_rules! named {
 }
 
 operations! {
-    abort_multipart_upload(AbortMultipartUploadInput: bucket owner key)
+    abort_multipart_upload(AbortMultipartUploadInput: bucket owner key upload)
         -> AbortMultipartUploadOutput = uploads::ABORT_MULTIPART_UPLOAD;
-    complete_multipart_upload(CompleteMultipartUploadInput: bucket owner key)
+    complete_multipart_upload(CompleteMultipartUploadInput: bucket owner key upload)
         -> CompleteMultipartUploadOutput = uploads::COMPLETE_MULTIPART_UPLOAD;
     copy_object(CopyObjectInput: bucket owner key source copied) -> CopyObjectOutput = objects::COPY_OBJECT;
     create_bucket(CreateBucketInput: bucket document created) -> CreateBucketOutput = buckets::CREATE_BUCKET;
@@ -342,7 +347,7 @@ operations! {
         -> ListObjectVersionsOutput = objects::LIST_OBJECT_VERSIONS;
     list_objects(ListObjectsInput: bucket owner listing) -> ListObjectsOutput = objects::LIST_OBJECTS;
     list_objects_v2(ListObjectsV2Input: bucket owner listing) -> ListObjectsV2Output = objects::LIST_OBJECTS_V2;
-    list_parts(ListPartsInput: bucket owner key) -> ListPartsOutput = uploads::LIST_PARTS;
+    list_parts(ListPartsInput: bucket owner key upload) -> ListPartsOutput = uploads::LIST_PARTS;
     put_bucket_accelerate_configuration(PutBucketAccelerateConfigurationInput: bucket owner)
         -> PutBucketAccelerateConfigurationOutput = buckets::PUT_BUCKET_ACCELERATE;
     put_bucket_acl(PutBucketAclInput: bucket owner acl) -> PutBucketAclOutput = buckets::PUT_BUCKET_ACL;
@@ -376,6 +381,7 @@ operations! {
     put_object_tagging(PutObjectTaggingInput: bucket owner key version document) -> PutObjectTaggingOutput = objects::PUT_OBJECT_TAGGING;
     put_public_access_block(PutPublicAccessBlockInput: bucket owner)
         -> PutPublicAccessBlockOutput = buckets::PUT_PUBLIC_ACCESS_BLOCK;
-    upload_part(UploadPartInput: bucket owner key) -> UploadPartOutput = uploads::UPLOAD_PART;
-    upload_part_copy(UploadPartCopyInput: bucket owner key source) -> UploadPartCopyOutput = uploads::UPLOAD_PART_COPY;
+    upload_part(UploadPartInput: bucket owner key upload) -> UploadPartOutput = uploads::UPLOAD_PART;
+    upload_part_copy(UploadPartCopyInput: bucket owner key upload source)
+        -> UploadPartCopyOutput = uploads::UPLOAD_PART_COPY;
 }

@@ -95,7 +95,7 @@ fn kind(subject: &Subject) -> Option<&'static str> {
         Subject::Policy(_) => Some(POLICY),
         Subject::InstanceProfile(_) => Some("AWS::IAM::InstanceProfile"),
         Subject::Key(_) => Some(KEY),
-        Subject::Bucket(_) => Some("AWS::S3::Bucket"),
+        Subject::Bucket(_) | Subject::Upload { .. } => Some("AWS::S3::Bucket"),
         Subject::LogGroup(_) => Some(LOG_GROUP),
     }
 }

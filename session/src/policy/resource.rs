@@ -48,6 +48,13 @@ pub enum Subject {
     Key(String),
     /// A bucket or an object in it, by the bucket's name.
     Bucket(String),
+    /// An object that is being uploaded in parts.
+    Upload {
+        /// The bucket's name.
+        bucket: String,
+        /// The upload's id.
+        id: String,
+    },
     /// A log group or a stream in it, by the group's name.
     LogGroup(String),
 }
@@ -173,6 +180,17 @@ impl Resource {
         )
     }
 
+    /// Names an object that the parts of an upload are for.
+    pub fn upload(bucket: &str, key: &str, id: &str) -> Self {
+        Self::new(
+            format!("arn:aws:s3:::{bucket}/{key}"),
+            Subject::Upload {
+                bucket: bucket.to_owned(),
+                id: id.to_owned(),
+            },
+        )
+    }
+
     /// Names a log group.
     pub fn log_group(region: &Region, account: &AccountId, name: &str) -> Self {
         let arn = format!("arn:aws:logs:{region}:{account}:log-group:{name}");
@@ -284,6 +302,7 @@ impl Resource {
             | Subject::InstanceProfile(_)
             | Subject::Key(_)
             | Subject::Bucket(_)
+            | Subject::Upload { .. }
             | Subject::LogGroup(_) => None,
         }
     }

@@ -224,3 +224,46 @@ async fn the_source_of_a_copy_is_judged_as_it_is_read() {
     ];
     assert_eq!(statuses(&world, &user, asked).await, [200, 403, 403, 403]);
 }
+
+#[tokio::test]
+async fn the_parts_of_an_upload_are_decided_on_as_its_beginning_was() {
+    let world = World::new().await;
+    world.bucket("logs", &[]).await;
+    let begun = async |headers: &[(&str, &str)]| {
+        let answer = world.ask(Method::POST, "/logs/big?uploads", headers, b"").await;
+        answer.element("UploadId")
+    };
+    let sealed: &[(&str, &str)] = &[
+        ("x-amz-server-side-encryption", "AES256"),
+        ("x-amz-tagging", "a=b"),
+    ];
+    let (fit, unfit) = (begun(sealed).await, begun(&[]).await);
+    let policy = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::logs/*",
+         "Condition":{"StringNotEquals":{"s3:x-amz-server-side-encryption":"AES256"}}},
+        {"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::logs/*",
+         "Condition":{"Null":{"s3:RequestObjectTag/a":"true"}}}]}"#;
+    let put = world
+        .ask(Method::PUT, "/logs?policy", &[], policy.as_bytes())
+        .await;
+    assert!(put.status.is_success(), "{}", put.text());
+    let statuses = async |id: &str, headers: &[(&str, &str)]| {
+        let part = format!("/logs/big?partNumber=1&uploadId={id}");
+        let sent = world.ask(Method::PUT, &part, headers, b"x").await;
+        let etag = sent
+            .headers
+            .get("etag")
+            .and_then(|it| it.to_str().ok())
+            .unwrap_or_default();
+        let body = format!(
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+        );
+        let path = format!("/logs/big?uploadId={id}");
+        let done = world.ask(Method::POST, &path, headers, body.as_bytes()).await;
+        [sent.status.as_u16(), done.status.as_u16()]
+    };
+    // What a part says of itself is nothing that will be done.
+    assert_eq!(statuses(&unfit, sealed).await, [403, 403]);
+    assert_eq!(statuses("unknown", sealed).await, [403, 403]);
+    assert_eq!(statuses(&fit, &[]).await, [200, 200]);
+}

@@ -14,7 +14,7 @@ use super::assemble::{checksum_of, etag_of, pick};
 use crate::checksum::{Algorithm, with_checksum};
 use crate::encryption::with_encryption;
 use crate::error::{internal, invalid_request, of_store};
-use crate::facts::on_object;
+use crate::facts::on_upload;
 use crate::objects::{condition_of, named_version};
 use crate::wire::etag;
 use crate::{Answered, Asked, Operation, S3};
@@ -26,7 +26,7 @@ pub(crate) const COMPLETE_MULTIPART_UPLOAD: Operation<
     name: "CompleteMultipartUpload",
     action: "s3:PutObject",
     signed_with: SignedWith::AccessKeyOrNothing,
-    needs: on_object,
+    needs: on_upload,
     audit: Audit::OFF,
     handler: |s3, asked| Box::pin(complete(s3, asked)),
 };

@@ -9,7 +9,7 @@ use s3s::dto::{CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
 use super::part::{part_number, sums_of};
 use crate::checksum::with_checksum;
 use crate::encryption::with_encryption;
-use crate::facts::{also_reads, on_object};
+use crate::facts::{also_reads, on_upload};
 use crate::objects::{Conditions, Copied, check_size, named_version};
 use crate::receive::Expected;
 use crate::wire::{etag, time};
@@ -19,7 +19,7 @@ pub(crate) const UPLOAD_PART_COPY: Operation<UploadPartCopyInput, UploadPartCopy
     name: "UploadPartCopy",
     action: "s3:PutObject",
     signed_with: SignedWith::AccessKeyOrNothing,
-    needs: |caller, summary| also_reads(on_object(caller, summary), summary),
+    needs: |caller, summary| also_reads(on_upload(caller, summary), summary),
     audit: Audit::OFF,
     handler: |s3, asked| Box::pin(copy(s3, asked)),
 };

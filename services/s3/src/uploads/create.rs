@@ -13,6 +13,7 @@ use s3s::dto::{ChecksumAlgorithm, ChecksumType, CreateMultipartUploadInput, Crea
 use crate::checksum::Algorithm;
 use crate::encryption::with_encryption;
 use crate::error::{invalid_request, no_such_bucket, of_store};
+use crate::facts::of_upload;
 use crate::objects::{check_acl, put_needs};
 use crate::stored::{check_key, content_of, held, lock_of};
 use crate::wire::tags_of_header;
@@ -51,6 +52,7 @@ async fn create(
         object: UploadedObject {
             content,
             sealing: protection.sealing(),
+            conditions: of_upload(&headers),
             tags: tags_of_header(input.tagging.as_deref())?,
             retention: lock_of(
                 input.object_lock_mode.as_ref(),

@@ -12,7 +12,7 @@ use super::MAX_PART;
 use crate::checksum::{Algorithm, Announced, with_checksum};
 use crate::encryption::with_encryption;
 use crate::error::{internal, invalid_argument, invalid_request, no_such_upload, of_store};
-use crate::facts::on_object;
+use crate::facts::on_upload;
 use crate::receive::{Expected, Received};
 use crate::wire::etag;
 use crate::{Answered, Asked, Operation, S3};
@@ -21,7 +21,7 @@ pub(crate) const UPLOAD_PART: Operation<UploadPartInput, UploadPartOutput> = Ope
     name: "UploadPart",
     action: "s3:PutObject",
     signed_with: SignedWith::AccessKeyOrNothing,
-    needs: on_object,
+    needs: on_upload,
     audit: Audit::OFF,
     handler: |s3, asked| Box::pin(upload(s3, asked)),
 };
