@@ -259,6 +259,21 @@ def test_the_bucket_takes_encrypted_logs_of_the_organization_only(dev, security,
         assert "(AccessDenied)" in done.stderr, (operation, done)
 
 
+def test_a_long_log_comes_in_parts(workload, logging, reviewer, tmp_path):
+    """Agents send a long log in parts, which cannot say again how the object is to be encrypted and whose it is."""
+    log = tmp_path / "log"
+    log.write_bytes(b"$ seq 1 2000000\r\n" * 600_000)
+    key = f"{workload.account}/long.log"
+    copy_to = ["s3", "cp", str(log), f"s3://{BUCKET}/{key}", "--acl", "bucket-owner-full-control"]
+    refused = workload.aws(*copy_to, check=False)
+    assert "CreateMultipartUpload" in refused.stderr and "AccessDenied" in refused.stderr, refused
+    copied = workload.aws(*copy_to, "--sse", "aws:kms", "--sse-kms-key-id", logging.key, check=False)
+    assert copied.returncode == 0, copied
+    kept = there(reviewer, key)
+    assert kept["ETag"].endswith('-2"') and kept["SSEKMSKeyId"] == logging.key
+    assert kept["Body"].read() == log.read_bytes()
+
+
 def test_nothing_is_served_without_tls(dev):
     with socket.create_connection(("127.0.0.1", dev.port)) as plain:
         plain.sendall(f"GET /{BUCKET}/ HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
