@@ -39,6 +39,9 @@ pub struct Capabilities {
     pub commands: bool,
     /// Whether this end knows them where the shell is encrypted, which their messages are then, too.
     pub sealed_commands: bool,
+    /// Whether this client says that it has heard of the end, when it is asked to
+    /// ([`ChannelClosed::confirm`](crate::payload::ChannelClosed::confirm)).
+    pub confirms_end: bool,
 }
 
 impl Capabilities {
@@ -53,6 +56,7 @@ impl Capabilities {
         signals: true,
         commands: true,
         sealed_commands: true,
+        confirms_end: true,
     };
 
     /// Returns the payload bytes per frame that may be sent to this end, between 1 KiB and 256 KiB.

@@ -18,6 +18,11 @@ fn complete(status: TaskStatus, output: &str) -> TaskComplete {
     TaskComplete::new("session", "node", status, output)
 }
 
+/// Says that a client has heard of the end.
+fn confirmation() -> Bytes {
+    control(MessageType::ChannelClosed, Bytes::from_static(b"{}"))
+}
+
 #[test]
 fn the_node_is_asked_once_a_client_is_there() {
     let mut rig = Rig::new(shell());
@@ -112,16 +117,24 @@ fn our_node_is_told_when_its_end_was_taken() {
 #[test]
 fn waits_no_longer_than_a_client_makes_progress() {
     let mut rig = Rig::shell();
-    for sequence in 0..3 {
+    for sequence in 0..2 {
         rig.node_sends(output(sequence, "x"));
     }
     rig.node_sends(terminating(None));
     rig.sync();
-    for sequence in 0..2 {
-        assert_eq!(goodbye(&rig.pass(seconds(4)), CLIENT), None);
-        assert_eq!(goodbye(&rig.client_sends(ack_output(sequence)), CLIENT), None);
-    }
-    assert!(goodbye(&rig.pass(seconds(6)), CLIENT).is_some());
+    // Its pongs say that it is there.
+    let stays = |rig: &mut Rig| {
+        let mut effects = Vec::new();
+        for _ in 0..8 {
+            effects.extend(rig.pass(seconds(11)));
+            rig.pong_all();
+        }
+        goodbye(&effects, CLIENT)
+    };
+    assert_eq!(stays(&mut rig), None);
+    assert_eq!(goodbye(&rig.client_sends(ack_output(0)), CLIENT), None);
+    assert_eq!(stays(&mut rig), None);
+    assert!(goodbye(&rig.pass(seconds(3)), CLIENT).is_some());
 }
 
 #[test]
@@ -158,7 +171,68 @@ fn a_client_that_comes_back_late_gets_the_last_words_and_the_exit_code() {
     assert_eq!(goodbye(&rig.pass(seconds(4)), OTHER), None);
     let effects = rig.act(|core, now| core.handle_client_message(OTHER, ack_output(0), now));
     assert_eq!(goodbye(&effects, OTHER).unwrap().exit_code, Some(3));
+    let effects = rig.act(|core, now| core.handle_client_message(OTHER, confirmation(), now));
     assert_eq!(ended(&effects).unwrap().exit_code, Some(3));
+}
+
+#[test]
+fn an_end_that_was_not_heard_is_told_again() {
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    rig.node_sends(terminating(Some(3)));
+    assert!(goodbye(&rig.sync(), CLIENT).unwrap().confirm);
+    let mut effects = rig.act(|core, now| core.handle_node_disconnected(NODE, now));
+    // What it had sent before it heard of the end means nothing any more, and is no fault.
+    effects.extend(rig.client_sends(ack_output(0)));
+    effects.extend(rig.act(|core, now| core.handle_client_disconnected(CLIENT, now)));
+    effects.extend(rig.pass(seconds(89)));
+    // Whoever else comes is told, and is none that anybody waits for.
+    effects.extend(rig.connect(
+        ConnectionId(5),
+        AttachKind::Resume,
+        "second",
+        Some(Capabilities::OURS),
+    ));
+    assert!(!goodbye(&effects, ConnectionId(5)).unwrap().confirm);
+    assert_eq!(ended(&effects), None);
+    let effects = rig.connect(OTHER, AttachKind::Resume, "first", Some(Capabilities::OURS));
+    let told = goodbye(&effects, OTHER).unwrap();
+    assert_eq!((told.exit_code, told.confirm), (Some(3), true));
+    // Its old connection has no say.
+    assert_eq!(ended(&rig.client_sends(confirmation())), None);
+    let effects = rig.act(|core, now| core.handle_client_message(OTHER, confirmation(), now));
+    assert!(effects.contains(&Effect::CloseClient { conn: OTHER }));
+    assert_eq!(ended(&effects).unwrap().exit_code, Some(3));
+}
+
+#[test]
+fn a_confirmed_end_waits_for_the_node_alone() {
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    rig.node_sends(terminating(Some(3)));
+    rig.sync();
+    assert_eq!(ended(&rig.client_sends(confirmation())), None);
+    assert!(ended(&rig.pass(seconds(4))).is_some());
+}
+
+#[test]
+fn an_owner_that_never_confirms_is_given_up() {
+    let finished = || {
+        let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+        rig.node_sends(terminating(Some(3)));
+        rig.sync();
+        rig
+    };
+    let effects = finished().pass(seconds(91));
+    assert!(ended(&effects).is_some() && effects.contains(&Effect::CloseClient { conn: CLIENT }));
+
+    let mut rig = finished();
+    let mut effects = Vec::new();
+    for number in 0..4 {
+        assert_eq!(ended(&effects), None);
+        let conn = ConnectionId(100 + number);
+        rig.connect(conn, AttachKind::Resume, "first", Some(Capabilities::OURS));
+        effects.extend(rig.pass(seconds(60)));
+    }
+    assert!(ended(&effects).is_some());
 }
 
 #[test]
@@ -191,7 +265,7 @@ fn nobody_is_waited_for_who_left_for_good_or_was_ended() {
     let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
     rig.node_sends(output(0, "bye"));
     rig.node_sends(terminating(Some(3)));
-    rig.client_sends(control(MessageType::ChannelClosed, Bytes::from_static(b"{}")));
+    rig.client_sends(confirmation());
     rig.act(|core, now| core.handle_client_disconnected(CLIENT, now));
     let mut effects = rig.act(|core, now| core.handle_node_disconnected(NODE, now));
     effects.extend(rig.sync());
@@ -256,6 +330,29 @@ fn an_end_waits_for_output_that_had_no_room() {
     assert_eq!(numbers(&to_client(&effects, CLIENT)), [2]);
     let effects = [rig.client_sends(ack_output(2)), rig.sync()].concat();
     assert!(goodbye(&effects, CLIENT).is_some());
+}
+
+#[test]
+fn an_end_waits_for_a_node_that_has_to_connect_anew_to_send_the_rest() {
+    for returns in [true, false] {
+        let mut rig = Rig::shell();
+        rig.node_sends(output(1, "early"));
+        rig.node_sends(terminating(None));
+        let effects = rig.act(|core, now| core.handle_node_disconnected(NODE, now));
+        assert_eq!(goodbye(&[effects, rig.sync()].concat(), CLIENT), None);
+        if returns {
+            rig.node_connects(OTHER);
+            rig.act(|core, now| core.handle_node_message(OTHER, output(0, "late"), now));
+            rig.sync();
+            rig.client_sends(ack_output(0));
+            let effects = [rig.client_sends(ack_output(1)), rig.sync()].concat();
+            assert!(goodbye(&effects, CLIENT).is_some());
+        } else {
+            let effects = rig.pass(seconds(59));
+            assert_eq!(ended(&effects), None);
+            assert!(ended(&[rig.pass(seconds(40)), rig.sync()].concat()).is_some());
+        }
+    }
 }
 
 #[test]
@@ -358,7 +455,7 @@ fn a_shell_outlives_its_client_and_a_tunnel_does_not() {
 fn our_client_may_say_goodbye_and_a_plain_one_may_not() {
     for (capabilities, ends) in [(Some(Capabilities::OURS), true), (None, false)] {
         let mut rig = Rig::started(tunnel(), capabilities);
-        let effects = rig.client_sends(control(MessageType::ChannelClosed, Bytes::from_static(b"{}")));
+        let effects = rig.client_sends(confirmation());
         assert_eq!(effects.contains(&Effect::TerminateOnNode), ends);
     }
 }

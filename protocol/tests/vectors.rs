@@ -104,10 +104,15 @@ fn channel_closed() {
         exit_code: Some(3),
         ..ChannelClosed::new(ID, "c", SESSION, "", now)
     };
+    let confirm = ChannelClosed {
+        confirm: true,
+        ..ChannelClosed::new(ID, "c", SESSION, "", now)
+    };
     for (name, closed) in [
         ("channel_closed", normal),
         ("channel_closed_output", reason),
         ("channel_closed_exit_code", exit_code),
+        ("channel_closed_confirm", confirm),
     ] {
         holds(
             name,
@@ -349,6 +354,7 @@ fn hello() {
             signals: true,
             commands: true,
             sealed_commands: true,
+            confirms_end: true,
         },
         input_sequence: 0,
         role: Role::Owner,
@@ -363,6 +369,7 @@ fn hello() {
     // An older end names less, and cannot do what it does not name.
     let capabilities = Capabilities {
         sealed_commands: false,
+        confirms_end: false,
         ..hello.capabilities
     };
     let older = decoded("drawbridge_hello_before_sealed_commands").payload;

@@ -15,6 +15,7 @@ use drawbridge_protocol::wire::PayloadType;
 use drawbridge_protocol::{Hello, Keepalive, MessageIds, Time, Transmit};
 use drawbridge_session::{Clock, Random, RandomArray};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::backlog::Backlog;
 use super::data_key::Making;
@@ -157,6 +158,9 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
     /// Runs until the session ends, the person leaves or the client cannot go on.
     pub(crate) async fn run(mut self) -> Outcome {
         let ending = self.until_stopped().await;
+        if matches!(ending, Ok(Ending::Over(_))) {
+            self.confirm_end().await;
+        }
         Outcome {
             kind: self.kind(),
             ending,
@@ -199,6 +203,17 @@ impl<'a, R: Remote, T: Terminal> Conversation<'a, R, T> {
             };
             if let Some(stop) = stop {
                 return stop;
+            }
+        }
+    }
+
+    /// Sends what the server waits for when it has told of the end. Without it the server tells it once more, to nobody.
+    async fn confirm_end(&mut self) {
+        self.fill_link();
+        if let Some(link) = self.line.link() {
+            let sent = timeout(self.options.patience.goodbye, link.flush()).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                tracing::debug!(session.id = %self.ticket.session_id, sent = ?sent, "the end is not confirmed");
             }
         }
     }

@@ -83,6 +83,11 @@ impl<S: DataSocket> Link<S> {
         .await
     }
 
+    /// Writes what is queued, without reading.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|context| self.poll_write(context)).await
+    }
+
     /// Feeds everything that the socket takes, then flushes once.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut socket = Pin::new(&mut self.socket);

@@ -72,6 +72,8 @@ pub struct ClientEnd {
     held: VecDeque<(PayloadType, Bytes)>,
     /// The newest size, when the window had no room for it.
     late_size: Option<Size>,
+    /// What the server still waits for, when the session is over.
+    farewell: Option<Bytes>,
     events: VecDeque<Event>,
     ignored: u64,
 }
@@ -108,6 +110,7 @@ impl ClientEnd {
             turns: Turns::default(),
             held: VecDeque::new(),
             late_size: None,
+            farewell: None,
             events: VecDeque::new(),
             ignored: 0,
             config,
@@ -186,6 +189,9 @@ impl ClientEnd {
             MessageType::ChannelClosed => {
                 let closed: ChannelClosed = payload::parse(&frame.payload).map_err(unreadable)?;
                 self.phase = Phase::Closed;
+                if closed.confirm {
+                    self.farewell = Some(self.confirmation(&closed, now));
+                }
                 self.events.push_back(Event::Closed {
                     output: closed.output,
                     exit_code: closed.exit_code,
@@ -302,8 +308,11 @@ impl ClientEnd {
         if let Some(transmit) = self.connection.poll_transmit() {
             return Some(transmit);
         }
-        if !self.connection.is_up() || matches!(self.phase, Phase::Closed) {
+        if !self.connection.is_up() {
             return None;
+        }
+        if matches!(self.phase, Phase::Closed) {
+            return self.farewell.take().map(Transmit::Binary);
         }
         if let Some(acknowledge) = self.inbound.poll_acknowledge(now, &mut self.ids) {
             return Some(Transmit::Binary(acknowledge));
@@ -335,6 +344,13 @@ impl ClientEnd {
     /// Returns how many messages were ignored because this end has no use for their kind.
     pub fn ignored_messages(&self) -> u64 {
         self.ignored
+    }
+
+    /// Writes the answer to an end that is to be confirmed.
+    fn confirmation(&mut self, closed: &ChannelClosed, now: Time) -> Bytes {
+        let answer = ChannelClosed::new(self.ids.next(), "", &closed.session_id, "", now);
+        let payload = payload::to_bytes(&answer);
+        Frame::control(MessageType::ChannelClosed, self.ids.next(), payload, now).encode()
     }
 
     fn handle_stream_frame(&mut self, frame: Frame) -> Result<(), PeerMisbehaved> {

@@ -21,6 +21,7 @@ mod clients;
 mod config;
 mod effect;
 mod ending;
+mod farewell;
 mod faults;
 mod flow_log;
 mod frames;

@@ -29,6 +29,10 @@ pub struct ChannelClosed {
     /// Whether it was the node that failed or vanished, and another session might do; only from our server to our client.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub node_failed: bool,
+    /// Whether the client is to answer with one of its own, so that the end is told again if the connection broke; only from
+    /// our server to a client that names [`confirms_end`](crate::Capabilities::confirms_end).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub confirm: bool,
 }
 
 impl ChannelClosed {
@@ -50,6 +54,7 @@ impl ChannelClosed {
             output: output.into(),
             exit_code: None,
             node_failed: false,
+            confirm: false,
         }
     }
 }

@@ -202,7 +202,7 @@ impl Rig {
     }
 
     /// Answers the ping that greets a client, whose payload is the first number.
-    fn pong_all(&mut self) {
+    pub fn pong_all(&mut self) {
         let payload = Bytes::copy_from_slice(&1_u64.to_be_bytes());
         self.act(|core, now| core.handle_client_pong(CLIENT, payload, now));
     }
@@ -360,9 +360,13 @@ pub fn goodbye(effects: &[Effect], conn: ConnectionId) -> Option<ChannelClosed> 
     let closed = frames
         .iter()
         .find(|frame| frame.message_type == MessageType::ChannelClosed)?;
+    let closed: ChannelClosed = payload::parse(&closed.payload).expect("readable");
     let closes = effects.contains(&Effect::CloseClient { conn });
-    assert!(closes, "a goodbye is followed by the end of the connection");
-    Some(payload::parse(&closed.payload).expect("readable"))
+    assert!(
+        closes != closed.confirm,
+        "the connection ends behind a goodbye, or behind its confirmation"
+    );
+    Some(closed)
 }
 
 pub fn ended(effects: &[Effect]) -> Option<Outcome> {

@@ -37,7 +37,7 @@ fn mistakes_made_once_stay_mistakes() {
     run_all(KNOWN.iter().map(|(seed, _)| *seed));
 }
 
-const KNOWN: [(u64, &str); 18] = [
+const KNOWN: [(u64, &str); 20] = [
     (86, "acknowledged output to the node before it was durable"),
     (
         135,
@@ -70,6 +70,11 @@ const KNOWN: [(u64, &str); 18] = [
     (8, "recorded what was sent as if it had been confirmed"),
     (386, "estimated a lag after a crash that never fell to nothing"),
     (23, "kept input that was in order again"),
+    (65, "took a goodbye that broke with its connection for heard"),
+    (
+        19365,
+        "did not wait for a node that had lost its connection with its last words",
+    ),
     (
         1710,
         "stopped reading acknowledgements behind input in a session that was ending",

@@ -26,8 +26,11 @@ pub(super) struct Watcher {
 
 impl RelayCore {
     pub(super) fn client_connected(&mut self, client: ClientAttachment, now: Time) {
-        if let Stage::Lingering { outcome, .. } = &self.stage {
-            let outcome = outcome.clone();
+        if self.tell_again(&client, now) {
+            return;
+        }
+        if let Stage::Lingering(lingering) = &self.stage {
+            let outcome = lingering.outcome.clone();
             self.close_client(client.conn, client.capabilities, &outcome, now);
             return;
         }
@@ -65,8 +68,8 @@ impl RelayCore {
         if self.watchers.len() >= self.config.limits.watchers {
             return self.turn_away(watcher.conn, "Too many clients watch this session.", now);
         }
-        if let Stage::Lingering { outcome, .. } = &self.stage {
-            let outcome = outcome.clone();
+        if let Stage::Lingering(lingering) = &self.stage {
+            let outcome = lingering.outcome.clone();
             return self.close_client(watcher.conn, watcher.capabilities, &outcome, now);
         }
         let base = self.place(watcher.from);
@@ -83,6 +86,9 @@ impl RelayCore {
     }
 
     pub(super) fn client_message(&mut self, conn: ConnectionId, message: Bytes, now: Time) {
+        if self.confirm_end(conn, &message) {
+            return;
+        }
         if self.watchers.contains_key(&conn) {
             return self.watcher_message(conn, &message, now);
         }
@@ -119,6 +125,7 @@ impl RelayCore {
         {
             self.owner.leave(now);
         }
+        self.farewell_disconnected(conn, now);
     }
 
     pub(super) fn journal_read(&mut self, reader: ConnectionId, frames: Vec<JournalFrame>, now: Time) {
@@ -163,11 +170,12 @@ impl RelayCore {
     ) {
         let understands = capabilities.is_some_and(|capabilities| capabilities.exit_code);
         let told = Told {
-            output: &outcome.output,
             exit_code: outcome.exit_code.filter(|_| understands),
             node_failed: capabilities.is_some() && outcome.cause.is_the_nodes(),
+            ..Told::everything(outcome)
         };
         self.say_goodbye(conn, told, now);
+        self.effects.push_back(Effect::CloseClient { conn });
     }
 
     /// Tells a client that the session is over for it.
@@ -177,15 +185,15 @@ impl RelayCore {
             ..Told::default()
         };
         self.say_goodbye(conn, told, now);
+        self.effects.push_back(Effect::CloseClient { conn });
     }
 
     /// Only a `channel_closed` ends AWS's plugin in good order.
-    fn say_goodbye(&mut self, conn: ConnectionId, told: Told<'_>, now: Time) {
+    pub(super) fn say_goodbye(&mut self, conn: ConnectionId, told: Told<'_>, now: Time) {
         let client = self.owner.identity.as_ref().map_or("", |owner| &owner.client_id);
         let session = &self.config.session_id;
         let bytes = self.frames.channel_closed(client, session, told, now);
         self.effects.push_back(Effect::ToClient { conn, bytes });
-        self.effects.push_back(Effect::CloseClient { conn });
     }
 
     fn first_owner(&mut self, client: &ClientAttachment, now: Time) {
@@ -282,7 +290,7 @@ impl RelayCore {
         }
         self.owner.presence = Presence::Here(link);
         self.owner.said_goodbye = false;
-        self.wait_for_the_returned(now);
+        self.be_patient_anew(now);
         if let Stage::AwaitingClient { .. } = self.stage {
             self.request_start(now);
         }

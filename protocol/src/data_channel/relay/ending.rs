@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::frames::Told;
 use super::owner::Presence;
 use super::recorder::Promise;
-use super::stage::{Draining, Stage};
+use super::stage::{Draining, Lingering, Stage};
 use super::{ConnectionId, Effect, EndCause, JournalRecord, Outcome, RelayCore};
 use crate::Time;
 
@@ -60,6 +60,7 @@ impl RelayCore {
             if let Stage::Draining(draining) = &mut self.stage {
                 // The report over the control channel may overtake the one that knows the code.
                 draining.outcome.exit_code = draining.outcome.exit_code.or(outcome.exit_code);
+                draining.in_order |= in_order;
             }
             return;
         }
@@ -73,15 +74,16 @@ impl RelayCore {
         if record_now {
             self.append(JournalRecord::Ending(outcome.clone()), Promise::Nothing, now);
         }
-        let timers = &self.config.timers;
+        let patience = self.return_for_end_within(&outcome);
         self.stage = Stage::Draining(Draining {
             outcome,
             recorded: record_now,
             in_order,
             end: (!ended_by_node).then(|| self.intake.next()),
             since: now.monotonic,
-            patience_until: now.monotonic + timers.drain_within,
-            deadline: now.monotonic + timers.client_return_within + timers.drain_within * MOST_PATIENCE,
+            node_until: now.monotonic + self.config.timers.drain_within,
+            patience_until: now.monotonic + patience,
+            deadline: self.most_patient_until(now),
             cursor: self.owner.reader.cursor(),
         });
     }
@@ -93,19 +95,27 @@ impl RelayCore {
         if drained && self.end_is_recorded(now) {
             self.close_clients(now);
         }
-        if let Stage::Lingering { deadline, .. } = &self.stage
-            && (now.monotonic >= *deadline || self.node.conn().is_none())
+        if let Stage::Lingering(lingering) = &self.stage
+            && now.monotonic >= lingering.deadline(self.node.conn().is_some())
         {
             self.over(now);
         }
     }
 
+    /// Waits no longer for the node to hang up, which has said that it is done.
+    pub(super) fn node_is_done(&mut self, now: Time) {
+        if let Stage::Lingering(lingering) = &mut self.stage {
+            lingering.node_until = now.monotonic;
+        }
+    }
+
     /// Ends everything.
-    pub(super) fn over(&mut self, now: Time) {
+    fn over(&mut self, now: Time) {
         if let Some(conn) = self.node.conn() {
             self.effects.push_back(Effect::CloseNode { conn });
         }
-        if let Stage::Lingering { outcome, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
+        self.give_up_farewell();
+        if let Stage::Lingering(Lingering { outcome, .. }) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.report_last_flows(&outcome, now);
             self.effects.push_back(Effect::Ended { outcome });
         }
@@ -130,19 +140,28 @@ impl RelayCore {
     /// A client that keeps confirming, however slowly, gets everything.
     fn renew_patience(&mut self, now: Time) {
         let cursor = self.owner.reader.cursor();
-        if let Stage::Draining(draining) = &mut self.stage
-            && cursor > draining.cursor
-        {
-            draining.cursor = cursor;
-            draining.patience_until = now.monotonic + self.config.timers.drain_within;
+        if matches!(&self.stage, Stage::Draining(draining) if cursor > draining.cursor) {
+            self.be_patient_anew(now);
         }
     }
 
-    /// Gives a client that has come back for the end as long as one that was there all the time.
-    pub(super) fn wait_for_the_returned(&mut self, now: Time) {
+    /// Gives a client that has come back for the end, or has taken some of it, as long as one that was there all the time.
+    pub(super) fn be_patient_anew(&mut self, now: Time) {
+        let Stage::Draining(draining) = &self.stage else {
+            return;
+        };
+        let patience_until = now.monotonic + self.return_for_end_within(&draining.outcome);
         if let Stage::Draining(draining) = &mut self.stage {
-            draining.patience_until = now.monotonic + self.config.timers.drain_within;
+            draining.cursor = self.owner.reader.cursor();
+            draining.node_until = now.monotonic + self.config.timers.drain_within;
+            draining.patience_until = patience_until;
         }
+    }
+
+    /// Returns when an end that begins now is over whatever its client does.
+    pub(super) fn most_patient_until(&self, now: Time) -> Duration {
+        let timers = &self.config.timers;
+        now.monotonic + timers.client_return_within + timers.drain_within * MOST_PATIENCE
     }
 
     /// Returns when nobody is waited for any longer.
@@ -158,18 +177,35 @@ impl RelayCore {
         patience.min(draining.deadline)
     }
 
-    /// Returns how long a client that is away may take to come back for an end.
+    /// Returns how long a client may take to come back for an end, or to take it: one that is silent may be away, too, and
+    /// nobody knows yet.
     ///
     /// What ended by itself has last words and perhaps an exit code, which nobody could ask for again. Who had a session
     /// ended, or let it lie, waits for neither; nor does a plain client of a tunnel, which leaves without a word.
-    fn return_for_end_within(&self, outcome: &Outcome) -> Duration {
+    pub(super) fn return_for_end_within(&self, outcome: &Outcome) -> Duration {
         let timers = &self.config.timers;
         let has_more_to_say = matches!(outcome.cause, EndCause::Finished | EndCause::Failed);
-        if has_more_to_say && (self.owner.says_goodbye || self.config.kind.is_recorded()) {
+        if has_more_to_say && (self.owner.says_goodbye() || self.config.kind.is_recorded()) {
             timers.client_return_within
         } else {
             timers.drain_within
         }
+    }
+
+    /// Returns how long the node is waited for, if it may have more to send.
+    pub(super) fn node_awaited_until(&self, draining: &Draining) -> Option<Duration> {
+        if draining.end.is_some() {
+            return None;
+        }
+        if draining.in_order {
+            // What arrived out of order, or found no room, is sent again: also by a node that has to connect anew first.
+            let is_missing = self.intake.has_gaps() || self.intake.next() <= self.refused;
+            let until = draining.since + self.config.timers.node_return_within;
+            return is_missing.then_some(until);
+        }
+        // The report of an end takes another way than the output before it. A node that has hung up has been read to its last
+        // byte.
+        self.node.conn().map(|_here| draining.node_until)
     }
 
     fn is_drained(&self, draining: &Draining, now: Time) -> bool {
@@ -180,11 +216,9 @@ impl RelayCore {
         if now.monotonic >= self.gives_up_at(draining) {
             return true;
         }
-        // The report of an end takes another way than the output before it, unless it came in order. A node that has hung up
-        // has been read to its last byte.
-        let node_may_send_more = draining.end.is_none()
-            && self.node.conn().is_some()
-            && (!draining.in_order || self.intake.has_gaps() || self.intake.next() <= self.refused);
+        let node_may_send_more = self
+            .node_awaited_until(draining)
+            .is_some_and(|until| now.monotonic < until);
         let end = draining.end.unwrap_or_else(|| self.intake.next());
         let owner_has_all = match &self.owner.presence {
             Presence::Here(_) => self.owner.reader.cursor() >= end,
@@ -226,9 +260,7 @@ impl RelayCore {
             return;
         };
         let outcome = draining.outcome;
-        if let Some(link) = self.owner.leave(now) {
-            self.close_client(link.conn, link.capabilities, &outcome, now);
-        }
+        let farewell = self.part_with_owner(&outcome, now);
         for (conn, watcher) in std::mem::take(&mut self.watchers) {
             self.close_client(conn, watcher.link.capabilities, &outcome, now);
         }
@@ -236,8 +268,11 @@ impl RelayCore {
             // Our agent waits for this before it hangs up, so that its last words cannot be lost with the connection.
             self.close_node_session(now);
         }
-        let deadline = now.monotonic + self.config.timers.linger;
-        self.stage = Stage::Lingering { outcome, deadline };
+        self.stage = Stage::Lingering(Lingering {
+            outcome,
+            node_until: now.monotonic + self.config.timers.linger,
+            farewell,
+        });
     }
 
     /// Returns who is connected as a client, for tests and for shutting down.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::Outcome;
 use crate::payload::{self, Acknowledge, ChannelClosed, Size};
 use crate::wire::{FLAG_ACKNOWLEDGE, Frame, MessageType, PAYLOAD_OFFSET, PayloadType};
 use crate::{Hello, MessageIds, Notice, Time};
@@ -21,6 +22,19 @@ pub(super) struct Told<'a> {
     pub(super) output: &'a str,
     pub(super) exit_code: Option<i32>,
     pub(super) node_failed: bool,
+    pub(super) confirm: bool,
+}
+
+impl<'a> Told<'a> {
+    /// Tells everything, which a client of ours understands.
+    pub(super) fn everything(outcome: &'a Outcome) -> Told<'a> {
+        Told {
+            output: &outcome.output,
+            exit_code: outcome.exit_code,
+            node_failed: outcome.cause.is_the_nodes(),
+            confirm: false,
+        }
+    }
 }
 
 /// Makes frames with ids of their own.
@@ -87,6 +101,7 @@ impl FrameWriter {
         let closed = ChannelClosed {
             exit_code: told.exit_code,
             node_failed: told.node_failed,
+            confirm: told.confirm,
             ..closed
         };
         self.control(MessageType::ChannelClosed, payload::to_bytes(&closed), now)

@@ -60,7 +60,7 @@ impl RelayCore {
     pub(super) fn task_completed(&mut self, complete: &TaskComplete, now: Time) {
         let output = complete.output.clone();
         match (&self.stage, &complete.final_task_status) {
-            (Stage::Lingering { .. }, _) => self.over(now),
+            (Stage::Lingering(_), _) => self.node_is_done(now),
             (_, TaskStatus::Success | TaskStatus::Cancelled) => {
                 self.begin_end(EndCause::Finished, output, None, now);
             }

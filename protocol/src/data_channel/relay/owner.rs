@@ -16,8 +16,8 @@ pub(super) struct Owner {
     pub(super) identity: Option<journal::Owner>,
     pub(super) reader: Reader,
     pub(super) presence: Presence,
-    /// Whether the client that is gone is one that says so when it leaves for good.
-    pub(super) says_goodbye: bool,
+    /// What [`says_goodbye`](Owner::says_goodbye) was of the client that is gone.
+    said_it_would: bool,
     /// Whether it has said so.
     pub(super) said_goodbye: bool,
 }
@@ -43,7 +43,7 @@ impl Owner {
             identity: None,
             reader: Reader::new(0, 0),
             presence: Presence::Gone { since: None },
-            says_goodbye: false,
+            said_it_would: false,
             said_goodbye: false,
         }
     }
@@ -73,7 +73,7 @@ impl Owner {
         self.reader.disconnected();
         match std::mem::replace(&mut self.presence, Presence::Gone { since: Some(now) }) {
             Presence::Here(link) | Presence::Waiting { link, .. } => {
-                self.says_goodbye = !link.is_plain();
+                self.said_it_would = !link.is_plain();
                 Some(link)
             }
             Presence::Gone { since } => {
@@ -81,6 +81,12 @@ impl Owner {
                 None
             }
         }
+    }
+
+    /// Says whether the client is one that says so when it leaves for good.
+    pub(super) fn says_goodbye(&self) -> bool {
+        self.any_link()
+            .map_or(self.said_it_would, |link| !link.is_plain())
     }
 
     pub(super) fn input_base(&self) -> i64 {

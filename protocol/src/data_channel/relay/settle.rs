@@ -312,7 +312,7 @@ impl RelayCore {
     fn note_state(&mut self) {
         let both = self.owner.is_here() && self.node.conn().is_some();
         let state = match (&self.stage, self.state) {
-            (Stage::Draining(_) | Stage::Lingering { .. } | Stage::Over, _) => RelayState::Terminating,
+            (Stage::Draining(_) | Stage::Lingering(_) | Stage::Over, _) => RelayState::Terminating,
             _ if both => RelayState::Connected,
             (_, RelayState::Connecting) => RelayState::Connecting,
             _ => RelayState::Disconnected,
@@ -332,7 +332,8 @@ impl RelayCore {
 
     fn stage_deadline(&self) -> Option<Duration> {
         match &self.stage {
-            Stage::AwaitingClient { deadline } | Stage::Lingering { deadline, .. } => Some(*deadline),
+            Stage::AwaitingClient { deadline } => Some(*deadline),
+            Stage::Lingering(lingering) => Some(lingering.deadline(self.node.conn().is_some())),
             Stage::Starting {
                 deadline,
                 ask_again_at,
@@ -340,8 +341,12 @@ impl RelayCore {
             Stage::Running { .. } => self.next_time_limit(),
             Stage::Draining(draining) => {
                 let quiet = self.owner.link().filter(|link| link.is_quiet(self.now));
+                let node_until = self.node_awaited_until(draining);
+                let node_until = node_until.filter(|at| *at > self.now.monotonic);
+                let gives_up_at = self.gives_up_at(draining);
                 // The link's own deadline says when it is over.
-                quiet.is_none().then(|| self.gives_up_at(draining))
+                let until = || node_until.map_or(gives_up_at, |at| at.min(gives_up_at));
+                quiet.is_none().then(until)
             }
             Stage::Over => None,
         }
@@ -359,7 +364,7 @@ impl RelayCore {
         match &self.owner.presence {
             Presence::Gone { since: Some(since) } if self.config.kind.is_port() && self.stage.is_live() => {
                 let timers = &self.config.timers;
-                let within = match self.config.kind.is_multiplexed() && self.owner.says_goodbye {
+                let within = match self.config.kind.is_multiplexed() && self.owner.says_goodbye() {
                     true => timers.sleeping_client_return_within,
                     false => timers.client_return_within,
                 };

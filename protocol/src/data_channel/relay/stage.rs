@@ -5,12 +5,13 @@
 //!        │                       │                  │  the node, an API call or a deadline ends it
 //!        └───────────────────────┴──────────────────┴──▶ Draining ──▶ Lingering ──▶ Over
 //!                             last output confirmed, or no progress ──┘            │
-//!                                    the node has hung up, or did not in time ─────┘
+//!            the node has hung up and the owner has confirmed, or did not in time ─────┘
 //! ```
 
 use std::time::Duration;
 
 use super::Outcome;
+use super::farewell::Farewell;
 
 /// Is where a session stands.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub(super) enum Stage {
     Running { since: Duration },
     /// Ended; the last output is on its way.
     Draining(Draining),
-    /// Clients know of the end; the node may still be hanging up.
-    Lingering { outcome: Outcome, deadline: Duration },
+    /// Clients were told of the end; the node may still be hanging up, and the owner has perhaps not heard of it.
+    Lingering(Lingering),
     /// Nothing more happens.
     Over,
 }
@@ -43,12 +44,40 @@ pub(super) struct Draining {
     /// Whether the node said so behind its output, so that nothing is still on its way.
     pub(super) in_order: bool,
     pub(super) since: Duration,
-    /// Gives up on a client that is there at this time unless there is progress.
+    /// Gives up on a node that may send more at this time, unless the owner makes progress.
+    pub(super) node_until: Duration,
+    /// The same of a client that is there.
     pub(super) patience_until: Duration,
     /// Gives up at this time whatever happens.
     pub(super) deadline: Duration,
     /// How far the owner was when patience was last renewed.
     pub(super) cursor: i64,
+}
+
+/// Waits for both ends to take the end in.
+#[derive(Debug)]
+pub(super) struct Lingering {
+    pub(super) outcome: Outcome,
+    /// When a node that does not hang up is left.
+    pub(super) node_until: Duration,
+    /// What the owner has yet to confirm, if it is one that does.
+    pub(super) farewell: Option<Farewell>,
+}
+
+impl Lingering {
+    /// Returns when nobody is waited for any longer, if nothing happens until then.
+    pub(super) fn deadline(&self, node_is_here: bool) -> Duration {
+        let node_until = if node_is_here {
+            self.node_until
+        } else {
+            Duration::ZERO
+        };
+        let farewell_until = self
+            .farewell
+            .as_ref()
+            .map_or(Duration::ZERO, |farewell| farewell.until);
+        node_until.max(farewell_until)
+    }
 }
 
 impl Stage {

@@ -51,7 +51,8 @@ impl World {
                 from,
                 complete && outcome.cause == EndCause::Finished,
             )?;
-            if is_owner && complete && told {
+            // A goodbye to a client that cannot confirm it may be lost with its connection.
+            if is_owner && complete && (told || person.client.capabilities().is_some()) {
                 self.verify_exit_code(person)?;
             }
         }
