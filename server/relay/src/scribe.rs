@@ -45,6 +45,11 @@ async fn write(store: &dyn Store, Change { session, state }: Change) {
                 tracing::warn!(session.id = %session, error = &error as &dyn Error, "will try again");
                 sleep(PAUSE).await;
             }
+            // Whoever had it ended has written that down already.
+            Err(StateChangeError::Illegal(refused)) if refused.from == SessionState::Terminating.as_str() => {
+                tracing::debug!(session.id = %session, state = refused.to, "a session that is ending keeps that state");
+                return;
+            }
             Err(error) => {
                 let state = state.as_str();
                 tracing::error!(

@@ -37,7 +37,7 @@ fn mistakes_made_once_stay_mistakes() {
     run_all(KNOWN.iter().map(|(seed, _)| *seed));
 }
 
-const KNOWN: [(u64, &str); 20] = [
+const KNOWN: [(u64, &str); 21] = [
     (86, "acknowledged output to the node before it was durable"),
     (
         135,
@@ -74,6 +74,10 @@ const KNOWN: [(u64, &str); 20] = [
     (
         19365,
         "did not wait for a node that had lost its connection with its last words",
+    ),
+    (
+        89782,
+        "passed a second handshake answer on because a crash had taken the first",
     ),
     (
         1710,

@@ -93,7 +93,12 @@ impl RelayCore {
         if frame.payload_type == PayloadType::HandshakeResponse {
             // A relay that crashed may have passed the request on and forgotten it; the client would not answer without one.
             let asked = self.ledger.facts.handshake_requested || !self.input.is_certain();
-            if !asked || self.answer.is_some_and(|answer| answer != sequence) {
+            // It may also have forgotten which answer the node has accepted; it has accepted one.
+            let is_another = match self.answer {
+                Some(answer) => answer != sequence,
+                None => self.ledger.facts.handshake_complete,
+            };
+            if !asked || is_another {
                 self.faults.unasked_answer += 1;
                 return self.frames.filler(sequence, self.last_size, now);
             }

@@ -32,6 +32,8 @@ async fn terminate(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
 
 async fn end(ssm: &Ssm, caller: &Caller, session: &Session) -> Result<(), AwsError> {
     let reason = format!("terminated by {}", caller.principal.arn());
+    // First of all: a server that is killed in the next moment must not go on with what was said to be ended.
+    change(ssm, session, SessionState::Terminating).await?;
     match ssm.relay.terminate(&session.id, &reason).await {
         Ok(()) => Ok(()),
         // A record without a live session: what ended it could not say so.
@@ -41,15 +43,16 @@ async fn end(ssm: &Ssm, caller: &Caller, session: &Session) -> Result<(), AwsErr
                 details: reason,
                 exit_code: None,
             };
-            match ssm
-                .store
-                .change_session(&session.id, SessionState::Terminated(ending))
-                .await
-            {
-                Ok(_) | Err(StateChangeError::Illegal(_)) => Ok(()),
-                Err(error) => Err(internal(error)),
-            }
+            change(ssm, session, SessionState::Terminated(ending)).await
         }
+        Err(error) => Err(internal(error)),
+    }
+}
+
+/// Changes the record of a session, unless it has ended meanwhile.
+async fn change(ssm: &Ssm, session: &Session, state: SessionState) -> Result<(), AwsError> {
+    match ssm.store.change_session(&session.id, state).await {
+        Ok(_) | Err(StateChangeError::Illegal(_)) => Ok(()),
         Err(error) => Err(internal(error)),
     }
 }
@@ -69,7 +72,10 @@ mod tests {
             .expect("terminated");
         assert_eq!(answer, json!({"SessionId": id}));
         let reason = "terminated by arn:aws:iam::123456789012:user/admin".to_owned();
-        assert_eq!(house.relay.terminated(), vec![(id, reason)]);
+        assert_eq!(house.relay.terminated(), vec![(id.clone(), reason)]);
+        // On record before it was answered, whatever becomes of the relay.
+        let record = house.service.store.session(&id).await.expect("read");
+        assert_eq!(record.expect("kept").state, SessionState::Terminating);
     }
 
     #[tokio::test]
