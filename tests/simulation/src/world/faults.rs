@@ -37,6 +37,8 @@ impl World {
             });
             self.relay = Some(RelayCore::recover(self.config(), recovered, ids, self.time()));
             self.after_relay();
+            // It is on record elsewhere that the session was to end.
+            self.terminate_at = self.scenario.terminate_at;
         }
         if self.relay.is_some() && self.terminate_at.take_if(|at| *at <= self.now).is_some() {
             self.with_relay(|relay, now| relay.terminate(EndCause::Terminated, "Terminated.", now));
