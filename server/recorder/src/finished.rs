@@ -129,7 +129,11 @@ impl Inner {
         let session = header.session_id.clone();
         self.blocking(move |inner| {
             let mut copies = Copies::of(header, inner.clock.monotonic());
-            let play = |event| copies.play(&event, inner.clock.monotonic());
+            let play = |event| {
+                if !inner.hurry.is_cancelled() {
+                    copies.play(&event, inner.clock.monotonic());
+                }
+            };
             let verified = inner.folder.verify(&session, &inner.keys, play)?;
             Ok(match verified {
                 Some(Ok(_)) => Ok(copies.finish()),

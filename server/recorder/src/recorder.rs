@@ -34,10 +34,14 @@ pub struct JournalRecorder {
 /// How often it is tried again to tell of complete recordings, or to publish them.
 const RETRY_PERIOD: Duration = Duration::from_secs(60);
 
+/// How long a server that stops goes on publishing. The next one publishes the rest.
+const LAST_COPIES_WITHIN: Duration = Duration::from_secs(5);
+
 /// What lets recordings come on; to be run beside the server.
 pub struct RecorderTask {
     inner: Arc<Inner>,
     shelf: Option<Arc<dyn Shelf>>,
+    last_copies_within: Duration,
 }
 
 pub(crate) struct Inner {
@@ -55,6 +59,8 @@ pub(crate) struct Inner {
     written: Notify,
     /// Says that the audit log was told of something in it.
     pub(crate) told: Notify,
+    /// Says that nobody waits any longer for copies that are being made.
+    pub(crate) hurry: CancellationToken,
 }
 
 /// A session that is followed.
@@ -120,11 +126,13 @@ impl JournalRecorder {
             wake: Notify::new(),
             written: Notify::new(),
             told: Notify::new(),
+            hurry: CancellationToken::new(),
         });
         inner.take_up_ended().await?;
         let task = RecorderTask {
             inner: Arc::clone(&inner),
             shelf: None,
+            last_copies_within: LAST_COPIES_WITHIN,
         };
         Ok((Self { inner }, task))
     }
@@ -170,7 +178,7 @@ impl RecorderTask {
         }
     }
 
-    /// Lets recordings come on until it is told to stop, then once more. Sessions that should be recorded and cannot be are
+    /// Lets recordings come on until it is told to stop, then once more, without waiting long for a shelf. Sessions that should be recorded and cannot be are
     /// ended through `relay`.
     pub async fn run(self, relay: Arc<dyn Relay>, stop: CancellationToken) {
         let (recorded, told) = (CancellationToken::new(), CancellationToken::new());
@@ -184,7 +192,20 @@ impl RecorderTask {
             told.cancel();
         };
         // Apart, so that a slow shelf holds up no recording, and nothing that is told of one.
-        let publishing = again(&told, &inner.told, || inner.publish_told(self.shelf.as_deref()));
+        let publishing = async {
+            let published = again(&told, &inner.told, || inner.publish_told(self.shelf.as_deref()));
+            let until_given_up = async {
+                told.cancelled().await;
+                sleep(self.last_copies_within).await;
+            };
+            tokio::select! {
+                () = published => {}
+                () = until_given_up => {
+                    inner.hurry.cancel();
+                    tracing::info!("copies of recordings are left to the next start");
+                }
+            }
+        };
         tokio::join!(recording, telling, publishing);
     }
 

@@ -643,13 +643,18 @@ impl Shelf for StuckShelf {
 }
 
 #[tokio::test]
-async fn a_shelf_that_never_answers_keeps_the_audit_log_from_nothing() {
+async fn a_shelf_that_never_answers_keeps_the_audit_log_from_nothing_and_no_server_from_stopping() {
     let machine = Machine::new().await;
     let mut running = machine.start().await;
-    let task = running.task.take().expect("a task");
+    let mut task = running
+        .task
+        .take()
+        .expect("a task")
+        .with_shelf(Arc::new(StuckShelf));
+    task.last_copies_within = Duration::ZERO;
     let relay = Arc::clone(&machine.house.relay);
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(task.with_shelf(Arc::new(StuckShelf)).run(relay, stop.clone()));
+    let serving = tokio::spawn(task.run(relay, stop.clone()));
     let told = async |count| {
         while machine.told().await.len() < count {
             tokio::task::yield_now().await;
@@ -660,11 +665,20 @@ async fn a_shelf_that_never_answers_keeps_the_audit_log_from_nothing() {
         running.recorder.begin(&session).await.expect("begun");
         running.output(&session, 0, id).await;
         running.recorder.end(&session, &ending());
+        machine.end_in_store(&session).await;
         let waiting = timeout(Duration::from_secs(30), told(number + 1));
         waiting
             .await
             .expect("told, although the shelf keeps the first one");
     }
-    serving.abort();
+    stop.cancel();
+    let stopped = timeout(Duration::from_secs(30), serving).await;
+    stopped.expect("without its shelf").expect("no panic");
     running.die().await;
+    // Nothing is lost by it.
+    let shelf = Arc::new(FussyShelf::default());
+    let mut running = machine.start().await;
+    running.task = running.task.map(|task| task.with_shelf(shelf.clone()));
+    running.run_once(&machine.house.relay).await;
+    assert_eq!(shelf.kept.lock().expect("whole").len(), 6, "two copies of each");
 }
