@@ -7,6 +7,7 @@ mod acknowledge;
 mod channel_closed;
 mod handshake;
 mod open;
+mod plain_json;
 mod session_state;
 mod shell;
 mod task;

@@ -11,7 +11,7 @@ use drawbridge_protocol::Capabilities;
 use drawbridge_protocol::data_channel::relay::{AttachKind, ConnectionId, Effect, EndCause, JournalRecord};
 use drawbridge_protocol::payload::{self, HandshakeComplete};
 use drawbridge_protocol::payload::{AgentSessionState, SessionState, TaskComplete, TaskStatus};
-use drawbridge_protocol::wire::{MessageType, PayloadType};
+use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
 
 use relay_rig::*;
 
@@ -155,6 +155,90 @@ fn hazard_06_the_first_answer_may_be_repeated() {
     let sent = to_node(&rig.node_connects(NODE));
     assert_eq!(sent[0].payload_type, PayloadType::HandshakeResponse);
     assert_eq!(rig.core.faults().unasked_answer, 0);
+}
+
+/// The answer of a client in an encrypted session: what it says of its actions.
+fn encrypted_answer(sequence: i64, actions: &str) -> Bytes {
+    let response =
+        format!(r#"{{"ClientVersion":"1.2.650.0","ProcessedClientActions":[{actions}],"Errors":null}}"#);
+    stream(
+        MessageType::InputStreamData,
+        sequence,
+        PayloadType::HandshakeResponse,
+        response.as_bytes(),
+    )
+}
+
+fn encrypted_shell_in_handshake() -> Rig {
+    let mut config = shell();
+    config.encrypted = true;
+    let mut rig = Rig::started(config, None);
+    rig.node_sends(handshake_request(0));
+    rig
+}
+
+const DATA_KEY: &str = r#"{"ActionType":"KMSEncryption","ActionStatus":1,"ActionResult":{"KMSCipherTextKey":"AQID","KMSCipherTextHash":null},"Error":""}"#;
+
+/// AWS's agent takes the last of two keys, in whatever case their names are, and binds one to its challenge if it is told
+/// to. Whoever plays the recording would be left with another key than the session has.
+#[test]
+fn an_answer_in_which_the_node_may_read_another_key_than_the_recording_does_not_reach_it() {
+    let session = r#"{"ActionType":"SessionType","ActionStatus":1,"ActionResult":null,"Error":""}"#;
+    let with = |result: &str| {
+        let action = r#"{"ActionType":"KMSEncryption","ActionStatus":1,"ActionResult":RESULT,"Error":""}"#;
+        action.replace("RESULT", result)
+    };
+    for actions in [
+        String::new(),
+        session.to_owned(),
+        format!("{DATA_KEY},{DATA_KEY}"),
+        with("null"),
+        with(r#""AQID""#),
+        with(r#"{"KMSCipherTextKey":""}"#),
+        with(r#"{"KMSCipherTextKey":"AQ\nID"}"#),
+        with(r#"{"kmsciphertextkey":"AQID"}"#),
+        with(r#"{"KMSCipherTextKey":"AQID","kmsciphertextkey":"BAUG"}"#),
+        with(r#"{"KMSCipherTextKey":"AQID","KMSCipherTextKey":"BAUG"}"#),
+        with("{\"KMSCipherTextKey\":\"AQID\",\"\u{212a}MSCipherTextKey\":\"BAUG\"}"),
+        with(r#"{"KMSCipherTextKey":"AQID","ChallengeAcknowledgement":true}"#),
+        with(r#"{"KMSCipherTextKey":"AQID","challengeacknowledgement":true}"#),
+        with(r#"{"KMSCipherTextKey":"AQID"},"actionResult":{"KMSCipherTextKey":"BAUG"}"#),
+    ] {
+        let mut rig = encrypted_shell_in_handshake();
+        let effects = rig.client_sends(encrypted_answer(0, &actions));
+        let reached = |frame: &Frame| frame.payload_type == PayloadType::HandshakeResponse;
+        assert!(!to_node(&effects).iter().any(reached), "{actions}");
+        assert_eq!(rig.core.faults().unclear_answer, 1, "{actions}");
+        assert_eq!(rig.core.wrapped_data_key(), None, "{actions}");
+        let effects = [effects, rig.sync(), rig.pass(seconds(5))].concat();
+        let told = goodbye(&effects, CLIENT).expect("the session ends");
+        assert!(told.output.contains("data key"), "{}", told.output);
+    }
+}
+
+#[test]
+fn an_answer_in_which_everybody_reads_one_key_reaches_the_node() {
+    let mut rig = encrypted_shell_in_handshake();
+    let session = r#"{"ActionType":"SessionType","ActionStatus":1,"ActionResult":null,"Error":""}"#;
+    let answer = encrypted_answer(0, &format!("{session},{DATA_KEY}"));
+    let sent = to_node(&rig.client_sends(answer));
+    assert_eq!(sent[0].payload_type, PayloadType::HandshakeResponse);
+    assert_eq!(rig.core.wrapped_data_key(), Some(vec![1, 2, 3]));
+}
+
+#[test]
+fn an_answer_that_says_why_there_is_no_key_reaches_the_node() {
+    let session = r#"{"ActionType":"SessionType","ActionStatus":1,"ActionResult":null,"Error":""}"#;
+    let refused =
+        r#"{"ActionType":"KMSEncryption","ActionStatus":2,"ActionResult":null,"Error":"AccessDenied"}"#;
+    let unknown = r#"{"ActionType":"SessionType","ActionStatus":2,"ActionResult":null,"Error":"Unknown session type X"}"#;
+    let begun = r#"{"ActionType":"KMSEncryption","ActionStatus":1,"ActionResult":null,"Error":""}"#;
+    for actions in [format!("{session},{refused}"), format!("{unknown},{begun}")] {
+        let mut rig = encrypted_shell_in_handshake();
+        let sent = to_node(&rig.client_sends(encrypted_answer(0, &actions)));
+        assert_eq!(sent[0].payload_type, PayloadType::HandshakeResponse, "{actions}");
+        assert_eq!(rig.core.wrapped_data_key(), None, "{actions}");
+    }
 }
 
 /// Hazard 8: a client is refused after the upgrade, with words it understands.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::payload::{PayloadError, parse};
+use crate::payload::{PayloadError, parse, plain_json};
 
 /// Asks the client to prepare: payload type 5, node to client.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -250,6 +250,45 @@ impl HandshakeResponse {
         let action = self.processed_client_actions.iter().find(made)?;
         KmsResult::deserialize(&action.action_result).ok()?.wrapped()
     }
+
+    /// Says whether everybody who reads this answer in an encrypted session finds the same in it: one data key, bound to the
+    /// session alone, or that something failed, with which no session begins.
+    ///
+    /// AWS's agent takes the last of several keys, and one that acknowledges its challenge is bound to that as well, which
+    /// is nowhere kept. So a client could have an agent take a key that nobody finds who plays the recording.
+    pub fn is_clear(payload: &[u8]) -> bool {
+        let Ok(response) = HandshakeResponse::parse(payload) else {
+            return false;
+        };
+        if !plain_json::is_plain(payload) {
+            return false;
+        }
+        let actions = &response.processed_client_actions;
+        if actions
+            .iter()
+            .any(|action| action.action_status != ActionStatus::Success)
+        {
+            return true;
+        }
+        let mut keys = actions
+            .iter()
+            .filter(|action| action.action_type == ActionType::KmsEncryption);
+        match (keys.next(), keys.next()) {
+            (Some(key), None) => {
+                !acknowledges_challenge(&key.action_result) && response.wrapped_key().is_some()
+            }
+            (None, _) | (_, Some(_)) => false,
+        }
+    }
+}
+
+/// Says whether a result has the member by which AWS's agent binds the key to its challenge (`protocol.md` 5.3).
+fn acknowledges_challenge(result: &Value) -> bool {
+    let mut members = result.as_object().into_iter().flatten();
+    members.any(|(name, value)| {
+        name.eq_ignore_ascii_case("ChallengeAcknowledgement")
+            && !matches!(value, Value::Null | Value::Bool(false))
+    })
 }
 
 /// Length of the longest wrapped data key that is taken; KMS knows none beyond this.

@@ -1,17 +1,12 @@
 //! What a record of the journal says, as events of a recording.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use drawbridge_protocol::data_channel::relay::JournalRecord;
-use drawbridge_protocol::payload::{ActionStatus, ActionType, HandshakeResponse, KmsResult, Size};
+use drawbridge_protocol::payload::{HandshakeResponse, Size};
 use drawbridge_protocol::port_mux::Passing;
 use drawbridge_protocol::wire::{Frame, PayloadType};
 use drawbridge_relay::journal::{RecordKind, Recorded};
 use drawbridge_session::recording::Happening;
-
-/// Longest wrapped key that is kept; real ones have some 200 bytes.
-const MAX_KEY_BYTES: usize = 8 * 1024;
 
 /// Translates the records of one session.
 #[derive(Debug, Clone, Copy)]
@@ -75,14 +70,9 @@ fn of_mark(record: &Recorded) -> Option<Happening> {
     }
 }
 
+/// The relay lets an answer pass only where everybody finds the same key in it.
 fn wrapped_key(payload: &[u8]) -> Option<Vec<u8>> {
-    let response = HandshakeResponse::parse(payload).ok()?;
-    let result = response.processed_client_actions.into_iter().find(|action| {
-        action.action_type == ActionType::KmsEncryption && action.action_status == ActionStatus::Success
-    })?;
-    let result: KmsResult = serde_json::from_value(result.action_result).ok()?;
-    let key = BASE64_STANDARD.decode(result.cipher_text_key).ok()?;
-    (key.len() <= MAX_KEY_BYTES).then_some(key)
+    HandshakeResponse::parse(payload).ok()?.wrapped_key()
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub struct Faults {
     pub watcher_input: u64,
     /// A handshake answer that nobody had asked for, replaced by a harmless frame.
     pub unasked_answer: u64,
+    /// A handshake answer in which not everybody would read the same data key, replaced by a harmless frame.
+    pub unclear_answer: u64,
     /// A frame for which there was no room; its sender will send it again.
     pub no_room: u64,
     /// Anything on a connection that was replaced or closed.

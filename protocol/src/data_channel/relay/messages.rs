@@ -8,7 +8,7 @@ use super::owner::Presence;
 use super::recorder::Promise;
 use super::{ConnectionId, Effect, EndCause, JournalRecord, RelayCore};
 use crate::Time;
-use crate::payload::{Acknowledge, Size};
+use crate::payload::{Acknowledge, HandshakeResponse, Size};
 use crate::wire::{DecodeError, Frame, MessageType, PayloadType, with_sequence};
 
 impl RelayCore {
@@ -59,6 +59,10 @@ impl RelayCore {
         if !self.stage.is_live() {
             return;
         }
+        if self.is_unclear_answer(frame, sequence) {
+            self.faults.unclear_answer += 1;
+            return self.begin_end(EndCause::Terminated, UNCLEAR_ANSWER.to_owned(), None, now);
+        }
         let bytes = self.input_for_node(frame, sequence, message, now);
         let place = Acknowledged {
             sequence,
@@ -91,14 +95,7 @@ impl RelayCore {
     /// Returns what the node is sent for a frame of the owner: the same bytes, unless they would do harm.
     fn input_for_node(&mut self, frame: &Frame, sequence: i64, message: Bytes, now: Time) -> Bytes {
         if frame.payload_type == PayloadType::HandshakeResponse {
-            // A relay that crashed may have passed the request on and forgotten it; the client would not answer without one.
-            let asked = self.ledger.facts.handshake_requested || !self.input.is_certain();
-            // It may also have forgotten which answer the node has accepted; it has accepted one.
-            let is_another = match self.answer {
-                Some(answer) => answer != sequence,
-                None => self.ledger.facts.handshake_complete,
-            };
-            if !asked || is_another {
+            if !self.is_wanted_answer(sequence) {
                 self.faults.unasked_answer += 1;
                 return self.frames.filler(sequence, self.last_size, now);
             }
@@ -108,6 +105,25 @@ impl RelayCore {
             }
         }
         with_sequence(message, sequence)
+    }
+
+    /// Says whether a handshake answer with this number is the one that the node waits for.
+    fn is_wanted_answer(&self, sequence: i64) -> bool {
+        // A relay that crashed may have passed the request on and forgotten it; the client would not answer without one.
+        let asked = self.ledger.facts.handshake_requested || !self.input.is_certain();
+        // It may also have forgotten which answer the node has accepted; it has accepted one.
+        let is_the_one = match self.answer {
+            Some(answer) => answer == sequence,
+            None => !self.ledger.facts.handshake_complete,
+        };
+        asked && is_the_one
+    }
+
+    /// Says whether a frame would leave open which data key the session has.
+    fn is_unclear_answer(&self, frame: &Frame, sequence: i64) -> bool {
+        let is_answer =
+            frame.payload_type == PayloadType::HandshakeResponse && self.is_wanted_answer(sequence);
+        is_answer && self.config.encrypted && !HandshakeResponse::is_clear(&frame.payload)
     }
 
     /// Records what is kept of input: sizes and handshake answers, which carry the wrapped data key.
@@ -192,3 +208,7 @@ impl RelayCore {
         }
     }
 }
+
+/// Tells the client, and the session's record, why there is no session.
+const UNCLEAR_ANSWER: &str =
+    "The client's answer to the handshake leaves open which data key encrypts the session, so it was ended.";
