@@ -39,6 +39,21 @@ impl GivenKey {
         DataKey::new(&bytes).ok()
     }
 
+    /// Returns the key as far as it opens what the node said; `None` if what was given is not one of a session.
+    ///
+    /// AWS's agent also takes one whose second half has 16 or 24 bytes. That half is the client's: whatever it is, nobody
+    /// needs it to play the recording.
+    pub fn of_recording(&self) -> Option<DataKey> {
+        let bytes = Zeroizing::new(STANDARD.decode(&self.plaintext).ok()?);
+        let (node_half, client_half) = bytes.split_at_checked(DATA_KEY_BYTES / 2)?;
+        if !matches!(client_half.len(), 16 | 24 | 32) {
+            return None;
+        }
+        let mut whole = Zeroizing::new([0; DATA_KEY_BYTES]);
+        whole.get_mut(..node_half.len())?.copy_from_slice(node_half);
+        DataKey::new(&*whole).ok()
+    }
+
     /// Returns the key as it is wrapped; `None` if what was given is none that was just made.
     pub fn wrapped(&self) -> Option<Vec<u8>> {
         let wrapped = STANDARD.decode(&self.ciphertext_blob).ok()?;
@@ -126,6 +141,19 @@ mod tests {
         for (plain, wrapped) in [("", ""), ("%", "%"), (&*STANDARD.encode([7; 32]), "")] {
             let odd = given(plain, wrapped);
             assert!(odd.key().is_none() && odd.wrapped().is_none());
+        }
+        for (length, opens) in [
+            (0, false),
+            (31, false),
+            (32, false),
+            (40, false),
+            (48, true),
+            (56, true),
+            (64, true),
+            (65, false),
+        ] {
+            let given = given(&STANDARD.encode(vec![7; length]), "");
+            assert_eq!(given.of_recording().is_some(), opens, "{length}");
         }
         let unwrapped: GivenKey =
             serde_json::from_value(json!({"Plaintext": STANDARD.encode([7; 64])})).unwrap();

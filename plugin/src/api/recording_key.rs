@@ -49,16 +49,37 @@ impl Api {
         let given = self.decrypt_data_key(key_id, &wrapped, &context).await?;
         let random: &dyn Random = &SystemRandom;
         Ok(given
-            .key()
+            .of_recording()
             .map(|key| RecordingKey(Cipher::of_client(&key, random.array()))))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
     use drawbridge_protocol::encryption::DataKey;
+    use serde_json::json;
 
     use super::*;
+    use crate::api::keys::GivenKey;
+
+    /// A client may have chosen such a key so that its session is not played.
+    #[test]
+    fn a_key_whose_second_half_is_short_opens_what_the_node_wrote() {
+        let plain: Vec<u8> = (0..48).collect();
+        let answer = json!({"Plaintext": STANDARD.encode(&plain)});
+        let given: GivenKey = serde_json::from_value(answer).expect("an answer");
+        let key = given.of_recording().expect("a key");
+        let reader = RecordingKey(Cipher::of_client(&key, [2; 32]));
+        let whole: Vec<u8> = plain.iter().copied().chain([9; 16]).collect();
+        let mut node = Cipher::of_node(&DataKey::new(&whole).expect("64 bytes"), [1; 12]);
+        let sealed = Happening::Output(node.seal(b"secret").to_vec());
+        let opened = reader.open(Event {
+            at_ms: 5,
+            what: sealed,
+        });
+        assert_eq!(opened.what, Happening::Output(b"secret".to_vec()));
+    }
 
     #[test]
     fn opens_what_the_node_wrote_and_notes_what_it_did_not() {
