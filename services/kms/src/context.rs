@@ -8,6 +8,10 @@ use drawbridge_session::EncryptionContext;
 /// The most bytes of all keys and values together.
 const MOST_BYTES: usize = 8192;
 
+/// The most pairs of a grant's constraint, and characters of each value (KMS's documented limits).
+const MOST_CONSTRAINED: usize = 8;
+const MOST_CONSTRAINED_CHARACTERS: usize = 384;
+
 /// Refuses a context that is too long, or whose keys differ by their case alone: conditions, which do not tell them
 /// apart, would see one key with two values.
 pub(crate) fn check(context: &EncryptionContext) -> Result<(), AwsError> {
@@ -24,6 +28,19 @@ pub(crate) fn check(context: &EncryptionContext) -> Result<(), AwsError> {
             "The encryption context has the key {key} twice, in different case."
         ))),
     }
+}
+
+/// Refuses what a grant cannot want of contexts. Every decision on its key reads it.
+pub(crate) fn check_constraint(pairs: &EncryptionContext) -> Result<(), AwsError> {
+    check(pairs)?;
+    let is_long = |value: &String| value.chars().count() > MOST_CONSTRAINED_CHARACTERS;
+    if pairs.len() > MOST_CONSTRAINED || pairs.values().any(is_long) {
+        return Err(AwsError::validation(format!(
+            "A grant's constraint has at most {MOST_CONSTRAINED} pairs, with values of at most \
+             {MOST_CONSTRAINED_CHARACTERS} characters."
+        )));
+    }
+    Ok(())
 }
 
 /// Writes a context so that no two are written alike: for each pair, in the order of the keys, the length of the key

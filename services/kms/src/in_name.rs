@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 use drawbridge_session::{
     Allowed, DataKey, Decision, EncryptionContext, Intent, KeyError, KeyUse, KeyUser, Keys, Need, Needs,
+    Principal,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -95,6 +96,12 @@ impl Kms {
         operation: &Operation,
         input: &Value,
     ) -> Result<Allowed, KeyError> {
+        // The policies of keys mean everyone who signs, and an account that somebody is of.
+        if let Principal::Anonymous { .. } = user.caller.principal {
+            return Err(KeyError::Denied(
+                "Requests that use keys must be signed.".to_owned(),
+            ));
+        }
         let Needs::All(needs) = (operation.needs)(user.caller, input) else {
             return Err(invalid_ciphertext());
         };

@@ -415,6 +415,30 @@ async fn a_registered_node_uses_no_key_of_another_account() {
     );
 }
 
+/// A request without a signature is dealt with in some account, and is nobody's there: "everyone" is everyone who signs.
+#[tokio::test]
+async fn no_key_is_used_for_nobody_whatever_its_policy_says() {
+    let house = House::new().await;
+    let everyone = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    let open = house.key_for(everyone).await;
+    let (admin, nobody) = (house.admin(), house.anonymous());
+    let kms = &house.service;
+    let none = EncryptionContext::new();
+    for key in [open.as_str(), "alias/aws/s3"] {
+        let drawn = kms
+            .generate_data_key(user(&admin, Some("s3")), key, 32, &none)
+            .await;
+        let drawn = drawn.expect("drawn");
+        let stranger = user(&nobody, Some("s3"));
+        let opened = kms.decrypt(stranger, &drawn.wrapped, &none).await;
+        assert!(matches!(opened, Err(KeyError::Denied(_))), "{key}: {opened:?}");
+        let drawn = kms.generate_data_key(stranger, key, 32, &none).await;
+        assert!(matches!(drawn, Err(KeyError::Denied(_))), "{key}: {drawn:?}");
+        let checked = kms.check(stranger, key, KeyUse::Decrypt, &none).await;
+        assert!(matches!(checked, Err(KeyError::Denied(_))), "{key}: {checked:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_servers_own_keys_are_there_at_first_use_and_are_used_through_their_service() {
     let house = House::new().await;

@@ -73,7 +73,7 @@ async fn create(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
     let input: Input = input::read(input)?;
     let constraint = input.constraints.read()?;
     if let Some(GrantConstraint::Equals(pairs) | GrantConstraint::Subset(pairs)) = &constraint {
-        context::check(pairs)?;
+        context::check_constraint(pairs)?;
     }
     for principal in std::iter::once(&input.grantee_principal).chain(&input.retiring_principal) {
         check_principal(&kms, principal)?;

@@ -316,3 +316,25 @@ async fn grants_are_for_principals_that_are_there() {
     let listed = scene.house.ask("ListGrants", json!({"KeyId": scene.key})).await;
     assert_eq!(listed.expect("listed")["Grants"], json!([]));
 }
+
+/// Every decision on a key reads all its grants, so what one may say is bounded, as on AWS.
+#[tokio::test]
+async fn a_constraint_has_eight_pairs_of_384_characters_at_most() {
+    let scene = Scene::new().await;
+    let pairs = |count: usize, length: usize| {
+        let pairs = (0..count).map(|at| (format!("key{at}"), json!("é".repeat(length))));
+        Value::Object(pairs.collect())
+    };
+    let input = |kind: &str, pairs: Value| json!({"KeyId": scene.key, "GranteePrincipal": BOB, "Operations": ["Encrypt"], "Constraints": {kind: pairs}});
+    for kind in ["EncryptionContextSubset", "EncryptionContextEquals"] {
+        let largest = input(kind, pairs(8, 384));
+        scene.house.ask("CreateGrant", largest).await.expect("created");
+        for (count, length) in [(9, 1), (1, 385)] {
+            let larger = input(kind, pairs(count, length));
+            scene
+                .house
+                .refuses("CreateGrant", &[(larger, "ValidationException")])
+                .await;
+        }
+    }
+}
