@@ -375,14 +375,18 @@ impl AuditEvent {
         self.error_code.as_deref()
     }
 
-    /// Makes the events for the other accounts whose keys the call used: their owners find every use in their own log.
+    /// Makes the events for the other accounts whose keys or buckets the call was about: their owners find every use in their own
+    /// log.
     ///
     /// What decided stays with the caller's account.
     pub fn for_owners(&mut self, random: &dyn Random) -> Vec<Self> {
         let mut owners: Vec<AccountId> = Vec::new();
         for touched in &self.resources {
             let is_other = *touched.account() != self.recipient_account_id;
-            if is_other && touched.kind() == Some(resource::KEY) && !owners.contains(touched.account()) {
+            let is_shared = touched
+                .kind()
+                .is_some_and(|kind| resource::SHARED.contains(&kind));
+            if is_other && is_shared && !owners.contains(touched.account()) {
                 owners.push(touched.account().clone());
             }
         }

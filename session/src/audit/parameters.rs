@@ -47,10 +47,12 @@ const SECRETS: &[&str] = &[
 /// Members that are maps: their keys are the caller's, not names of members.
 const MAPS: &[&str] = &[
     "Attributes",
+    "DestinationEncryptionContext",
     "EncryptionContext",
     "EncryptionContextEquals",
     "EncryptionContextSubset",
     "Parameters",
+    "SourceEncryptionContext",
     "Tags",
 ];
 
@@ -182,12 +184,14 @@ mod tests {
             "Parameters": {"PortNumber": ["80"], "host": ["a"]},
             "Tags": [{"Key": "Environment", "Extra": {"Deep": 1}}],
             "EncryptionContext": {"Aws:X": "Y"},
+            "SourceEncryptionContext": {"Aws:X": "Y"}, "DestinationEncryptionContext": {"Aws:X": "Y"},
         });
         let expected = json!({
             "documentName": "x", "dBName": "y", "clientToken": "z",
             "parameters": {"PortNumber": ["80"], "host": ["a"]},
             "tags": [{"key": "Environment", "extra": {"deep": 1}}],
             "encryptionContext": {"Aws:X": "Y"},
+            "sourceEncryptionContext": {"Aws:X": "Y"}, "destinationEncryptionContext": {"Aws:X": "Y"},
         });
         assert_eq!(kept(&input), expected);
     }

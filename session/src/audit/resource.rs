@@ -64,7 +64,7 @@ pub(super) fn touched<'a>(
     for resource in resources {
         let touched = Touched {
             arn: line::cut(resource.arn(), MAX_ARN),
-            account: owner(resource.arn()).unwrap_or_else(|| account.clone()),
+            account: owner(resource).unwrap_or_else(|| account.clone()),
             kind: kind(resource.subject()).map(str::to_owned),
         };
         if touched.arn != "*" && all.len() < MAX_RESOURCES && !all.contains(&touched) {
@@ -74,12 +74,18 @@ pub(super) fn touched<'a>(
     all
 }
 
-/// The account that an ARN names; that of a bucket names none.
-fn owner(arn: &str) -> Option<AccountId> {
-    AccountId::parse(arn.split(':').nth(4)?).ok()
+/// The account that an ARN names; that of a bucket names none, and the decision found whose it is.
+fn owner(resource: &Resource) -> Option<AccountId> {
+    let named = || AccountId::parse(resource.arn().split(':').nth(4)?).ok();
+    resource.owner().cloned().or_else(named)
 }
 
-pub(super) const KEY: &str = "AWS::KMS::Key";
+/// Resources that policies may open to other accounts, whose owners are told of what these do.
+pub(super) const SHARED: [&str; 2] = [KEY, BUCKET];
+
+const KEY: &str = "AWS::KMS::Key";
+
+const BUCKET: &str = "AWS::S3::Bucket";
 
 fn kind(subject: &Subject) -> Option<&'static str> {
     match subject {
@@ -95,7 +101,7 @@ fn kind(subject: &Subject) -> Option<&'static str> {
         Subject::Policy(_) => Some(POLICY),
         Subject::InstanceProfile(_) => Some("AWS::IAM::InstanceProfile"),
         Subject::Key(_) => Some(KEY),
-        Subject::Bucket(_) | Subject::Upload { .. } => Some("AWS::S3::Bucket"),
+        Subject::Bucket(_) | Subject::Upload { .. } => Some(BUCKET),
         Subject::LogGroup(_) => Some(LOG_GROUP),
     }
 }

@@ -667,6 +667,32 @@ fn the_owner_of_a_key_finds_its_use_by_others_without_their_affairs() {
     assert_eq!(AuditEvent::from_json(&copy.to_json()).expect("read"), *copy);
 }
 
+/// A bucket's ARN names no account: the decision found whose it is.
+#[test]
+fn the_owner_of_a_bucket_finds_what_others_change_of_it() {
+    let change = operation("s3:PutLifecycleConfiguration", Audit::WRITE);
+    let change = change.audited().expect("audited");
+    let random = SeededRandom::new(2);
+    let changed = |owner: &str| {
+        let owner = AccountId::parse(owner).expect("valid");
+        let bucket = Resource::bucket("logs").owned_by(owner);
+        let intent = intent(&caller(alice()), change, &json!({"bucketName": "logs"}));
+        intent.touching([&bucket]).answered(&json!({}), None)
+    };
+    assert!(changed("123456789012").for_owners(&random).is_empty());
+    let mut event = changed("210987654321");
+    let copies = event.for_owners(&random);
+    let [copy] = copies.as_slice() else {
+        panic!("{copies:?}")
+    };
+    assert_eq!(copy.account().as_str(), "210987654321");
+    for told in [copy, &event] {
+        let told = parsed(told);
+        assert_eq!(told["resources"][0]["ARN"], "arn:aws:s3:::logs");
+        assert_eq!(told["resources"][0]["accountId"], "210987654321");
+    }
+}
+
 #[test]
 fn a_service_in_somebodys_name_is_named() {
     let event = intent(&caller(alice()), write(), &json!({})).invoked_by("s3");
