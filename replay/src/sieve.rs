@@ -2,7 +2,7 @@
 //!
 //! Dropped are: strings for the terminal (OSC, DCS, APC, PM, SOS: titles, clipboards, links, requests), control sequences that
 //! ask for an answer (DSR, DA, DECRQSS, window reports), modes that make it report the mouse or the focus, ENQ, C1
-//! controls, and sequences longer than any real one.
+//! controls, and sequences longer than any real one. A string that is not ended ends with its line.
 
 /// The longest control sequence that is let through, without its introducer.
 const MAX_SEQUENCE: usize = 64;
@@ -86,6 +86,11 @@ impl Sieve {
             State::BadSequence => State::BadSequence,
             // BEL ends an OSC. That it ends the others here, too, shows more of them and never more than text.
             State::String if byte == 0x07 => State::Ground,
+            // So does the end of a line, or whoever began a string would hide all that follows.
+            State::String if matches!(byte, b'\r' | b'\n') => {
+                self.ground(byte, out);
+                State::Ground
+            }
             State::String => State::String,
             State::StringEscape if byte == b'\\' => State::Ground,
             State::StringEscape => self.escape(byte, out),
@@ -287,6 +292,18 @@ mod tests {
         assert_eq!(sieved(b"a\xc2\x9b6nb"), "a\u{fffd}6nb");
         assert_eq!(sieved(b"a\x9b6n\xffb"), "a\u{fffd}6n\u{fffd}b");
         assert_eq!(sieved("a\u{202e}b".as_bytes()), "a\u{fffd}b");
+    }
+
+    /// A terminal of one's own may show what another takes for the rest of a title: nobody hides what follows by beginning one.
+    #[test]
+    fn a_string_ends_with_its_line() {
+        for start in ["\x1b]", "\x1b]0;", "\x1bP", "\x1b_", "\x1b^", "\x1bX"] {
+            assert_eq!(
+                sieved(format!("a{start}b\r\nsecret\r\n").as_bytes()),
+                "a\r\nsecret\r\n"
+            );
+            assert_eq!(sieved(format!("a{start}b\nsecret\n").as_bytes()), "a\nsecret\n");
+        }
     }
 
     #[test]
