@@ -184,6 +184,13 @@ pub(crate) fn is_never_sealed(payload_type: PayloadType) -> bool {
     )
 }
 
+/// Says whether payloads of this kind carry bytes of users, so that a node has none to send before there is a key.
+pub(crate) fn is_of_users(payload_type: PayloadType) -> bool {
+    is_sealed_by_node(payload_type)
+        || is_never_sealed(payload_type)
+        || payload_type == PayloadType::Multiplexed
+}
+
 /// Returns how many bytes one frame may carry before they are encrypted, where it may have `max_payload` of them.
 ///
 /// 1024 of them fit in any frame: AWS's programs do not count what encryption adds.

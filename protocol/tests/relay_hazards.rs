@@ -226,6 +226,78 @@ fn an_answer_in_which_everybody_reads_one_key_reaches_the_node() {
     assert_eq!(rig.core.wrapped_data_key(), Some(vec![1, 2, 3]));
 }
 
+fn said(sequence: i64, payload_type: PayloadType) -> Bytes {
+    stream(
+        MessageType::OutputStreamData,
+        sequence,
+        payload_type,
+        b"in the clear",
+    )
+}
+
+/// An agent that knows nothing of keys, or was replaced by another program, begins at once and in the clear.
+#[test]
+fn nothing_that_a_node_says_before_there_is_a_key_reaches_the_client_or_the_journal() {
+    for payload_type in [
+        PayloadType::Output,
+        PayloadType::StdErr,
+        PayloadType::ExitCode,
+        PayloadType::Multiplexed,
+        PayloadType::Unknown(77),
+    ] {
+        let mut config = shell();
+        config.encrypted = true;
+        let mut rig = Rig::started(config, None);
+        let effects = rig.node_sends(said(0, payload_type));
+        let effects = [
+            effects,
+            rig.node_sends(said(1, payload_type)),
+            rig.sync(),
+            rig.pass(seconds(5)),
+        ]
+        .concat();
+        let told = goodbye(&effects, CLIENT).expect("the session ends");
+        assert!(told.output.contains("does not encrypt"), "{}", told.output);
+        let shown = |frame: &Frame| frame.message_type == MessageType::OutputStreamData;
+        assert!(!to_client(&effects, CLIENT).iter().any(shown), "{payload_type:?}");
+        let kept = |record: &JournalRecord| matches!(record, JournalRecord::Output { .. });
+        assert!(!rig.records.iter().any(kept), "{payload_type:?}");
+        assert!(rig.core.faults().in_the_clear > 0);
+    }
+}
+
+#[test]
+fn a_handshake_without_a_key_opens_nothing() {
+    let mut rig = encrypted_shell_in_handshake();
+    rig.node_sends(handshake_complete(1));
+    let effects = rig.node_sends(output(2, "in the clear"));
+    let effects = [effects, rig.sync(), rig.pass(seconds(5))].concat();
+    assert!(goodbye(&effects, CLIENT).is_some());
+    let kept = |record: &JournalRecord| matches!(record, JournalRecord::Output { sequence: 2, .. });
+    assert!(!rig.records.iter().any(kept));
+}
+
+/// What comes before the end of the handshake because that was lost with a connection is sent again.
+#[test]
+fn output_ahead_of_the_end_of_the_handshake_waits_for_it() {
+    let mut rig = encrypted_shell_in_handshake();
+    rig.client_sends(encrypted_answer(0, DATA_KEY));
+    let early = rig.node_sends(output(2, "sealed"));
+    let early = to_node(&[early, rig.sync()].concat());
+    assert!(!acknowledged(&early).contains(&2));
+    rig.node_sends(handshake_complete(1));
+    rig.client_sends(ack_output(0));
+    rig.client_sends(ack_output(1));
+    let effects = [
+        rig.node_sends(output(2, "sealed")),
+        rig.sync(),
+        rig.pass(seconds(5)),
+    ]
+    .concat();
+    assert_eq!(goodbye(&effects, CLIENT), None);
+    assert!(numbers(&to_client(&effects, CLIENT)).contains(&2));
+}
+
 #[test]
 fn an_answer_that_says_why_there_is_no_key_reaches_the_node() {
     let session = r#"{"ActionType":"SessionType","ActionStatus":1,"ActionResult":null,"Error":""}"#;

@@ -25,6 +25,8 @@ pub struct Faults {
     pub unasked_answer: u64,
     /// A handshake answer in which not everybody would read the same data key, replaced by a harmless frame.
     pub unclear_answer: u64,
+    /// Something that a node said before an encrypted session had its key; it was not kept.
+    pub in_the_clear: u64,
     /// A frame for which there was no room; its sender will send it again.
     pub no_room: u64,
     /// Anything on a connection that was replaced or closed.

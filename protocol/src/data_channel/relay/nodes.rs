@@ -8,6 +8,7 @@ use super::recorder::Promise;
 use super::stage::Stage;
 use super::{ConnectionId, Effect, EndCause, JournalRecord, RelayCore};
 use crate::Time;
+use crate::encryption;
 use crate::payload::{self, Acknowledge, AgentSessionState, SessionState, TaskComplete, TaskStatus};
 use crate::wire::{Frame, MessageType, PayloadType};
 
@@ -86,11 +87,29 @@ impl RelayCore {
                 self.intake.duplicate(place, cumulative);
             }
             Placement::Pending => {}
+            Placement::Fresh if self.is_in_the_clear(frame.payload_type) => {
+                self.refuse_in_the_clear(place.sequence, now);
+            }
             Placement::Fresh if !self.has_room_for(place.sequence, message.len()) => {
                 self.faults.no_room += 1;
                 self.refused = self.refused.max(place.sequence);
             }
             Placement::Fresh => self.keep_output(place, frame.payload_type, message, now),
+        }
+    }
+
+    /// Says whether what a node says is a user's, and not encrypted although its session must be.
+    fn is_in_the_clear(&self, payload_type: PayloadType) -> bool {
+        let has_key = self.ledger.facts.handshake_complete && self.wrapped_key.is_some();
+        self.config.encrypted && !has_key && encryption::is_of_users(payload_type)
+    }
+
+    /// Ends the session, once it is certain that the end of the handshake is not on its way: it may have been lost with a
+    /// connection, and is sent again then, as this will be, which is not acknowledged.
+    fn refuse_in_the_clear(&mut self, sequence: i64, now: Time) {
+        self.faults.in_the_clear += 1;
+        if sequence == self.intake.next() {
+            self.begin_end(EndCause::Failed, NOT_ENCRYPTED.to_owned(), None, now);
         }
     }
 
@@ -148,3 +167,7 @@ impl RelayCore {
             }
     }
 }
+
+/// Tells the client, and the session's record, why there is no session.
+const NOT_ENCRYPTED: &str =
+    "The agent of the managed node does not encrypt the session, as its document demands, so it was ended.";
