@@ -99,15 +99,9 @@ impl Logs {
         let inputs = &session.start.document.inputs;
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
         let bucket = given(&inputs.s3_bucket_name);
-        let prefix = inputs.s3_key_prefix.replace(':', "");
-        let log = format!("{}.log", session.id);
-        let key = match prefix.trim_end_matches('/') {
-            "" => log,
-            prefix => format!("{prefix}/{log}"),
-        };
         let group = given(&inputs.cloud_watch_log_group_name);
         Self {
-            s3_key: bucket.is_some().then_some(key),
+            s3_key: bucket.is_some().then(|| inputs.transcript_key(&session.id)),
             s3_bucket_name: bucket,
             cloud_watch_log_stream_name: group.is_some().then(|| session.id.to_string()),
             cloud_watch_log_group_name: group,
@@ -162,10 +156,10 @@ mod tests {
         let mut session = stored.expect("there");
         let inputs = &mut session.start.document.inputs;
         inputs.s3_bucket_name = "logs".into();
-        inputs.s3_key_prefix = "a:b/".into();
+        inputs.s3_key_prefix = "/a:b//c/".into();
         inputs.cloud_watch_log_group_name = "group".into();
         let logs = Logs::of(&session);
-        assert_eq!(logs.s3_key, Some(format!("ab/{id}.log")));
+        assert_eq!(logs.s3_key, Some(format!("ab/c/{id}.log")));
         assert_eq!(logs.cloud_watch_log_stream_name, Some(id.to_string()));
     }
 
