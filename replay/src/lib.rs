@@ -10,6 +10,7 @@ mod asciicast;
 mod beside;
 pub mod painting;
 mod playback;
+mod reflow;
 mod screen;
 mod sieve;
 mod transcript;

@@ -35,6 +35,7 @@ impl Scrolled for () {
 
 struct Scroll<S> {
     to: S,
+    gone: u64,
 }
 
 impl<S: Scrolled> Callbacks for Scroll<S> {
@@ -44,6 +45,7 @@ impl<S: Scrolled> Callbacks for Scroll<S> {
         }
         let (text, wraps) = plain(&contents);
         self.to.row(&text, wraps);
+        self.gone += 1;
     }
 }
 
@@ -70,7 +72,7 @@ impl<S: Scrolled> Screen<S> {
     pub fn scrolling_to(to: S) -> Self {
         let (rows, columns) = (at_least_one(ROWS), at_least_one(COLUMNS));
         Self {
-            parser: Parser::new_with_callbacks(rows, columns, 0, Scroll { to }),
+            parser: Parser::new_with_callbacks(rows, columns, 0, Scroll { to, gone: 0 }),
             sieve: Sieve::new(),
             drawn: String::new(),
         }
@@ -93,7 +95,7 @@ impl<S: Scrolled> Screen<S> {
     pub fn write(&mut self, bytes: &[u8]) {
         self.drawn.clear();
         self.sieve.pass(bytes, &mut self.drawn);
-        self.parser.process(self.drawn.as_bytes());
+        draw(&mut self.parser, &self.drawn);
     }
 
     /// Gives it another size, or the nearest that it can have.
@@ -104,7 +106,7 @@ impl<S: Scrolled> Screen<S> {
 
     /// Draws what has passed a sieve.
     pub(crate) fn draw(&mut self, sieved: &str) {
-        self.parser.process(sieved.as_bytes());
+        draw(&mut self.parser, sieved);
     }
 
     /// What stands on the screen.
@@ -117,6 +119,11 @@ impl<S: Scrolled> Screen<S> {
         &mut self.parser.callbacks_mut().to
     }
 
+    /// How many rows have left the screen at the top.
+    pub(crate) fn gone(&self) -> u64 {
+        self.parser.callbacks().gone
+    }
+
     /// The rows of the screen as they stand, each with whether its line goes on in the next.
     pub fn rows(&self) -> Vec<(String, bool)> {
         let screen = self.shown();
@@ -124,6 +131,19 @@ impl<S: Scrolled> Screen<S> {
         let rows = (0_u16..).zip(screen.rows(0, columns));
         rows.map(|(number, text)| (text, screen.row_wrapped(number)))
             .collect()
+    }
+}
+
+/// Draws, with tabs as terminals have them: behind the last column of a row they change nothing, and what follows wraps.
+fn draw<S: Scrolled>(parser: &mut Parser<Scroll<S>>, text: &str) {
+    for piece in text.split_inclusive('\t') {
+        let before = piece.strip_suffix('\t').unwrap_or(piece);
+        parser.process(before.as_bytes());
+        let screen = parser.screen();
+        let is_behind_the_row = screen.cursor_position().1 >= screen.size().1.get();
+        if before.len() < piece.len() && !is_behind_the_row {
+            parser.process(b"\t");
+        }
     }
 }
 

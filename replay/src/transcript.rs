@@ -6,6 +6,7 @@
 use drawbridge_session::recording::{Event, Happening};
 
 use crate::beside::{Beside, Told};
+use crate::reflow;
 use crate::screen::{Screen, Scrolled};
 use crate::sieve::Sieve;
 
@@ -80,7 +81,7 @@ impl Transcript {
     pub fn play(&mut self, event: &Event) {
         match &event.what {
             Happening::Output(bytes) | Happening::Errors(bytes) => self.write(bytes),
-            Happening::Resize { .. } => self.screen.play(event),
+            Happening::Resize { columns, rows } => reflow::resize(&mut self.screen, *columns, *rows),
             Happening::Note(text) => self.note(text.clone()),
             Happening::Exit(code) => self.note(format!("ended with code {code}")),
             Happening::End { why, .. } => self.note(format!("session ended: {why}")),
@@ -265,6 +266,50 @@ mod tests {
         let all: String = (0..1000).map(|number| format!("line {number}\n")).collect();
         let written = all.replace('\n', "\r\n");
         assert_eq!(transcript(&[written.as_bytes()]), all);
+    }
+
+    #[test]
+    fn nothing_that_was_seen_is_lost_when_the_window_changes() {
+        let mut text = String::new();
+        let mut transcript = Transcript::new();
+        let size = |columns, rows| Event {
+            at_ms: 0,
+            what: Happening::Resize { columns, rows },
+        };
+        let lines = |numbers: std::ops::Range<u32>| -> String {
+            numbers
+                .map(|number| format!("line {number} {}\n", "x".repeat(100)))
+                .collect()
+        };
+        let mut all = String::new();
+        let mut first = 0;
+        for (columns, rows) in [
+            (140, 30),
+            (140, 10),
+            (60, 10),
+            (60, 40),
+            (200, 40),
+            (20, 5),
+            (140, 30),
+        ] {
+            transcript.play(&size(columns, rows));
+            let written = lines(first..first + 35);
+            first += 35;
+            transcript.play(&output(written.replace('\n', "\r\n").as_bytes()));
+            text += &transcript.take();
+            all += &written;
+        }
+        assert_eq!(text + &transcript.finish(), all);
+    }
+
+    #[test]
+    fn a_tab_at_the_edge_of_the_screen_loses_nothing() {
+        let line = format!("{}\tnext\tlast", "x".repeat(80));
+        let text = transcript(&[line.as_bytes(), b"\r\n"]);
+        assert_eq!(text, format!("{}next    last\n", "x".repeat(80)));
+        let line = format!("{}\t9\t10", "x".repeat(73));
+        let text = transcript(&[line.as_bytes(), b"\r\n"]);
+        assert_eq!(text, format!("{}      910\n", "x".repeat(73)));
     }
 
     #[test]
