@@ -25,7 +25,7 @@ const STRIDE_MS: u64 = 5000;
 /// Speeds that `+` and `-` step through.
 const SPEEDS: [f64; 9] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0];
 
-/// Characters of a search.
+/// Bytes of a search.
 const MOST_SOUGHT: usize = 200;
 
 /// Plays a recording until it is left.
@@ -133,8 +133,8 @@ struct Steering {
     playback: Playback,
     speed: f64,
     is_paused: bool,
-    /// What is being typed behind `/`.
-    sought: Option<String>,
+    /// What is being typed behind `/`, byte by byte.
+    sought: Option<Vec<u8>>,
     last_sought: String,
     message: Option<String>,
 }
@@ -184,7 +184,7 @@ impl Steering {
                 (b'G', _) => self.playback.seek(u64::MAX),
                 (b'+' | b'=', _) => self.change_speed(true),
                 (b'-', _) => self.change_speed(false),
-                (b'/', _) => self.sought = Some(String::new()),
+                (b'/', _) => self.sought = Some(Vec::new()),
                 (b'n', _) => self.search(),
                 _ => {}
             }
@@ -212,12 +212,14 @@ impl Steering {
         let Some(sought) = &mut self.sought else { return };
         match key {
             b'\r' | b'\n' => {
-                self.last_sought = self.sought.take().unwrap_or_default();
+                self.last_sought = String::from_utf8_lossy(sought).into_owned();
+                self.sought = None;
                 self.search();
             }
             0x1b | 0x03 => self.sought = None,
-            0x08 | 0x7f => drop(sought.pop()),
-            0x20..=0x7e if sought.len() < MOST_SOUGHT => sought.push(char::from(key)),
+            // All bytes of a character.
+            0x08 | 0x7f => while sought.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
+            0x20.. if sought.len() < MOST_SOUGHT => sought.push(key),
             _ => {}
         }
     }
@@ -228,13 +230,16 @@ impl Steering {
         }
         self.is_paused = true;
         if !self.playback.search(&self.last_sought) {
-            self.message = Some(format!("`{}` does not appear again", self.last_sought));
+            self.message = Some(format!(
+                "`{}` does not appear again; 0 goes to the start, n searches on",
+                self.last_sought
+            ));
         }
     }
 
     fn status(&self) -> String {
         if let Some(sought) = &self.sought {
-            return format!("/{sought}");
+            return format!("/{}", String::from_utf8_lossy(sought));
         }
         let sign = match (self.playback.is_over(), self.is_paused) {
             (true, _) => "end",
@@ -326,6 +331,22 @@ mod tests {
         assert!(steering.status().contains("does not appear again"));
         steering.press(b"/q\x1b");
         assert_eq!(steering.sought, None);
+    }
+
+    #[test]
+    fn a_search_takes_any_letters() {
+        let mut steering = steering();
+        steering.press("/é漢".as_bytes());
+        assert_eq!(steering.status(), "/é漢");
+        steering.press(b"\x7f");
+        assert_eq!(steering.status(), "/é");
+        steering.press(b"\x7f\x7f\x7f");
+        assert_eq!(steering.status(), "/");
+        let what = Happening::Output("漢字\r\n".into());
+        let event = Event { at_ms: 70_000, what };
+        steering.playback.extend([event], true).expect("room");
+        steering.press("漢字\r".as_bytes());
+        assert_eq!(position(&steering), 70_000);
     }
 
     #[test]
