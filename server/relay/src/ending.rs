@@ -35,6 +35,15 @@ pub(crate) fn stored_end(outcome: &Outcome, at: Timestamp) -> SessionState {
     }
 }
 
+/// Adds to an end that what the session wrote last is not on record: nobody is to take its recording for all of it.
+pub(crate) fn not_recorded_to_its_end(outcome: &mut Outcome, reason: &str) {
+    let gap = format!("not recorded to its end: {reason}");
+    outcome.output = match outcome.output.trim() {
+        "" => gap,
+        said => format!("{said}; {gap}"),
+    };
+}
+
 fn details(outcome: &Outcome) -> String {
     let why = match outcome.cause {
         EndCause::Finished => "what ran on the node ended",

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::recording::{Progress, Recording};
 use super::{Command, Inbox, Particulars, SharedObserver};
+use crate::ending;
 use crate::journal::{Completion, Journal, JournalError, SessionDigest};
 use crate::socket::{FromPeer, Message, Outgoing, PeerEvent};
 
@@ -46,6 +47,8 @@ pub(crate) struct Actor {
     nodes: HashMap<ConnectionId, Outgoing>,
     /// What the client that connected last can do.
     client: Option<Capabilities>,
+    /// Why the session is not recorded any more, where its document lets it go on.
+    unrecorded: Option<String>,
 }
 
 struct ReadAnswer {
@@ -88,6 +91,7 @@ impl Actor {
             clients: HashMap::new(),
             nodes: HashMap::new(),
             client: None,
+            unrecorded: None,
         }
     }
 
@@ -218,8 +222,7 @@ impl Actor {
                 Progress::Durable(id) => durable = Some(id),
                 Progress::Nothing => {}
                 Progress::Failed(error) => {
-                    let reason = error_chain(error.as_ref());
-                    self.core.handle_journal_failed(&reason, self.now());
+                    self.journal_failed(error.as_ref());
                     return;
                 }
             }
@@ -233,7 +236,17 @@ impl Actor {
     fn handle_read(&mut self, answer: ReadAnswer) {
         match answer.frames {
             Ok(frames) => self.core.handle_journal_read(answer.reader, frames, self.now()),
-            Err(error) => self.core.handle_journal_failed(&error_chain(&error), self.now()),
+            Err(error) => self.journal_failed(&error),
+        }
+    }
+
+    fn journal_failed(&mut self, error: &JournalError) {
+        let reason = error_chain(error);
+        self.core.handle_journal_failed(&reason, self.now());
+        if self.particulars.config.fail_open && self.unrecorded.is_none() {
+            let session = self.particulars.authorized.session();
+            tracing::warn!(session.id = %session, reason, "a session goes on unrecorded");
+            self.unrecorded = Some(reason);
         }
     }
 
@@ -291,7 +304,10 @@ impl Actor {
                     self.observer.state_changed(&self.particulars.authorized, state);
                 }
                 Effect::Flows(report) => self.observer.passed(&self.particulars.authorized, report),
-                Effect::Ended { outcome } => {
+                Effect::Ended { mut outcome } => {
+                    if let Some(reason) = &self.unrecorded {
+                        ending::not_recorded_to_its_end(&mut outcome, reason);
+                    }
                     self.observer
                         .ended(&self.particulars.authorized, outcome, self.core.faults());
                     return true;

@@ -82,6 +82,19 @@ async fn a_session_that_fails_open_goes_on_without_a_journal() {
     }
     let state = world.stored_state(&session, |_| true).await;
     assert!(state.is_active(), "{state:?}");
+
+    world.relay.terminate(&session, "enough").await.expect("live");
+    world
+        .until(&mut client, &mut worker, |client, _| client.closed.is_some())
+        .await;
+    let ended = world
+        .stored_state(&session, |state| state.ending().is_some())
+        .await;
+    let details = &ended.ending().expect("ended").details;
+    assert!(
+        details.starts_with("enough; not recorded to its end: cannot write the journal"),
+        "whoever reads the recording is told what it has not: {details}"
+    );
 }
 
 #[tokio::test]
