@@ -7,7 +7,7 @@ use anyhow::Result;
 use drawbridge_plugin::api::{Api, ExplainedDecision, Fact, Grantees, On, Question, Step};
 
 use super::style::{Style, Tone};
-use super::table::{columns, printable};
+use super::table::{columns, json, printable};
 use super::{api, node_id, refused};
 use crate::cli::Explain;
 use crate::exit::DENIED;
@@ -23,7 +23,7 @@ pub(crate) async fn explain(arguments: Explain) -> Result<ExitCode> {
         let on = target(&api, on).await?;
         let grantees = api.who_can(action, &on, &facts).await.map_err(refused)?;
         if arguments.json {
-            println!("{}", serde_json::to_string_pretty(&grantees)?);
+            print!("{}", json(&grantees)?);
             return Ok(ExitCode::SUCCESS);
         }
         print!("{}", who_can(action, &on, &grantees));
@@ -40,7 +40,7 @@ pub(crate) async fn explain(arguments: Explain) -> Result<ExitCode> {
     };
     let decision = api.explain_decision(&question).await.map_err(refused)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&decision)?);
+        print!("{}", json(&decision)?);
     } else {
         print!("{}", trace(&decision, Style::of_standard_output()));
     }

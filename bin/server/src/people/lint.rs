@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::style::{Style, Tone};
-use super::table::printable;
+use super::table::{json, printable};
 use super::{api, refused};
 use crate::cli::Lint;
 use crate::exit::{BAD_CONFIGURATION, FINDINGS, Failure};
@@ -37,7 +37,7 @@ pub(crate) async fn lint(arguments: Lint) -> Result<ExitCode> {
     };
     if arguments.json {
         let list: Vec<_> = found.iter().map(Output::from).collect();
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        print!("{}", json(&list)?);
     } else {
         print!("{}", text(&found, Style::of_standard_output()));
     }

@@ -55,9 +55,19 @@ pub(crate) fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]])
     text
 }
 
-/// JSON with the field names of the API.
+/// JSON with the field names of the API. What steers a terminal or turns text around is escaped also where JSON lets it stand.
 pub(crate) fn json(answer: &(impl Serialize + ?Sized)) -> Result<String> {
-    Ok(serde_json::to_string_pretty(answer)? + "\n")
+    let mut text = String::new();
+    for letter in serde_json::to_string_pretty(answer)?.chars() {
+        // Outside of its strings JSON has only the letters of ASCII, and line ends between them.
+        if letter != '\n' && (letter.is_control() || turns_text(letter)) {
+            write!(text, "\\u{:04x}", u32::from(letter))?;
+        } else {
+            text.push(letter);
+        }
+    }
+    text.push('\n');
+    Ok(text)
 }
 
 /// A moment in the time zone of whoever reads; `-` for none.
@@ -115,6 +125,18 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].find("NODE"), lines[1].find("mi-0123"));
         assert!(!text.contains(['\u{1b}', '\u{202e}']));
+    }
+
+    #[test]
+    fn json_says_everything_and_steers_no_terminal() {
+        let said = serde_json::json!({"reason": ["\u{1b}[2J\u{9b}2J\u{7f}\u{202e}\r\n\t\\é😀\u{85}"]});
+        let text = json(&said).expect("written");
+        assert!(!text.contains(|letter: char| letter != '\n' && letter.is_control() || turns_text(letter)));
+        assert!(text.contains("é😀"));
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).expect("JSON"),
+            said
+        );
     }
 
     #[test]
