@@ -270,8 +270,11 @@ fn nothing_that_a_node_says_before_there_is_a_key_reaches_the_client_or_the_jour
 fn a_handshake_without_a_key_opens_nothing() {
     let mut rig = encrypted_shell_in_handshake();
     rig.node_sends(handshake_complete(1));
+    rig.sync();
+    rig.client_sends(ack_output(0));
+    rig.client_sends(ack_output(1));
     let effects = rig.node_sends(output(2, "in the clear"));
-    let effects = [effects, rig.sync(), rig.pass(seconds(5))].concat();
+    let effects = [effects, rig.sync(), rig.pass_with_pongs(seconds(180))].concat();
     assert!(goodbye(&effects, CLIENT).is_some());
     let kept = |record: &JournalRecord| matches!(record, JournalRecord::Output { sequence: 2, .. });
     assert!(!rig.records.iter().any(kept));
