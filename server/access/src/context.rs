@@ -1,7 +1,7 @@
 //! The condition keys that every request has: who asks, when, from where and how.
 
 use drawbridge_session::policy::{Context, Identity};
-use drawbridge_session::{Caller, Resource, SignedWith};
+use drawbridge_session::{Caller, Principal, Resource, SignedWith};
 use drawbridge_store::Store;
 use jiff::Timestamp;
 
@@ -18,7 +18,10 @@ pub(crate) fn add_caller(context: &mut Context, store: &dyn Store, caller: &Call
     // The gateway speaks nothing but TLS.
     set("aws:SecureTransport", "true".to_owned());
     set("aws:RequestedRegion", caller.region.to_string());
-    set("aws:PrincipalIsAWSService", "false".to_owned());
+    set(
+        "aws:PrincipalIsAWSService",
+        matches!(caller.principal, Principal::Service { .. }).to_string(),
+    );
     set("aws:ViaAWSService", "false".to_owned());
     if !caller.user_agent.is_empty() {
         set("aws:UserAgent", caller.user_agent.clone());

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use drawbridge_aws_dialects::model;
-use drawbridge_session::{EncryptionContext, KeyError, KeyUse, Keys as _};
+use drawbridge_session::{Caller, EncryptionContext, KeyError, KeyUse, Keys as _, Principal};
 use drawbridge_store::{AuditLog as _, EventPage};
 use serde_json::json;
 
@@ -437,6 +437,33 @@ async fn no_key_is_used_for_nobody_whatever_its_policy_says() {
         let checked = kms.check(stranger, key, KeyUse::Decrypt, &none).await;
         assert!(matches!(checked, Err(KeyError::Denied(_))), "{key}: {checked:?}");
     }
+}
+
+/// Policies that keep strangers out leave services their exception.
+#[tokio::test]
+async fn a_service_that_asks_for_itself_is_told_apart_from_strangers() {
+    let house = House::new().await;
+    let name = "logs.us-east-1.amazonaws.com";
+    let key = house
+        .key_for(json!([
+            {"Effect": "Allow", "Principal": {"Service": name}, "Action": "kms:GenerateDataKey*", "Resource": "*"},
+            {"Effect": "Deny", "Principal": "*", "Action": "kms:GenerateDataKey*", "Resource": "*",
+             "Condition": {"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-exampleorgid"},
+                           "Bool": {"aws:PrincipalIsAWSService": "false"}}},
+        ]))
+        .await;
+    let service = Caller {
+        principal: Principal::Service {
+            account: house.account.clone(),
+            name: name.to_owned(),
+        },
+        ..house.admin()
+    };
+    let context = EncryptionContext::new();
+    let drawn = house
+        .service
+        .generate_data_key(user(&service, None), &key, 32, &context);
+    assert!(drawn.await.is_ok());
 }
 
 #[tokio::test]
