@@ -58,10 +58,48 @@ fn details(outcome: &Outcome) -> String {
         EndCause::MaxDuration => "the longest duration was reached",
         EndCause::JournalFailed => "the session could not be recorded",
     };
-    match (outcome.cause, outcome.output.trim()) {
+    let details = match (outcome.cause, outcome.output.trim()) {
         (_, "") => why.to_owned(),
         // Already the sentence that says who ended it.
         (EndCause::Terminated, output) => output.to_owned(),
         (_, output) => format!("{why}: {output}"),
+    };
+    shortened(details)
+}
+
+/// Cuts what a node may have written at any length, and every list of sessions shows.
+fn shortened(mut text: String) -> String {
+    const MARK: &str = "…";
+    if text.len() > MOST_DETAILS {
+        text.truncate(text.floor_char_boundary(MOST_DETAILS - MARK.len()));
+        text.push_str(MARK);
+    }
+    text
+}
+
+/// The most bytes of the details of a session, as AWS's API has them.
+const MOST_DETAILS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_says_of_an_end_is_kept_as_far_as_a_list_can_show_it() {
+        let outcome = |cause, output: String| Outcome {
+            cause,
+            output,
+            exit_code: None,
+        };
+        for cause in [EndCause::Failed, EndCause::Finished, EndCause::Terminated] {
+            let kept = details(&outcome(cause, "é".repeat(80_000)));
+            assert!(
+                kept.len() <= MOST_DETAILS && kept.ends_with('…'),
+                "{cause:?}: {}",
+                kept.len()
+            );
+        }
+        let short = outcome(EndCause::Failed, " no such shell\n".to_owned());
+        assert_eq!(details(&short), "the node reports a failure: no such shell");
     }
 }
