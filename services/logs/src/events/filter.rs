@@ -233,6 +233,37 @@ mod tests {
         assert_eq!(second.get("nextToken"), None);
     }
 
+    /// Whoever writes to a group could otherwise have every search of others stand still at one moment for good.
+    #[tokio::test]
+    async fn a_search_goes_on_within_one_moment_however_much_was_written_then() {
+        let house = House::with_stream("group", "stream").await;
+        let long = "x".repeat(262_144 - 26);
+        let four = vec![(0, long.as_str()); 4];
+        for nth in 0..100 {
+            house.put("group", "stream", &four).await;
+            if nth == 50 {
+                house.put("group", "stream", &[(0, "needle in it")]).await;
+            }
+        }
+        house.put("group", "stream", &[(1, "needle behind it")]).await;
+        let mut input = json!({"logGroupName": "group", "filterPattern": "needle"});
+        let mut pages = Vec::new();
+        loop {
+            let answer = house.done("FilterLogEvents", input.clone()).await;
+            let found: Vec<_> = found(&answer)
+                .iter()
+                .map(|(_, message)| (*message).to_owned())
+                .collect();
+            pages.push(found);
+            match answer["nextToken"].as_str() {
+                Some(token) => input["nextToken"] = token.into(),
+                None => break,
+            }
+        }
+        let expected: [&[&str]; 4] = [&[], &["needle in it"], &[], &["needle behind it"]];
+        assert_eq!(pages, expected);
+    }
+
     #[tokio::test]
     async fn refuses_what_is_wrong() {
         let house = house().await;

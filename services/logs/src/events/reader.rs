@@ -89,8 +89,11 @@ pub(crate) async fn read(
         for batch in batches {
             let edge = filling.edge(&batch);
             after = Some((edge, batch.id));
-            if filling.is_complete_before(edge) {
+            if filling.is_complete_before(edge, batch.id) {
                 return Ok(filling.page());
+            }
+            if filling.is_behind(&batch) {
+                continue;
             }
             let key = match keys.entry(batch.key_number) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
@@ -148,25 +151,40 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Whether no batch from this edge on can change the page. A search that has looked at enough ends here, if that is
-    /// a step on: what begins before the wanted time and reaches into it would be looked at again.
-    fn is_complete_before(&mut self, edge: i64) -> bool {
+    /// Whether no batch from this one on can change the page: batches of one edge come in the order of their ids, and so do
+    /// their events. A search that has looked at enough ends here, if that is a step on: what begins before the wanted time
+    /// and reaches into it would be looked at again.
+    fn is_complete_before(&mut self, edge: i64, batch: i64) -> bool {
         let wanted = self.wanted;
+        let first = Position {
+            time_ms: edge,
+            batch,
+            index: 0,
+        };
         if let Some(rest) = self.rest {
             return match wanted.direction {
-                LogDirection::Forward => edge > rest.time_ms,
+                LogDirection::Forward => first > rest,
                 LogDirection::Backward => edge < rest.time_ms,
             };
         }
         let is_search = *wanted.pattern != Pattern::All && wanted.direction == LogDirection::Forward;
         let enough = is_search && self.scanned >= MAX_SCANNED;
-        if !enough || edge <= wanted.from_ms.max(wanted.cut.time_ms) {
+        if !enough || edge < wanted.from_ms || first <= wanted.cut {
             return false;
         }
-        let end = Position::at(edge);
-        self.events.split_off(&end);
-        self.rest = Some(end);
+        self.events.split_off(&first);
+        self.rest = Some(first);
         true
+    }
+
+    /// Whether all of a batch stands before the page, which a page before has seen.
+    fn is_behind(&self, batch: &LogBatch) -> bool {
+        let last = Position {
+            time_ms: batch.last_ms,
+            batch: batch.id,
+            index: u32::MAX,
+        };
+        self.wanted.direction == LogDirection::Forward && last < self.wanted.cut
     }
 
     fn add(&mut self, group: &LogGroup, key: &DataKey, batch: LogBatch) -> Result<(), AwsError> {
