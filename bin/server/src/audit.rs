@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use drawbridge_store::{Checkpoint, Inspection, RootKey, Sqlite, Verified, VerifyError};
 
 use crate::exit::{AUDIT_LOG_BROKEN, BAD_CONFIGURATION, FOLDER_UNUSABLE, Failure};
+use crate::root_key;
 
 /// Checks the log of a data folder, and prints what it holds.
 pub(crate) async fn verify(folder: &Path, kept: Option<&Checkpoint>) -> Result<()> {
@@ -14,7 +15,7 @@ pub(crate) async fn verify(folder: &Path, kept: Option<&Checkpoint>) -> Result<(
         let sentence = format!("`{}` is not the data folder of a server", folder.display());
         return Err(Failure::new(FOLDER_UNUSABLE, sentence).into());
     }
-    let root = RootKey::load(folder).context("cannot check signatures")?;
+    let root = RootKey::load(folder).map_err(|error| root_key::unusable(&error))?;
     let inspection = Inspection::open(&file)
         .await
         .context("cannot verify the audit log")?;

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::cli::{Backup, Restore};
 use crate::exit::{BAD_CONFIGURATION, FAILED, FOLDER_UNUSABLE, Failure};
 use crate::people::table;
+use crate::root_key;
 
 /// `drawbridge backup`.
 pub(crate) async fn backup(arguments: Backup) -> Result<()> {
@@ -189,6 +190,7 @@ fn tell_restored(restored: &Restored, folder: &Path) {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn explain(error: BackupError) -> anyhow::Error {
     let (code, hint) = match &error {
+        BackupError::RootKey(error) => return root_key::unusable(error).into(),
         BackupError::NotAFolder(_) | BackupError::Folder { .. } | BackupError::NoRoom(_) => {
             (FOLDER_UNUSABLE, None)
         }

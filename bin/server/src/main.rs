@@ -17,6 +17,7 @@ mod node;
 mod nodes;
 mod people;
 mod recordings;
+mod root_key;
 mod serve;
 mod signals;
 

@@ -10,6 +10,7 @@ use drawbridge_session::SessionId;
 use drawbridge_store::{Inspection, RootKey, Sqlite, VerifyError};
 
 use crate::exit::{AUDIT_LOG_BROKEN, FOLDER_UNUSABLE, Failure, RECORDING_BROKEN};
+use crate::root_key;
 
 /// Checks one recording of a data folder, or all of them, against themselves and the audit log, and prints what they hold.
 pub(crate) async fn verify(data_folder: &Path, session: Option<SessionId>) -> Result<()> {
@@ -55,7 +56,7 @@ impl Auditor {
         if !file.is_file() {
             return Err(unusable("holds no audit log to compare the recordings with").into());
         }
-        let root = RootKey::load(data_folder).context("cannot open recordings")?;
+        let root = RootKey::load(data_folder).map_err(|error| root_key::unusable(&error))?;
         Ok(Self {
             folder: Folder::open(&path, FolderConfig::default()).context("cannot read the recordings")?,
             store: Inspection::open(&file)

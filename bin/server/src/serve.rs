@@ -6,14 +6,14 @@ use anyhow::{Context, Result};
 use drawbridge_gateway::{OpenError, RecordingsConfig, Server, ServerConfig};
 use drawbridge_objects::Backing;
 use drawbridge_session::{AccountId, Region};
-use drawbridge_store::{FolderError, RootKeyError};
+use drawbridge_store::FolderError;
 
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::exit::{ADDRESS_UNAVAILABLE, FOLDER_IN_USE, FOLDER_UNUSABLE, Failure};
 use crate::node::programs;
-use crate::{bundle, signals};
+use crate::{bundle, root_key, signals};
 
 /// Runs until a signal asks for the end.
 pub(crate) async fn run(arguments: Serve) -> Result<()> {
@@ -93,8 +93,8 @@ pub(crate) fn explain(error: OpenError, config: &Config) -> anyhow::Error {
             FOLDER_UNUSABLE,
             format!("cannot use the data folder `{folder}`: {source}"),
         ),
-        OpenError::RootKey(RootKeyError::Lost(_)) => Failure::new(FOLDER_UNUSABLE, error.to_string())
-            .hint("put the copy of it back; without it nothing that is sealed in the folder can be opened"),
+        OpenError::RootKey(error) => root_key::unusable(error),
+        OpenError::Store(cause) if root_key::is_another(cause) => root_key::another(&config.data_dir),
         OpenError::Objects(objects) => return explain_objects(objects),
         OpenError::Address { source, .. } => {
             let sentence = format!("cannot listen on `{}`: {source}", config.listen);

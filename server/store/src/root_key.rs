@@ -61,10 +61,6 @@ impl RootKey {
     pub fn load_or_create(folder: &Path, random: &dyn Random) -> Result<Self, RootKeyError> {
         match Self::load(folder) {
             Err(RootKeyError::Io { source, path, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                // Another key would open nothing, and seal what the right one does not open.
-                if folder.join(Sqlite::FILE_NAME).exists() {
-                    return Err(RootKeyError::Lost(path));
-                }
                 Self::create(folder, &path, random)
             }
             loaded => loaded,
@@ -73,7 +69,15 @@ impl RootKey {
 
     /// Reads the key of a data folder that has one.
     pub fn load(folder: &Path) -> Result<Self, RootKeyError> {
-        Self::load_file(&folder.join(FILE_NAME))
+        match Self::load_file(&folder.join(FILE_NAME)) {
+            // Another key would open nothing, and seal what the right one does not open.
+            Err(RootKeyError::Io { source, path, .. })
+                if source.kind() == io::ErrorKind::NotFound && folder.join(Sqlite::FILE_NAME).exists() =>
+            {
+                Err(RootKeyError::Lost(path))
+            }
+            loaded => loaded,
+        }
     }
 
     /// Reads a key that is kept elsewhere.
@@ -284,6 +288,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join(Sqlite::FILE_NAME), "").expect("written");
         let lost = RootKey::load_or_create(folder.path(), &SeededRandom::new(1));
+        assert!(matches!(lost, Err(RootKeyError::Lost(_))), "{lost:?}");
+        let lost = RootKey::load(folder.path());
         assert!(matches!(lost, Err(RootKeyError::Lost(_))), "{lost:?}");
         assert!(!folder.path().join(FILE_NAME).exists());
     }

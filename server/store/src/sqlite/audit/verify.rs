@@ -59,7 +59,7 @@ async fn checkpoints(
         if !signer.signed(&checkpoint) {
             return Err(broken(
                 checkpoint.index(),
-                "has a checkpoint that was not signed here",
+                "has a checkpoint that was not signed under this root key",
             ));
         }
         checkpoints.push(checkpoint);
