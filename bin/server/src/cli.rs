@@ -68,8 +68,14 @@ pub(crate) enum Command {
         /// The shell to complete in
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, in roff
-    Man,
+    /// Print a manual page, in roff
+    Man {
+        /// The command that it is about, such as `floor set`; the program itself without one
+        command: Vec<String>,
+        /// Write the pages of all commands into a folder instead
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        to: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]

@@ -13,6 +13,7 @@ mod config;
 mod dev;
 mod environment;
 mod exit;
+mod man;
 mod node;
 mod nodes;
 mod people;
@@ -125,7 +126,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
                 &mut std::io::stdout(),
             );
         }
-        Command::Man => clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?,
+        Command::Man { to: Some(folder), .. } => man::write_all(Arguments::command(), &folder)?,
+        Command::Man { command, to: None } => {
+            man::print(Arguments::command(), &command, &mut std::io::stdout())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
