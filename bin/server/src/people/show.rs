@@ -22,6 +22,7 @@ pub(super) async fn show(api: &Api, session: &str, as_json: bool) -> Result<Exit
 fn text(record: &SessionRecord) -> String {
     let header = &record.header;
     let optional = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (bucket, group) = (&record.s3_bucket_name, &record.cloud_watch_log_group_name);
     let facts = [
         ("session", header.session_id.to_string()),
         ("status", record.status.clone()),
@@ -45,19 +46,12 @@ fn text(record: &SessionRecord) -> String {
         ("recording", recording(record)),
         ("chain head", optional(&record.head)),
         ("copies", copies(record)),
-        (
-            "log in S3",
-            place("s3://", &record.s3_bucket_name, "/", &record.s3_key),
-        ),
+        ("log in S3", place("s3://", bucket, "/", &record.s3_key)),
         (
             "log stream",
-            place(
-                "",
-                &record.cloud_watch_log_group_name,
-                " ",
-                &record.cloud_watch_log_stream_name,
-            ),
+            place("", group, " ", &record.cloud_watch_log_stream_name),
         ),
+        ("", logs(bucket.is_some() || group.is_some())),
     ];
     facts
         .into_iter()
@@ -100,6 +94,12 @@ fn copies(record: &SessionRecord) -> String {
     format!("s3://{bucket}/{id}.txt, s3://{bucket}/{id}.cast")
 }
 
+/// Nobody here knows whether the node could write its logs.
+fn logs(are_named: bool) -> String {
+    let said = "the logs are the node's: what it could not write is missing there, and named in the log of its agent";
+    if are_named { said.to_owned() } else { String::new() }
+}
+
 fn place(before: &str, folder: &Option<String>, between: &str, name: &Option<String>) -> String {
     match (folder, name) {
         (Some(folder), Some(name)) => format!("{before}{folder}{between}{name}"),
@@ -131,6 +131,7 @@ mod tests {
             "exit code   3\n",
             "recording   4 blocks, 500 bytes, complete and whole\n",
             "log in S3   s3://b/p/a-1.log\n",
+            "            the logs are the node's: what it could not write is missing there",
             "copies      s3://drawbridge-recordings-123456789012-us-east-1/a-1.txt, s3://",
         ] {
             assert!(text.contains(line), "{text}");
