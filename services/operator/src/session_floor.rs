@@ -82,6 +82,11 @@ async fn put(operator: Arc<Operator>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let asked: Asked = question::read(input)?;
     let scope = operator.scope(&caller, &asked.over)?;
+    if asked.allow_port && asked.requirements.contains(&Requirement::NoPort) {
+        return Err(AwsError::validation(
+            "A floor cannot require no-port and allow tunnels: leave one of them out.",
+        ));
+    }
     let floor = asked.floor();
     if floor.is_empty() {
         return Err(AwsError::validation(
@@ -90,8 +95,12 @@ async fn put(operator: Arc<Operator>, call: Call) -> Result<Value, AwsError> {
     }
     let stored = set_floor(operator.store.as_ref(), &scope, &floor).await;
     stored.map_err(internal)?;
-    tracing::info!(floor.scope = %scope, principal.arn = caller.principal.arn(), "session floor set");
-    Ok(json!({ "SessionFloor": Shown::of(Some(&scope), &floor) }))
+    let shown = Shown::of(Some(&scope), &floor);
+    tracing::info!(
+        floor.scope = %scope, floor.requires = shown.requirements.join(","), floor.max_minutes = floor.max_minutes,
+        floor.idle_minutes = floor.idle_minutes, principal.arn = caller.principal.arn(), "session floor set"
+    );
+    Ok(json!({ "SessionFloor": shown }))
 }
 
 async fn get(operator: Arc<Operator>, call: Call) -> Result<Value, AwsError> {
@@ -144,7 +153,7 @@ impl Operator {
             (false, Some(id)) => {
                 let organization = self.managed_by(own)?;
                 let member = organization.accounts().iter().find(|it| it.id.as_str() == id);
-                let member = member.map(|it| it.id.clone()).ok_or_else(not_managed)?;
+                let member = member.map(|it| it.id.clone()).ok_or_else(|| not_a_member(id))?;
                 Ok(FloorScope::Member(organization.id, member))
             }
             (false, None) => Ok(FloorScope::Account(own.clone())),
@@ -159,7 +168,12 @@ impl Operator {
     }
 }
 
-/// Refuses alike what is not there and what is somebody else's.
+/// Refuses alike what is not there and what is somebody else's, to whoever manages an organization.
+fn not_a_member(account: &str) -> AwsError {
+    Family::Json.access_denied(&format!("Account {account} is none of your organization."))
+}
+
+/// The same, to whoever manages none.
 fn not_managed() -> AwsError {
     Family::Json.access_denied(
         "The floor of an organization, and of its accounts, is set from the account that manages it.",

@@ -96,7 +96,8 @@ fn of(scope: FloorScope) -> FloorOf {
 fn not_allowed(error: ApiError) -> anyhow::Error {
     let hint = match error.code() {
         Some("AccessDeniedException") => {
-            "the account that manages an organization sets its floor; `drawbridge explain` says which policy decides"
+            "the account that manages an organization sets its floor, and `drawbridge accounts list` says which are in it; \
+             `drawbridge explain` says which policy decides"
         }
         Some("DoesNotExistException") => "`drawbridge floor show` lists the floors that lie over an account",
         _ => return refused(error),
@@ -117,8 +118,11 @@ fn text(floors: &FloorsOver) -> String {
 }
 
 fn row(name: &str, rules: &FloorRules) -> [String; 4] {
-    let limit =
-        |minutes: Option<u16>| minutes.map_or_else(|| "-".to_owned(), |minutes| format!("{minutes}m"));
+    let limit = |minutes: Option<u16>| match minutes {
+        None => "-".to_owned(),
+        // As it was typed: `8h`, `1h 30m`.
+        Some(minutes) => format!("{:#}", SignedDuration::from_secs(60 * i64::from(minutes))),
+    };
     let requires = match rules.requirements.as_slice() {
         [] => "-".to_owned(),
         requirements => table::printable(&requirements.join(",")),
@@ -235,7 +239,7 @@ mod tests {
             text(&floors),
             "FLOOR          REQUIRES     MAX DURATION  IDLE TIMEOUT\n\
              organization\u{fffd}  kms,no-port  -             -\n\
-             effective      kms,no-port  480m          -\n"
+             effective      kms,no-port  8h            -\n"
         );
     }
 }

@@ -171,6 +171,15 @@ async fn an_account_gets_below_no_floor_that_is_set_over_it() {
 }
 
 #[tokio::test]
+async fn a_floor_that_contradicts_itself_is_refused() {
+    let world = World::new().await;
+    let both = json!({"Requirements": ["no-port", "reason"], "AllowPort": true});
+    let refused = world.ask(&PUT, &world.member, both).await;
+    let sentence = "A floor cannot require no-port and allow tunnels: leave one of them out.";
+    assert_eq!(refused, Err(format!("ValidationException: {sentence}")));
+}
+
+#[tokio::test]
 async fn an_organization_ends_at_its_accounts() {
     let world = World::new().await;
     let outside = account(&world.lab.house, "310987654321", None).await;
@@ -183,9 +192,17 @@ async fn an_organization_ends_at_its_accounts() {
         let over = json!({"AccountId": id, "Requirements": ["reason"]});
         assert_eq!(
             world.ask(&PUT, &world.admin(), over).await,
-            Err(DENIED.to_owned())
+            Err(format!(
+                "AccessDeniedException: Account {id} is none of your organization."
+            ))
         );
     }
+    let nobodys = json!({"AccountId": "999999999999", "Requirements": ["reason"]});
+    assert_eq!(
+        world.ask(&PUT, &world.admin(), nobodys).await,
+        Err("AccessDeniedException: Account 999999999999 is none of your organization.".to_owned()),
+        "what is not there looks like what is somebody else's"
+    );
     assert_eq!(
         world.ask(&PUT, &outside, rule.clone()).await,
         Err(DENIED.to_owned())
