@@ -177,7 +177,7 @@ def test_an_account_gets_below_no_floor_of_its_organization(dev, member):
         refused(done, "is set from the account that manages it", "hint: ")
         assert done.returncode == 8
     table = floor(dev, "set", "--require", "reason", "--max-duration", "24h", "--allow-port", env=member.env)
-    assert re.search(r"^effective +recording,reason,no-port +120m +-$", table, re.MULTILINE), table
+    assert re.search(r"^effective +recording,reason,no-port +2h +-$", table, re.MULTILINE), table
     floor(dev, "remove", env=member.env)
     refused(dev.cli("floor", "remove", env=member.env), "There is no session floor of this account")
     effective = {"Requirements": ["recording", "reason", "no-port"], "MaxSessionMinutes": 120}
