@@ -317,8 +317,10 @@ def test_the_disk_of_the_server_is_full(small_disk, tmp_path, terminal):
         shell.terminal.wait_for("The session cannot be recorded, so it was ended: cannot write")
         assert shell.terminal.end() == 255
         other = dev.aws("ssm", "start-session", "--target", node.node, check=False)
-        assert other.returncode in REFUSED and "InternalServerError" in other.stderr, other
+        assert other.returncode in REFUSED and "The server has no room left on its disk." in other.stderr, other
         filler.unlink()
+        eventually(lambda: dev.session(shell.id, "History"), what="the end in the store, now that there is room")
+        assert dev.session(shell.id, "History")["Status"] == "Failed"
         # What could not be recorded was not acknowledged either: the node still has it, and ships it.
         shown, kept = recorded(dev, shell.id), numbers(text(dev, shell.id))
         assert "Broken" not in shown and kept == up_to(len(kept)) and len(kept) >= 100, shown

@@ -68,6 +68,14 @@ impl Family {
             Self::Rest => "InternalServerException",
         })
     }
+
+    /// Makes the same fault where whoever reads it can help: the disk of the server is full.
+    pub fn no_room(self) -> AwsError {
+        AwsError {
+            message: "The server has no room left on its disk.".into(),
+            ..self.internal()
+        }
+    }
 }
 
 /// An AWS error response: the short code, the text for people and the HTTP status.

@@ -214,7 +214,23 @@ pub(crate) fn api(server: &ServerArguments) -> Result<Api> {
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 pub(crate) fn refused(error: ApiError) -> anyhow::Error {
-    Failure::new(SERVER_REFUSED, sentence(&error)).into()
+    let failure = Failure::new(SERVER_REFUSED, sentence(&error));
+    match error.code().and_then(way_out) {
+        Some(hint) => failure.hint(hint).into(),
+        None => failure.into(),
+    }
+}
+
+/// What to do about a refusal that has one reason.
+fn way_out(code: &str) -> Option<&'static str> {
+    match code {
+        "DisabledException" => Some("`aws kms enable-key` lets the key be used again"),
+        "KMSInvalidStateException" => {
+            Some("`aws kms cancel-key-deletion`, and then `enable-key`, let the key be used again")
+        }
+        code if code.starts_with("Internal") => Some("the server's log says what failed"),
+        _ => None,
+    }
 }
 
 /// An error and its causes as one sentence.

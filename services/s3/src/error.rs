@@ -29,7 +29,12 @@ pub(crate) fn internal(error: impl std::error::Error + 'static) -> AwsError {
 /// The blobs failed: where their store is away the caller is to try again.
 pub(crate) fn of_blobs(error: io::Error) -> AwsError {
     if !is_away(&error) {
-        return internal(error);
+        let is_full = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        let failed = internal(error);
+        return if is_full { Family::S3.no_room() } else { failed };
     }
     tracing::warn!(
         error = &error as &dyn std::error::Error,

@@ -232,7 +232,10 @@ impl<S: Send + Sync, I: Send, O: Send> Run<S, I, O> {
 }
 
 fn cannot_store(operation: &'static str, family: Family, error: &StoreError) -> AwsError {
-    let error = error as &dyn std::error::Error;
-    tracing::error!(operation, error, "cannot store an audit event");
-    family.internal()
+    let cause = error as &dyn std::error::Error;
+    tracing::error!(operation, error = cause, "cannot store an audit event");
+    match error.lacks_room() {
+        true => family.no_room(),
+        false => family.internal(),
+    }
 }
