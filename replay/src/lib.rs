@@ -8,6 +8,7 @@
 
 mod asciicast;
 mod beside;
+mod lettering;
 pub mod painting;
 mod playback;
 mod reflow;

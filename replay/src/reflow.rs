@@ -38,7 +38,7 @@ fn lay_out<S: Scrolled>(screen: &mut Screen<S>, columns: u16, rows: u16) {
     let (before, behind) = split_at_cursor(screen);
     screen.draw("\x1b[r\x1b[2J\x1b[H");
     screen.resize(columns, rows);
-    screen.draw(&before);
+    screen.draw_again(&before);
     if behind.is_empty() {
         return;
     }
@@ -47,7 +47,7 @@ fn lay_out<S: Scrolled>(screen: &mut Screen<S>, columns: u16, rows: u16) {
         (row, column) = (row.saturating_add(1), 0);
     }
     let gone = screen.gone();
-    screen.draw(&behind);
+    screen.draw_again(&behind);
     match u64::from(row).checked_sub(screen.gone() - gone) {
         Some(row) => screen.draw(&format!("\x1b[{};{}H", row + 1, u32::from(column) + 1)),
         // Its row has left: what comes next is not to be drawn over another.
@@ -162,6 +162,14 @@ mod tests {
             );
         }
         assert_eq!(changed(7, 4), "above\n$ one two three\nbelow it\nT");
+    }
+
+    #[test]
+    fn letters_that_stand_on_the_screen_are_no_lines() {
+        let mut screen = screen(20, 4, "lock quick jump\r\n$ qu\x1b[2;3H\x1b(0");
+        resize(&mut screen, 8, 4);
+        screen.draw("q");
+        assert_eq!(text(&mut screen), "lock quick jump\n$ ─u");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use vt100::capture::{BasicFormattedCaptureState, RowContents, basic_formatted_to
 use vt100::{Callbacks, Parser};
 
 use crate::Sieve;
+use crate::lettering::Lettering;
 
 /// The size of a terminal that never told its own.
 const COLUMNS: u16 = 80;
@@ -20,6 +21,7 @@ const MOST_ROWS: u16 = 200;
 pub struct Screen<S: Scrolled = ()> {
     parser: Parser<Scroll<S>>,
     sieve: Sieve,
+    lettering: Lettering,
     drawn: String,
 }
 
@@ -74,6 +76,7 @@ impl<S: Scrolled> Screen<S> {
         Self {
             parser: Parser::new_with_callbacks(rows, columns, 0, Scroll { to, gone: 0 }),
             sieve: Sieve::new(),
+            lettering: Lettering::default(),
             drawn: String::new(),
         }
     }
@@ -95,7 +98,7 @@ impl<S: Scrolled> Screen<S> {
     pub fn write(&mut self, bytes: &[u8]) {
         self.drawn.clear();
         self.sieve.pass(bytes, &mut self.drawn);
-        draw(&mut self.parser, &self.drawn);
+        draw(&mut self.parser, &self.lettering.of(&self.drawn));
     }
 
     /// Gives it another size, or the nearest that it can have.
@@ -106,7 +109,12 @@ impl<S: Scrolled> Screen<S> {
 
     /// Draws what has passed a sieve.
     pub(crate) fn draw(&mut self, sieved: &str) {
-        draw(&mut self.parser, sieved);
+        draw(&mut self.parser, &self.lettering.of(sieved));
+    }
+
+    /// Draws what stood on a screen: its letters stand for themselves.
+    pub(crate) fn draw_again(&mut self, text: &str) {
+        draw(&mut self.parser, text);
     }
 
     /// What stands on the screen.

@@ -303,6 +303,14 @@ mod tests {
     }
 
     #[test]
+    fn frames_have_lines() {
+        assert_eq!(
+            transcript(&[b"\x1b(0lqk\x1b(B\r\n\x1b(", b"0x\x1b(B a\r\n"]),
+            "┌─┐\n│ a\n"
+        );
+    }
+
+    #[test]
     fn a_tab_at_the_edge_of_the_screen_loses_nothing() {
         let line = format!("{}\tnext\tlast", "x".repeat(80));
         let text = transcript(&[line.as_bytes(), b"\r\n"]);
