@@ -33,15 +33,17 @@ pub(crate) fn as_policy(grant: &Grant, need: &Need) -> Option<NamedPolicy> {
 
 fn statements(grant: &Grant, operation: GrantOperation, facts: &Context) -> Vec<Value> {
     let granted = grant.operations.contains(&operation);
-    let to_grantee = |condition| vec![statement(grant, &grant.grantee, operation, condition)];
+    let to_grantee = |condition| vec![statement(grant, &[&grant.grantee], operation, condition)];
     match operation {
         GrantOperation::RetireGrant => {
             // It says which grant is meant, and is about that one only.
             let condition = json!({"StringEquals": {"drawbridge:Grant": grant.id}});
             let grantee = granted.then_some(grant.grantee.as_str());
-            let whom = grantee.into_iter().chain(grant.retiring.as_deref());
-            whom.map(|whom| statement(grant, whom, operation, condition.clone()))
-                .collect()
+            let whom: Vec<_> = grantee.into_iter().chain(grant.retiring.as_deref()).collect();
+            if whom.is_empty() {
+                return Vec::new();
+            }
+            vec![statement(grant, &whom, operation, condition)]
         }
         _ if !granted => Vec::new(),
         GrantOperation::CreateGrant => to_grantee(child_condition(grant)),
@@ -61,10 +63,10 @@ fn statements(grant: &Grant, operation: GrantOperation, facts: &Context) -> Vec<
     }
 }
 
-fn statement(grant: &Grant, principal: &str, operation: GrantOperation, condition: Value) -> Value {
+fn statement(grant: &Grant, principals: &[&str], operation: GrantOperation, condition: Value) -> Value {
     let mut statement = json!({
         "Effect": "Allow",
-        "Principal": {"AWS": principal},
+        "Principal": {"AWS": principals},
         "Action": format!("kms:{}", operation.as_str()),
         "Resource": "*",
     });

@@ -30,6 +30,9 @@ impl Constraints {
             (None, None) => Ok(None),
             (Some(pairs), None) => Ok(Some(GrantConstraint::Equals(pairs))),
             (None, Some(pairs)) => Ok(Some(GrantConstraint::Subset(pairs))),
+            // Terraform names both, and one of them holds nothing.
+            (Some(pairs), Some(none)) if none.is_empty() => Ok(Some(GrantConstraint::Equals(pairs))),
+            (Some(none), Some(pairs)) if none.is_empty() => Ok(Some(GrantConstraint::Subset(pairs))),
             (Some(_), Some(_)) => Err(AwsError::validation(
                 "A grant has EncryptionContextEquals or EncryptionContextSubset, not both.",
             )),

@@ -151,6 +151,27 @@ async fn a_constraint_is_about_the_whole_context_or_a_part_of_it() {
 }
 
 #[tokio::test]
+async fn of_two_constraints_one_that_holds_nothing_is_none() {
+    let pairs = json!({"Tenant": "a"});
+    for (constraint, empty, with_more) in [
+        ("EncryptionContextEquals", "EncryptionContextSubset", false),
+        ("EncryptionContextSubset", "EncryptionContextEquals", true),
+    ] {
+        let scene = Scene::new().await;
+        scene
+            .grant(json!({"Constraints": {constraint: pairs, empty: {}}}))
+            .await;
+        assert!(scene.bob_may(pairs.clone()).await, "{constraint}");
+        assert!(!scene.bob_may(json!({})).await, "{constraint}");
+        assert_eq!(
+            scene.bob_may(json!({"Tenant": "a", "More": "x"})).await,
+            with_more,
+            "{constraint}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_explanation_asks_for_the_context_of_a_constraint() {
     let scene = Scene::new().await;
     scene
@@ -266,6 +287,25 @@ async fn whom_a_grant_names_retires_it_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_grant_with_a_name_is_retired_by_both_whom_it_names() {
+    let scene = Scene::new().await;
+    for whom in [&scene.bob, &scene.carol] {
+        let grant = scene
+            .grant(json!({"Name": "both", "Operations": ["RetireGrant"], "RetiringPrincipal": CAROL}))
+            .await;
+        scene
+            .house
+            .ask_as(
+                whom.clone(),
+                "RetireGrant",
+                json!({"GrantToken": grant["GrantToken"]}),
+            )
+            .await
+            .expect("retired");
+    }
+}
+
+#[tokio::test]
 async fn a_grant_for_another_account_needs_that_accounts_word_too() {
     let scene = Scene::new().await;
     let house = &scene.house;
@@ -290,7 +330,8 @@ async fn grants_are_for_principals_that_are_there() {
     let scene = Scene::new().await;
     let grant = |grantee: &str, operation: &str| json!({"KeyId": scene.key, "GranteePrincipal": grantee, "Operations": [operation]});
     let mut both = grant(BOB, "Encrypt");
-    both["Constraints"] = json!({"EncryptionContextEquals": {}, "EncryptionContextSubset": {}});
+    both["Constraints"] =
+        json!({"EncryptionContextEquals": {"a": "b"}, "EncryptionContextSubset": {"a": "b"}});
     let mut token = grant(BOB, "Encrypt");
     token["GrantTokens"] = json!(["made-up"]);
     let mut dry = grant(BOB, "Encrypt");
