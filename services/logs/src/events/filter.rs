@@ -94,6 +94,9 @@ async fn filter(logs: Arc<Logs>, call: Call) -> Result<Value, AwsError> {
         None => Position::FIRST,
     };
     let group = logs.group(&caller, identifier).await?;
+    for name in input.log_stream_names.iter().flatten() {
+        logs.stream(&group, name).await?;
+    }
     let wanted = Wanted {
         of: input.batches(group.id)?,
         from_ms: input
@@ -181,7 +184,7 @@ mod tests {
                 vec!["fine a1", "ERROR a2", "ERROR a1"],
             ),
             (
-                json!({"logStreamNames": ["b", "a2", "none"]}),
+                json!({"logStreamNames": ["b", "a2"]}),
                 vec!["ERROR b", "ERROR a2", "fine b"],
             ),
             // Here the end is included, as on AWS.
@@ -294,6 +297,10 @@ mod tests {
                         "InvalidParameterException",
                     ),
                     (on(json!({"logStreamNames": []})), "ValidationException"),
+                    (
+                        on(json!({"logStreamNames": ["b", "none"]})),
+                        "ResourceNotFoundException",
+                    ),
                     (on(json!({"limit": 0})), "ValidationException"),
                     (on(json!({"nextToken": "x"})), "InvalidParameterException"),
                     (on(json!({ "nextToken": another })), "InvalidParameterException"),
