@@ -7,6 +7,7 @@
 mod body;
 mod chunks;
 mod host;
+mod words;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use drawbridge_aws_dialects::sigv4;
 use drawbridge_service_s3::{Front, Gate, Operation, RequestFacts, Took};
 use drawbridge_session::{Caller, Principal, SignedWith};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -83,6 +84,9 @@ where
         *answer.body_mut() = Body::empty();
     }
     let failed = answer.status().is_client_error() || answer.status().is_server_error();
+    if failed {
+        answer = words::told(answer);
+    }
     let headers = answer.headers_mut();
     // What is left of a body that was refused is not read: a client that is not told would send its next request after it.
     if failed && closes {
@@ -97,7 +101,7 @@ where
 
 async fn serve<B>(
     gateway: &Arc<Gateway>,
-    parts: Parts,
+    mut parts: Parts,
     body: B,
     peer: &Peer,
     id: Uuid,
@@ -112,6 +116,7 @@ where
         Err(AuthenticationError::Signature(sigv4::SignatureError::Missing)) => None,
         Err(error) => return Err(error.to_error(Family::S3)),
     };
+    join_encodings(&mut parts.headers);
     let chunked = is_chunked(&parts, head.as_ref());
     let facts = facts(gateway, head.as_ref(), peer, id);
     let key = head.as_ref().map(|head| SecretKey::from(head.secret.expose()));
@@ -191,6 +196,21 @@ fn refuse_forms(parts: &Parts) -> Result<(), AwsError> {
         return Err(Family::S3.unknown_operation("PostObject", ""));
     }
     Ok(())
+}
+
+/// Makes one line of the encodings of a body, which some clients write as two, and the dialect reads as one. That is how they
+/// were signed, too.
+fn join_encodings(headers: &mut HeaderMap) {
+    let lines: Vec<_> = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if lines.len() > 1
+        && let Ok(line) = HeaderValue::from_bytes(&lines.join(&b','))
+    {
+        headers.insert(header::CONTENT_ENCODING, line);
+    }
 }
 
 /// Whether the dialect takes the body apart into chunks, which only a signature in the header can have it do.

@@ -370,6 +370,32 @@ fn an_object_in_one_chunk_of_any_length_is_stored() {
 }
 
 #[test]
+fn encodings_on_two_lines_are_read_as_one() {
+    let bench = Bench::open();
+    for kind in [
+        Kind::Trailer,
+        Kind::SignedChunks,
+        Kind::SignedTrailer,
+        Kind::Digest,
+    ] {
+        let path = bench.path();
+        let upload = Upload {
+            kind,
+            data: b"encoded".to_vec(),
+            chunks: vec![7],
+        };
+        let (parts, body) = bench.wire_with(&path, &upload, &[("content-encoding", "gzip")]);
+        assert_eq!(
+            parts.headers.get_all("content-encoding").iter().count(),
+            if kind == Kind::Digest { 1 } else { 2 }
+        );
+        let told = bench.send(parts, &body, &[usize::MAX]);
+        assert_eq!(told.status, StatusCode::OK, "{kind:?} {:?}", told.body);
+        assert_eq!(bench.stored(&path).as_deref(), Some(b"encoded".as_slice()));
+    }
+}
+
+#[test]
 fn chunks_that_nobody_takes_apart_are_not_kept_as_they_are() {
     let bench = Bench::open();
     let path = bench.path();

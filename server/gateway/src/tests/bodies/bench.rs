@@ -142,6 +142,16 @@ impl Bench {
 
     /// Writes an upload as a client does: the head, and the body.
     pub(super) fn wire(&self, path: &str, upload: &Upload) -> (Parts, Vec<u8>) {
+        self.wire_with(path, upload, &[])
+    }
+
+    /// The same with further lines in the head.
+    pub(super) fn wire_with(
+        &self,
+        path: &str,
+        upload: &Upload,
+        headers: &[(&'static str, &str)],
+    ) -> (Parts, Vec<u8>) {
         let Upload { kind, data, .. } = upload;
         let mut parts = self.parts(Method::PUT, path);
         let mut set = |name: &'static str, value: String| {
@@ -157,6 +167,9 @@ impl Bench {
                 set("x-amz-decoded-content-length", data.len().to_string());
                 set("content-encoding", "aws-chunked".into());
             }
+        }
+        for (name, value) in headers {
+            parts.headers.append(*name, value.parse().expect("a value"));
         }
         self.sign(&mut parts, kind.payload(), data).expect("signed");
         let body = match kind {

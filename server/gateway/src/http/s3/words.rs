@@ -1,0 +1,79 @@
+//! Words for errors that the dialect answers with a code alone: clients print nothing else of them.
+
+use http::{HeaderValue, Response, header};
+use s3s::Body;
+
+/// Adds the message of its code to an error that has none.
+pub(super) fn told(answer: Response<Body>) -> Response<Body> {
+    let Some(text) = answer.body().bytes().and_then(|bytes| with_message(&bytes)) else {
+        return answer;
+    };
+    let mut answer = answer.map(|_| Body::empty());
+    if answer.headers().contains_key(header::CONTENT_LENGTH) {
+        let length = HeaderValue::from(text.len());
+        answer.headers_mut().insert(header::CONTENT_LENGTH, length);
+    }
+    *answer.body_mut() = Body::from(text);
+    answer
+}
+
+fn with_message(document: &[u8]) -> Option<String> {
+    let document = std::str::from_utf8(document).ok()?;
+    let (before, rest) = document.split_once("<Error><Code>")?;
+    let (code, after) = rest.split_once("</Code>")?;
+    if after.contains("<Message>") {
+        return None;
+    }
+    let message = message(code)?;
+    Some(format!(
+        "{before}<Error><Code>{code}</Code><Message>{message}</Message>{after}"
+    ))
+}
+
+fn message(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "EntityTooLarge" => "Your proposed upload exceeds the maximum allowed size",
+        "InvalidBucketName" => "The specified bucket is not valid.",
+        "InvalidURI" => "Couldn't parse the specified URI.",
+        "KeyTooLongError" => "Your key is too long",
+        "MalformedXML" => {
+            "The XML you provided was not well-formed or did not validate against our published schema"
+        }
+        "MethodNotAllowed" => "The specified method is not allowed against this resource.",
+        "MissingRequestBodyError" => "Request Body is empty",
+        "SignatureDoesNotMatch" => {
+            "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_alone_gets_its_words() {
+        for (document, wanted) in [
+            (
+                "<?xml?><Error><Code>KeyTooLongError</Code></Error>",
+                Some(
+                    "<?xml?><Error><Code>KeyTooLongError</Code><Message>Your key is too long</Message></Error>",
+                ),
+            ),
+            (
+                "<Error><Code>KeyTooLongError</Code><Message>so</Message></Error>",
+                None,
+            ),
+            ("<Error><Code>Other</Code></Error>", None),
+            ("<Error><Code>KeyTooLongError", None),
+            ("\u{fffd}", None),
+        ] {
+            assert_eq!(with_message(document.as_bytes()).as_deref(), wanted, "{document}");
+        }
+        assert_eq!(
+            with_message(b"\xff<Error><Code>KeyTooLongError</Code></Error>"),
+            None
+        );
+    }
+}
