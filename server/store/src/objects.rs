@@ -41,8 +41,8 @@ pub struct ObjectVersion {
     pub tags: Vec<Tag>,
     /// Until when, and how strictly, it is locked.
     pub retention: Option<Retention>,
-    /// Whether it is under a legal hold.
-    pub held: bool,
+    /// Whether it is under a legal hold; `None` where nobody ever said so.
+    pub held: Option<bool>,
 }
 
 /// What an object holds, apart from the bytes.
@@ -178,7 +178,7 @@ impl ObjectVersion {
     /// Says whether nobody may remove it at `now`; `bypass` stands for those who may bypass governance.
     pub fn is_locked(&self, bypass: bool, now: Timestamp) -> bool {
         let retained = self.retention.is_some_and(|it| it.binds(bypass, now));
-        self.held || retained
+        self.held == Some(true) || retained
     }
 
     /// Says whether its retention may become another: a longer one always, a weaker one only if nothing binds.
@@ -379,7 +379,7 @@ mod tests {
             content: None,
             tags: Vec::new(),
             retention: retention.map(|(mode, until)| retain(mode, until)),
-            held,
+            held: Some(held),
         }
     }
 

@@ -44,7 +44,7 @@ pub struct UploadedObject {
     /// Its lock.
     pub retention: Option<Retention>,
     /// Whether it will be under a legal hold.
-    pub held: bool,
+    pub held: Option<bool>,
     /// The algorithm of its checksum.
     pub checksum: Option<String>,
     /// Whether its checksum will be of the parts' checksums.

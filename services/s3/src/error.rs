@@ -123,6 +123,14 @@ pub(crate) fn no_locks() -> AwsError {
     invalid_request("Bucket is missing Object Lock Configuration")
 }
 
+/// Nothing was ever said of a lock or a hold on the version.
+pub(crate) fn never_locked() -> AwsError {
+    not_found(
+        "NoSuchObjectLockConfiguration",
+        "The specified object does not have a ObjectLock configuration",
+    )
+}
+
 pub(crate) fn of_store(error: StoreError) -> AwsError {
     internal(error)
 }

@@ -107,6 +107,9 @@ pub(crate) trait Named {
         None
     }
 
+    /// Reads anew what the dialect reads otherwise than S3 does.
+    fn reread(&mut self, _headers: &HeaderMap) {}
+
     /// Condition keys that only the input tells.
     fn conditions(&self, _conditions: &mut Map<String, Value>) {}
 }

@@ -16,7 +16,7 @@ use crate::error::{malformed_xml, told};
 use crate::facts::{
     ACL, COPIED, Headers, Named, OWNED, RequestFacts, STORED, Source, Telling, add_listing, summary,
 };
-use crate::{Operation, buckets, objects, uploads};
+use crate::{Operation, buckets, objects, subresource, uploads};
 
 /// Lets requests through to operations: decides, keeps the event, and calls the handler.
 #[async_trait]
@@ -52,12 +52,14 @@ impl<G: Gate> Front<G> {
     async fn perform<I, O>(
         &self,
         operation: &'static Operation<I, O>,
-        request: S3Request<I>,
+        mut request: S3Request<I>,
     ) -> S3Result<S3Response<O>>
     where
         I: Named + Send + Sync + 'static,
         O: Send + 'static,
     {
+        subresource::check(operation.name, request.uri.query()).map_err(|error| told(&error))?;
+        request.input.reread(&request.headers);
         let summary = summary(&request.input, &request.headers, &self.facts);
         let bucket = request.input.bucket().map(str::to_owned);
         let took = Took {
@@ -226,6 +228,10 @@ macro_rules! named {
     (source) => {
         fn source(&self) -> Option<Source<'_>> {
             objects::named_source(&self.copy_source)
+        }
+
+        fn reread(&mut self, headers: &HeaderMap) {
+            objects::reread_source(&mut self.copy_source, headers);
         }
     };
     (acl) => {

@@ -20,6 +20,7 @@ mod receive;
 mod settings;
 mod shelf;
 mod stored;
+mod subresource;
 mod uploads;
 
 mod wire;

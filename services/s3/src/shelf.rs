@@ -77,7 +77,7 @@ impl RecordingsShelf {
             content: Some(content),
             tags: Vec::new(),
             retention: default_lock(&bucket, s3.clock.now()),
-            held: false,
+            held: None,
         };
         let place = format!("s3://{}/{name}", bucket.name);
         s3.commit(bucket.name, object, Condition::None).await?;

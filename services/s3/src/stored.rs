@@ -109,9 +109,27 @@ pub(crate) fn content_of(headers: &HeaderMap) -> Result<Content, AwsError> {
     let class = headers
         .get("x-amz-storage-class")
         .and_then(|value| value.to_str().ok());
+    if class.is_some_and(|class| !STORAGE_CLASSES.contains(&class)) {
+        return Err(AwsError::new(
+            "InvalidStorageClass",
+            "The storage class you specified is not valid",
+        ));
+    }
     content.storage_class = class.filter(|class| *class != "STANDARD").map(str::to_owned);
     Ok(content)
 }
+
+/// Those of S3 that an object of an ordinary bucket can have. They are kept and change nothing.
+const STORAGE_CLASSES: &[&str] = &[
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "GLACIER_IR",
+    "DEEP_ARCHIVE",
+];
 
 /// The encoding of the object: `aws-chunked` is that of the request.
 fn content_encoding(headers: &HeaderMap) -> Option<String> {
@@ -192,20 +210,30 @@ pub(crate) fn default_lock(bucket: &Bucket, now: Timestamp) -> Option<Retention>
     })
 }
 
-/// Reads `ON` or `OFF`.
+/// Reads `ON` or `OFF`, where one of them is said.
 pub(crate) fn held(
     status: Option<&dto::ObjectLockLegalHoldStatus>,
     bucket: &Bucket,
-) -> Result<bool, AwsError> {
+) -> Result<Option<bool>, AwsError> {
     let held = match status.map(dto::ObjectLockLegalHoldStatus::as_str) {
-        None | Some("OFF") => false,
-        Some("ON") => true,
+        None => None,
+        Some("OFF") => Some(false),
+        Some("ON") => Some(true),
         Some(_) => return Err(invalid_argument("Legal Hold must be either of 'ON' or 'OFF'")),
     };
     if status.is_some() && !bucket.locks {
         return Err(crate::error::no_locks());
     }
     Ok(held)
+}
+
+/// Writes `ON` or `OFF`.
+pub(crate) fn hold_status(held: bool) -> dto::ObjectLockLegalHoldStatus {
+    dto::ObjectLockLegalHoldStatus::from_static(if held {
+        dto::ObjectLockLegalHoldStatus::ON
+    } else {
+        dto::ObjectLockLegalHoldStatus::OFF
+    })
 }
 
 /// Keys have 1 to 1,024 bytes; the dialect has checked the rest.

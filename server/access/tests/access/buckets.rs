@@ -236,7 +236,7 @@ async fn the_tags_of_an_object_are_known_to_those_who_read_it() {
         content: Some(Content::default()),
         tags: vec![Tag::new("Class", "secret")],
         retention: None,
-        held: false,
+        held: None,
     };
     let stored = lab.house.store.put_object(BUCKET, object, Condition::None).await;
     stored.expect("stored");

@@ -69,7 +69,7 @@ impl House {
             }),
             tags: Vec::new(),
             retention: None,
-            held: false,
+            held: None,
         };
         let put = self.store.put_object("logs", object, Condition::None).await;
         put.expect("stored");

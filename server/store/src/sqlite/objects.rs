@@ -165,9 +165,16 @@ impl Objects for Sqlite {
         let found = found
             .filter(|it| it.content.is_some())
             .ok_or(LockError::Missing)?;
-        touch(&mut transaction, at, &ObjectVersion { held, ..found })
-            .await
-            .map_err(failed())?;
+        touch(
+            &mut transaction,
+            at,
+            &ObjectVersion {
+                held: Some(held),
+                ..found
+            },
+        )
+        .await
+        .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
         Ok(())
     }
@@ -195,7 +202,7 @@ pub(super) async fn put(
     let failed = || StoreError::doing("store an object");
     let found = super::buckets::find(connection, bucket).await.map_err(failed())?;
     let found = found.ok_or(PutObjectError::NoBucket)?;
-    if !found.locks && (object.held || object.retention.is_some()) {
+    if !found.locks && (object.held.is_some() || object.retention.is_some()) {
         return Err(PutObjectError::NoLocks);
     }
     let key = object.key.clone();
@@ -251,7 +258,7 @@ async fn delete(
         content: None,
         tags: Vec::new(),
         retention: None,
-        held: false,
+        held: None,
     };
     insert(connection, at.bucket, &object).await.map_err(failed())?;
     Ok(Deleted {

@@ -47,7 +47,7 @@ fn version(key: &str, number: i64, modified_at: &str, size: Option<u64>) -> Obje
         }),
         tags: Vec::new(),
         retention: None,
-        held: false,
+        held: None,
     }
 }
 

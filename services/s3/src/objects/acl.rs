@@ -46,16 +46,9 @@ async fn put(s3: Arc<S3>, asked: Asked<PutObjectAclInput>) -> Answered<PutObject
     let input = asked.input;
     let at = bucket.at(&input.key);
     let (_, _) = s3.object(at, input.version_id.as_deref()).await?;
-    check_acl(input.acl.as_ref())?;
-    let grants = [
-        &input.grant_full_control,
-        &input.grant_read,
-        &input.grant_read_acp,
-        &input.grant_write,
-        &input.grant_write_acp,
-    ];
+    check_acl(input.acl.as_ref(), &asked.headers)?;
     let list = input.access_control_policy.as_ref();
-    if grants.into_iter().any(Option::is_some) || list.is_some_and(|list| !is_owners(list, &bucket.account)) {
+    if list.is_some_and(|list| !is_owners(list, &bucket.account)) {
         return Err(no_lists());
     }
     Ok(S3Response::new(PutObjectAclOutput::default()))

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::{Content, ObjectVersion};
+use http::{HeaderMap, HeaderValue};
 use s3s::S3Response;
-use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, MetadataDirective, TaggingDirective};
+use s3s::dto::{
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, ETagCondition, MetadataDirective, TaggingDirective,
+};
 
 use super::conditions::Conditions;
 use super::put::{check_acl, condition_of, named_version, needs};
@@ -34,7 +37,12 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
     let bucket = s3.asked_bucket(&asked).await?;
     let (input, headers) = (asked.input, asked.headers);
     check_key(&input.key)?;
-    check_acl(input.acl.as_ref())?;
+    let (matches, none_matches) = (
+        if_header(&headers, "if-match")?,
+        if_header(&headers, "if-none-match")?,
+    );
+    let condition = condition_of(matches.as_ref(), none_matches.as_ref())?;
+    check_acl(input.acl.as_ref(), &headers)?;
     let owner = input.expected_source_bucket_owner.as_deref();
     let source = Copied::find(&s3, &caller, &input.copy_source, owner).await?;
     let conditions = Conditions {
@@ -104,7 +112,6 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
         retention,
         held,
     };
-    let condition = condition_of(None, None)?;
     let stored = s3.commit(bucket.name, object, condition).await?;
     Ok(S3Response::new(output(&stored, &source.version)))
 }
@@ -129,7 +136,7 @@ fn output(stored: &ObjectVersion, source: &ObjectVersion) -> CopyObjectOutput {
 }
 
 /// A copy has the checksum that the request asks for, or that of its source.
-fn algorithm(headers: &http::HeaderMap, source: &Content) -> Result<Algorithm, AwsError> {
+fn algorithm(headers: &HeaderMap, source: &Content) -> Result<Algorithm, AwsError> {
     let asked = headers
         .get("x-amz-checksum-algorithm")
         .and_then(|value| value.to_str().ok());
@@ -138,6 +145,15 @@ fn algorithm(headers: &http::HeaderMap, source: &Content) -> Result<Algorithm, A
         .as_ref()
         .map(|checksum| checksum.algorithm.as_str());
     asked.or(kept).map_or(Ok(Algorithm::Crc64Nvme), Algorithm::named)
+}
+
+/// Reads what must be so of the object that is there, which the dialect leaves in the headers.
+fn if_header(headers: &HeaderMap, name: &str) -> Result<Option<ETagCondition>, AwsError> {
+    let read = |value: &HeaderValue| {
+        ETagCondition::parse_http_header(value.as_bytes())
+            .map_err(|_| invalid_argument(format!("the header {name} is no ETag")))
+    };
+    headers.get(name).map(read).transpose()
 }
 
 fn is_replaced(what: &str, directive: Option<&str>) -> Result<bool, AwsError> {

@@ -11,8 +11,8 @@ use futures_util::stream::poll_fn;
 use http::StatusCode;
 use s3s::S3Response;
 use s3s::dto::{
-    GetObjectInput, GetObjectOutput, ObjectLockLegalHoldStatus, ObjectLockMode, Range, StorageClass,
-    StreamingBlob, Timestamp, TimestampFormat,
+    GetObjectInput, GetObjectOutput, ObjectLockMode, Range, StorageClass, StreamingBlob, Timestamp,
+    TimestampFormat,
 };
 
 use crate::checksum::with_checksum;
@@ -21,7 +21,7 @@ use crate::error::{invalid_argument, of_blobs};
 use crate::facts::on_version;
 use crate::objects::conditions::Conditions;
 use crate::objects::named_version;
-use crate::stored::check_key;
+use crate::stored::{check_key, hold_status};
 use crate::wire::{etag, time};
 use crate::{Answered, Asked, Operation, S3};
 
@@ -131,9 +131,7 @@ fn described(version: &ObjectVersion, content: &Content) -> GetObjectOutput {
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
         ),
-        object_lock_legal_hold_status: version
-            .held
-            .then(|| ObjectLockLegalHoldStatus::from_static(ObjectLockLegalHoldStatus::ON)),
+        object_lock_legal_hold_status: version.held.map(hold_status),
         object_lock_mode: version
             .retention
             .map(|it| ObjectLockMode::from(it.mode.as_str().to_owned())),

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use drawbridge_session::{Audit, SignedWith};
 use s3s::S3Response;
 use s3s::dto::{
-    GetObjectLegalHoldInput, GetObjectLegalHoldOutput, ObjectLockLegalHold, ObjectLockLegalHoldStatus,
-    PutObjectLegalHoldInput, PutObjectLegalHoldOutput,
+    GetObjectLegalHoldInput, GetObjectLegalHoldOutput, ObjectLockLegalHold, PutObjectLegalHoldInput,
+    PutObjectLegalHoldOutput,
 };
 use serde_json::{Map, Value, json};
 
-use crate::error::{malformed_xml, no_locks, of_lock};
+use crate::error::{malformed_xml, never_locked, no_locks, of_lock};
 use crate::facts::{Telling, on_object};
-use crate::stored::held;
+use crate::stored::{held, hold_status};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const GET_OBJECT_LEGAL_HOLD: Operation<GetObjectLegalHoldInput, GetObjectLegalHoldOutput> =
@@ -52,14 +52,10 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectLegalHoldInput>) -> Answered<Get
     }
     let at = bucket.at(&input.key);
     let (version, _) = s3.object(at, input.version_id.as_deref()).await?;
-    let status = if version.held {
-        ObjectLockLegalHoldStatus::ON
-    } else {
-        ObjectLockLegalHoldStatus::OFF
-    };
+    let held = version.held.ok_or_else(never_locked)?;
     Ok(S3Response::new(GetObjectLegalHoldOutput {
         legal_hold: Some(ObjectLockLegalHold {
-            status: Some(ObjectLockLegalHoldStatus::from_static(status)),
+            status: Some(hold_status(held)),
         }),
     }))
 }
@@ -68,8 +64,7 @@ async fn put(s3: Arc<S3>, asked: Asked<PutObjectLegalHoldInput>) -> Answered<Put
     let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
     let status = input.legal_hold.and_then(|hold| hold.status);
-    let status = status.ok_or_else(malformed_xml)?;
-    let held = held(Some(&status), &bucket)?;
+    let held = held(status.as_ref(), &bucket)?.ok_or_else(malformed_xml)?;
     let at = bucket.at(&input.key);
     let version = input.version_id.as_deref();
     let changed = s3.store.set_legal_hold(at, version, held).await;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Caller, Needs, SignedWith};
 use drawbridge_store::{Condition, ObjectVersion, PutObjectError};
+use http::HeaderMap;
 use s3s::S3Response;
 use s3s::dto::{ETagCondition, ObjectCannedACL, PutObjectInput, PutObjectOutput};
 use serde_json::Value;
 
+use crate::buckets::no_lists;
 use crate::checksum::with_checksum;
 use crate::encryption::with_encryption;
 use crate::error::{invalid_argument, of_put};
@@ -46,7 +48,7 @@ pub(crate) fn needs(caller: &Caller, summary: &Value) -> Needs {
 async fn put(s3: Arc<S3>, mut asked: Asked<PutObjectInput>) -> Answered<PutObjectOutput> {
     let bucket = s3.asked_bucket(&asked).await?;
     check_key(&asked.input.key)?;
-    check_acl(asked.input.acl.as_ref())?;
+    check_acl(asked.input.acl.as_ref(), &asked.headers)?;
     let condition = condition_of(asked.input.if_match.as_ref(), asked.input.if_none_match.as_ref())?;
     let tags = tags_of_header(asked.input.tagging.as_deref())?;
     let mut content = content_of(&asked.headers)?;
@@ -126,16 +128,19 @@ pub(crate) fn condition_of(
 }
 
 /// The bucket's owner owns every object: an ACL may say that, and nothing else.
-pub(crate) fn check_acl(acl: Option<&ObjectCannedACL>) -> Result<(), AwsError> {
+pub(crate) fn check_acl(acl: Option<&ObjectCannedACL>, headers: &HeaderMap) -> Result<(), AwsError> {
+    if headers
+        .keys()
+        .any(|name| name.as_str().starts_with("x-amz-grant-"))
+    {
+        return Err(no_lists());
+    }
     match acl.map(ObjectCannedACL::as_str) {
         None | Some("bucket-owner-full-control" | "private") => Ok(()),
         Some(
             "public-read" | "public-read-write" | "authenticated-read" | "aws-exec-read"
             | "bucket-owner-read",
-        ) => Err(AwsError::new(
-            "AccessControlListNotSupported",
-            "The bucket does not allow ACLs",
-        )),
+        ) => Err(no_lists()),
         Some(_) => Err(invalid_argument("The canned ACL is not known")),
     }
 }

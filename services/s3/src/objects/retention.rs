@@ -10,7 +10,7 @@ use s3s::dto::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::error::{malformed_xml, no_locks, not_found, of_lock};
+use crate::error::{malformed_xml, never_locked, no_locks, of_lock};
 use crate::facts::{Telling, also, bypasses, on_object};
 use crate::stored::retention;
 use crate::wire::{moment, time};
@@ -65,12 +65,7 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectRetentionInput>) -> Answered<Get
     }
     let at = bucket.at(&input.key);
     let (version, _) = s3.object(at, input.version_id.as_deref()).await?;
-    let retention = version.retention.ok_or_else(|| {
-        not_found(
-            "NoSuchObjectLockConfiguration",
-            "The specified object does not have a ObjectLock configuration",
-        )
-    })?;
+    let retention = version.retention.ok_or_else(never_locked)?;
     Ok(S3Response::new(GetObjectRetentionOutput {
         retention: Some(ObjectLockRetention {
             mode: Some(ObjectLockRetentionMode::from(retention.mode.as_str().to_owned())),

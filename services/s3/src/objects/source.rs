@@ -5,6 +5,7 @@ use drawbridge_session::Caller;
 use drawbridge_store::blobs::unsealed;
 use drawbridge_store::{Content, ObjectAt, ObjectVersion};
 use futures_util::stream::poll_fn;
+use http::HeaderMap;
 use s3s::dto::{CopySource, StreamingBlob};
 
 use std::sync::Arc;
@@ -34,6 +35,18 @@ pub(crate) fn named(source: &CopySource) -> Option<Source<'_>> {
             version: version_id.as_deref(),
         }),
         CopySource::AccessPoint { .. } | CopySource::Outpost { .. } => None,
+    }
+}
+
+/// Reads a source's header as S3 does: as in a form, a plus sign is a space there.
+pub(crate) fn reread(source: &mut CopySource, headers: &HeaderMap) {
+    let text = headers
+        .get("x-amz-copy-source")
+        .and_then(|value| value.to_str().ok());
+    if let Some(text) = text.filter(|text| text.contains('+'))
+        && let Ok(read) = CopySource::parse(&text.replace('+', "%20"))
+    {
+        *source = read;
     }
 }
 

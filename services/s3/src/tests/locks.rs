@@ -92,3 +92,31 @@ async fn to_bypass_governance_takes_a_right_of_its_own() {
     let answer = world.ask(Method::DELETE, &version, BYPASS, b"").await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.text());
 }
+
+#[tokio::test]
+async fn a_hold_that_was_lifted_is_told_from_none() {
+    let world = World::new().await;
+    world.bucket("locks", LOCKS).await;
+    world.ask(Method::PUT, "/locks/k", &[], b"kept").await;
+    let header = async || {
+        let answer = world.ask(Method::HEAD, "/locks/k", &[], b"").await;
+        let hold = answer.headers.get("x-amz-object-lock-legal-hold");
+        hold.map(|value| value.to_str().expect("text").to_owned())
+    };
+    assert_eq!(header().await, None);
+    let answer = world.ask(Method::GET, "/locks/k?legal-hold", &[], b"").await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (StatusCode::NOT_FOUND, "NoSuchObjectLockConfiguration".to_owned())
+    );
+    for status in ["ON", "OFF"] {
+        let document = format!("<LegalHold><Status>{status}</Status></LegalHold>");
+        let answer = world
+            .ask(Method::PUT, "/locks/k?legal-hold", &[], document.as_bytes())
+            .await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        assert_eq!(header().await.as_deref(), Some(status));
+        let answer = world.ask(Method::GET, "/locks/k?legal-hold", &[], b"").await;
+        assert_eq!(answer.element("Status"), status);
+    }
+}

@@ -36,7 +36,7 @@ async fn a_part_that_was_replaced_meanwhile_is_in_no_object() {
         content: Some(content),
         tags: Vec::new(),
         retention: None,
-        held: false,
+        held: None,
     };
     let completed = store.complete_upload("logs", &id, object, Condition::None).await;
     assert!(matches!(completed, Err(PutObjectError::Part)), "{completed:?}");

@@ -38,7 +38,7 @@ async fn create(
     let caller = asked.caller().clone();
     let (input, headers) = (asked.input, asked.headers);
     check_key(&input.key)?;
-    check_acl(input.acl.as_ref())?;
+    check_acl(input.acl.as_ref(), &headers)?;
     let now = s3.clock.now();
     let checksum = Summing::of(&headers)?;
     let mut content = content_of(&headers)?;

@@ -59,7 +59,7 @@ pub(super) async fn insert(
         .bind(to_json(&object.tags))
         .bind(object.retention.map(|it| it.mode.as_str()))
         .bind(object.retention.map(|it| ms(it.until)))
-        .bind(object.held)
+        .bind(hold(object.held))
         .execute(&mut *connection)
         .await?;
     note_blobs(connection, &object.blobs()).await
@@ -77,7 +77,7 @@ pub(super) async fn touch(
     )
     .bind(object.retention.map(|it| it.mode.as_str()))
     .bind(object.retention.map(|it| ms(it.until)))
-    .bind(object.held)
+    .bind(hold(object.held))
     .bind(at.bucket)
     .bind(at.key.as_bytes())
     .bind(object.number)
@@ -167,8 +167,23 @@ pub(super) fn read(row: &SqliteRow) -> Result<ObjectVersion, sqlx::Error> {
         content: content.map(|_| json(row, "content")).transpose()?,
         tags: json(row, "tags")?,
         retention: retention(row)?,
-        held: row.try_get("held")?,
+        held: match row.try_get("held")? {
+            NEVER_HELD => None,
+            number => Some(number == HELD),
+        },
     })
+}
+
+const NEVER_HELD: i64 = 0;
+const HELD: i64 = 1;
+const LIFTED: i64 = 2;
+
+fn hold(held: Option<bool>) -> i64 {
+    match held {
+        None => NEVER_HELD,
+        Some(true) => HELD,
+        Some(false) => LIFTED,
+    }
 }
 
 fn retention(row: &SqliteRow) -> Result<Option<Retention>, sqlx::Error> {
