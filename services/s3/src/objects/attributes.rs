@@ -10,7 +10,7 @@ use s3s::dto::{
     StorageClass,
 };
 
-use super::put::named_version;
+use super::put::read_version;
 use crate::checksum::with_checksum;
 use crate::error::invalid_argument;
 use crate::facts::{also, on_version};
@@ -45,7 +45,7 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectAttributesInput>) -> Answered<Ge
     let (version, content) = s3.object(at, input.version_id.as_deref()).await?;
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(time(version.modified_at)),
-        version_id: named_version(&version),
+        version_id: read_version(&version, &bucket),
         ..GetObjectAttributesOutput::default()
     };
     // The dialect leaves a header that names several as it is.

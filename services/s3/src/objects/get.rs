@@ -6,7 +6,7 @@ use std::task::Poll;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::blobs::unsealed;
-use drawbridge_store::{Content, ObjectAt, ObjectVersion};
+use drawbridge_store::{Bucket, Content, ObjectVersion};
 use futures_util::stream::poll_fn;
 use http::StatusCode;
 use s3s::S3Response;
@@ -20,7 +20,7 @@ use crate::encryption::with_encryption;
 use crate::error::{invalid_argument, of_blobs};
 use crate::facts::on_version;
 use crate::objects::conditions::Conditions;
-use crate::objects::named_version;
+use crate::objects::read_version;
 use crate::stored::{check_key, hold_status};
 use crate::wire::{etag, time};
 use crate::{Answered, Asked, Operation, S3};
@@ -38,7 +38,7 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectInput>) -> Answered<GetObjectOut
     let caller = asked.caller().clone();
     let bucket = s3.asked_bucket(&asked).await?;
     let input = asked.input;
-    let (mut output, found) = s3.describe(&bucket.name, &input).await?;
+    let (mut output, found) = s3.describe(&bucket, &input).await?;
     let pieces = s3.opened(&caller, found.content.pieces).await?;
     let (from, length) = (found.range.start, found.range.end - found.range.start);
     let mut chunks = unsealed(Arc::clone(&s3.blobs), pieces, from, length);
@@ -66,14 +66,11 @@ impl S3 {
     /// Finds an object and says everything about it but its bytes, after the conditions of the request.
     pub(crate) async fn describe(
         &self,
-        bucket: &str,
+        bucket: &Bucket,
         input: &GetObjectInput,
     ) -> Result<(GetObjectOutput, Found), AwsError> {
         check_key(&input.key)?;
-        let at = ObjectAt {
-            bucket,
-            key: &input.key,
-        };
+        let at = bucket.at(&input.key);
         let (version, content) = self.object(at, input.version_id.as_deref()).await?;
         let conditions = Conditions {
             matches: input.if_match.as_ref(),
@@ -86,6 +83,7 @@ impl S3 {
         let partial = input.range.is_some() || input.part_number.is_some();
         let whole = range == (0..content.size);
         let mut output = described(&version, &content);
+        output.version_id = read_version(&version, bucket);
         with_encryption!(output, &content);
         output.content_length = i64::try_from(range.end - range.start).ok();
         if partial && content.size > 0 {
@@ -138,7 +136,6 @@ fn described(version: &ObjectVersion, content: &Content) -> GetObjectOutput {
         object_lock_retain_until_date: version.retention.map(|it| time(it.until)),
         storage_class: content.storage_class.clone().map(StorageClass::from),
         tag_count: i32::try_from(version.tags.len()).ok().filter(|count| *count > 0),
-        version_id: named_version(version),
         website_redirect_location: header("x-amz-website-redirect-location"),
         ..GetObjectOutput::default()
     }

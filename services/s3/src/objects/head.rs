@@ -40,7 +40,7 @@ async fn head(s3: Arc<S3>, asked: Asked<HeadObjectInput>) -> Answered<HeadObject
         response_content_type: input.response_content_type,
         ..GetObjectInput::default()
     };
-    let (output, found) = s3.describe(&bucket.name, &as_get).await?;
+    let (output, found) = s3.describe(&bucket, &as_get).await?;
     let mut answer = S3Response::new(HeadObjectOutput {
         accept_ranges: output.accept_ranges,
         cache_control: output.cache_control,

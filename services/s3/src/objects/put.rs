@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Caller, Needs, SignedWith};
-use drawbridge_store::{Condition, ObjectVersion, PutObjectError};
+use drawbridge_store::{Bucket, Condition, ObjectVersion, PutObjectError, Versioning};
 use http::HeaderMap;
 use s3s::S3Response;
 use s3s::dto::{ETagCondition, ObjectCannedACL, PutObjectInput, PutObjectOutput};
@@ -108,6 +108,11 @@ fn output(stored: &ObjectVersion) -> PutObjectOutput {
 /// The id of a version, if its bucket ever gave it one.
 pub(crate) fn named_version(stored: &ObjectVersion) -> Option<String> {
     Some(stored.version.clone()).filter(|version| version != drawbridge_store::objects::NULL_VERSION)
+}
+
+/// The same where an object is read: a bucket that keeps or kept versions names also the one without an id.
+pub(crate) fn read_version(stored: &ObjectVersion, bucket: &Bucket) -> Option<String> {
+    named_version(stored).or_else(|| (bucket.versioning != Versioning::Never).then(|| stored.version.clone()))
 }
 
 /// What the headers say must be so of the object that is there.

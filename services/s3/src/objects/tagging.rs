@@ -10,7 +10,7 @@ use s3s::dto::{
 };
 use serde_json::{Map, Value};
 
-use super::put::named_version;
+use super::put::read_version;
 use crate::error::of_lock;
 use crate::facts::{Telling, add_tags, on_version};
 use crate::wire::{tag_set, tags_of_set};
@@ -59,7 +59,7 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectTaggingInput>) -> Answered<GetOb
     let (version, _) = s3.object(at, input.version_id.as_deref()).await?;
     Ok(S3Response::new(GetObjectTaggingOutput {
         tag_set: tag_set(&version.tags),
-        version_id: named_version(&version),
+        version_id: read_version(&version, &bucket),
     }))
 }
 

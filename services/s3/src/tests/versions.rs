@@ -59,3 +59,39 @@ async fn versions_are_kept_as_the_bucket_says() {
         .await;
     assert_eq!(bodies(&world).await, ["4"]);
 }
+
+#[tokio::test]
+async fn a_version_without_an_id_is_called_null_once_versions_are_kept() {
+    let world = World::new().await;
+    world.bucket("bbb", &[]).await;
+    put(&world, "1").await;
+    let told = async |method: Method, path: &str| {
+        let answer = world
+            .ask(method, path, &[("x-amz-object-attributes", "ETag")], b"")
+            .await;
+        let version = answer.headers.get("x-amz-version-id");
+        version.map_or(String::new(), |id| id.to_str().expect("text").to_owned())
+    };
+    for (versioning, wanted) in [
+        (None, ""),
+        (Some(Versioning::Enabled), "null"),
+        (Some(Versioning::Suspended), "null"),
+    ] {
+        if let Some(versioning) = versioning {
+            world.versioning("bbb", versioning).await;
+        }
+        for (method, path) in [
+            (Method::GET, "/bbb/k"),
+            (Method::HEAD, "/bbb/k"),
+            (Method::GET, "/bbb/k?attributes"),
+            (Method::GET, "/bbb/k?tagging"),
+        ] {
+            assert_eq!(told(method, path).await, wanted, "{versioning:?} {path}");
+        }
+    }
+    assert_eq!(
+        put(&world, "2").await,
+        "",
+        "as on AWS, who writes it is told nothing"
+    );
+}
