@@ -12,6 +12,7 @@
 mod data_key;
 mod messages;
 mod nonces;
+mod secrecy;
 
 use std::fmt;
 
@@ -26,8 +27,9 @@ pub use data_key::{DATA_KEY_BYTES, DataKey, NotADataKey};
 pub use messages::{MESSAGE_OVERHEAD_BYTES, Numbered};
 
 use crate::payload::{self, EncChallenge};
-use crate::wire::PayloadType;
-pub(crate) use messages::Turns;
+pub(crate) use secrecy::{Secrecy, is_of_users};
+
+use messages::Turns;
 use nonces::Nonces;
 
 /// Bytes that encryption adds to a payload: nonce and tag.
@@ -162,39 +164,10 @@ pub fn answer(question: &[u8], cipher: &mut Cipher) -> Bytes {
     written(&cipher.seal(question))
 }
 
-/// Says whether payloads of this kind are encrypted on their way from the node.
-pub(crate) fn is_sealed_by_node(payload_type: PayloadType) -> bool {
-    matches!(
-        payload_type,
-        PayloadType::Output | PayloadType::StdErr | PayloadType::ExitCode
-    )
-}
-
-/// Says whether payloads of this kind are encrypted on their way from the client.
-pub(crate) fn is_sealed_by_client(payload_type: PayloadType) -> bool {
-    payload_type == PayloadType::Output
-}
-
-/// Says whether payloads of this kind carry bytes of users for which no encryption is agreed, so that they have no business in
-/// an encrypted session. Sizes, flags and the handshake stay in the clear, as AWS's programs have it.
-pub(crate) fn is_never_sealed(payload_type: PayloadType) -> bool {
-    matches!(
-        payload_type,
-        PayloadType::None | PayloadType::Error | PayloadType::Parameter | PayloadType::Unknown(_)
-    )
-}
-
-/// Says whether payloads of this kind carry bytes of users, so that a node has none to send before there is a key.
-pub(crate) fn is_of_users(payload_type: PayloadType) -> bool {
-    is_sealed_by_node(payload_type)
-        || is_never_sealed(payload_type)
-        || payload_type == PayloadType::Multiplexed
-}
-
 /// Returns how many bytes one frame may carry before they are encrypted, where it may have `max_payload` of them.
 ///
 /// 1024 of them fit in any frame: AWS's programs do not count what encryption adds.
-pub(crate) fn max_plain(max_payload: usize) -> usize {
+fn max_plain(max_payload: usize) -> usize {
     max_payload
         .saturating_sub(OVERHEAD_BYTES)
         .max(crate::DEFAULT_MAX_PAYLOAD)

@@ -31,7 +31,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::connection::{Connection, Unresponsive};
-use crate::encryption::{self, Cipher, Numbered, Turns};
+use crate::encryption::{self, Cipher, Secrecy};
 use crate::payload::{
     self, Acknowledge, ChannelClosed, HandshakeComplete, HandshakeRequest, OpenDataChannel, SessionType,
     SessionTypeParameters, Size, flag,
@@ -65,9 +65,7 @@ pub struct ClientEnd {
     max_payload: usize,
     outbound: Outbound,
     inbound: Inbound,
-    cipher: Option<Cipher>,
-    /// The order of messages about commands, where they are encrypted.
-    turns: Turns,
+    secrecy: Secrecy,
     /// Input given before the session was established.
     held: VecDeque<(PayloadType, Bytes)>,
     /// The newest size, when the window had no room for it.
@@ -106,8 +104,7 @@ impl ClientEnd {
             max_payload: DEFAULT_MAX_PAYLOAD,
             outbound: Outbound::new(MessageType::InputStreamData, config.window),
             inbound: Inbound::new(MessageType::OutputStreamData, config.limits),
-            cipher: None,
-            turns: Turns::default(),
+            secrecy: Secrecy::of_client(),
             held: VecDeque::new(),
             late_size: None,
             farewell: None,
@@ -119,14 +116,13 @@ impl ClientEnd {
 
     /// Joins a session whose ends have a data key already.
     pub fn join_encrypted(&mut self, cipher: Cipher) {
-        self.cipher = Some(cipher);
-        self.turns = Turns::of_latecomer();
+        self.secrecy.join(cipher);
     }
 
     /// Takes the data key that [`Event::DataKeyWanted`] asked for, and as what it was wrapped.
     pub fn handle_data_key(&mut self, cipher: Cipher, wrapped: &[u8]) {
         if let Phase::AwaitingDataKey(_) = self.phase {
-            self.cipher = Some(cipher);
+            self.secrecy.begin(cipher);
             // Whatever was said before there was a key was not said by the node.
             self.inbound.forget_early();
             self.answer_with_key(Ok(wrapped));
@@ -248,7 +244,7 @@ impl ClientEnd {
 
     /// Says whether what the user types and sees is encrypted.
     pub fn is_encrypted(&self) -> bool {
-        self.cipher.is_some()
+        self.secrecy.has_begun()
     }
 
     /// Sends a message of [`Credited`](crate::port_mux::Credited), in a frame of its own.
@@ -355,7 +351,8 @@ impl ClientEnd {
 
     fn handle_stream_frame(&mut self, frame: Frame) -> Result<(), PeerMisbehaved> {
         let mut result = Ok(());
-        let frame = self.decrypt(frame)?;
+        let challenge = PayloadType::EncChallengeRequest;
+        let frame = self.secrecy.decrypt(frame, challenge, encryption::question)?;
         if let Arrival::InOrder(frame) = self.inbound.receive(frame)? {
             result = self.handle_in_order(frame);
             while let Some(frame) = self.inbound.next_in_order() {
@@ -365,29 +362,9 @@ impl ClientEnd {
         result
     }
 
-    /// Decrypts what the node encrypts, before it counts as arrived.
-    fn decrypt(&self, frame: Frame) -> Result<Frame, PeerMisbehaved> {
-        let Some(cipher) = &self.cipher else {
-            return Ok(frame);
-        };
-        let payload_type = frame.payload_type;
-        let opened = match payload_type {
-            PayloadType::EncChallengeRequest => encryption::question(&frame.payload, cipher),
-            sealed if encryption::is_sealed_by_node(sealed) => cipher.open(&frame.payload),
-            PayloadType::Multiplexed => cipher
-                .open_message(&frame.payload)
-                .map(|numbered| numbered.to_payload()),
-            _ => Ok(frame.payload),
-        };
-        match opened {
-            Ok(payload) => Ok(Frame { payload, ..frame }),
-            Err(source) => Err(PeerMisbehaved::Undecryptable { payload_type, source }),
-        }
-    }
-
     fn handle_in_order(&mut self, frame: Frame) -> Result<(), PeerMisbehaved> {
         let payload_type = frame.payload_type;
-        if self.cipher.is_some() && encryption::is_never_sealed(payload_type) {
+        if self.secrecy.refuses(payload_type) {
             return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
         }
         if self.has_joined() && is_handshake(payload_type) {
@@ -444,8 +421,8 @@ impl ClientEnd {
                         .map_or(SessionType::StandardStream, SessionType::from);
                     self.establish(session_type, Value::Null, String::new());
                 }
-                let bytes = match (payload_type, &self.cipher) {
-                    (PayloadType::Multiplexed, Some(_)) => self.in_turn(frame.payload)?,
+                let bytes = match payload_type {
+                    PayloadType::Multiplexed => self.secrecy.take_message(frame.payload, |_| false)?,
                     _ => frame.payload,
                 };
                 if !bytes.is_empty() && !matches!(self.phase, Phase::Refused) {
@@ -456,19 +433,9 @@ impl ClientEnd {
         Ok(())
     }
 
-    /// Takes a message that was encrypted, if it is the next one.
-    fn in_turn(&mut self, payload: Bytes) -> Result<Bytes, PeerMisbehaved> {
-        let unexpected = || PeerMisbehaved::UnexpectedPayload(PayloadType::Multiplexed);
-        let Numbered { number, message } = Numbered::of_payload(payload).ok_or_else(unexpected)?;
-        match self.turns.hear(number, false) {
-            Ok(()) => Ok(message),
-            Err(_) => Err(unexpected()),
-        }
-    }
-
     /// Says whether the session has a key from before this client, which has heard nothing of it yet.
     fn has_joined(&self) -> bool {
-        self.cipher.is_some() && matches!(self.phase, Phase::AwaitingFirstMessage)
+        self.secrecy.has_begun() && matches!(self.phase, Phase::AwaitingFirstMessage)
     }
 
     fn answer_handshake(&mut self, request: HandshakeRequest) {
@@ -513,7 +480,7 @@ impl ClientEnd {
 
     /// Answers the node's question, once and only while the handshake lasts.
     fn prove_key(&mut self, question: &[u8]) -> Result<(), PeerMisbehaved> {
-        match (&mut self.phase, &mut self.cipher) {
+        match (&mut self.phase, self.secrecy.cipher()) {
             (Phase::AwaitingHandshakeComplete { proof_is_due, .. }, Some(cipher)) if *proof_is_due => {
                 *proof_is_due = false;
                 let answer = encryption::answer(question, cipher);
@@ -548,29 +515,11 @@ impl ClientEnd {
             | Phase::AwaitingHandshakeComplete { .. } => {
                 self.held.push_back((payload_type, bytes));
             }
-            Phase::Established => self.push(payload_type, bytes),
+            Phase::Established => {
+                self.secrecy
+                    .push(&mut self.outbound, payload_type, bytes, self.max_payload);
+            }
             Phase::Refused | Phase::Closed => {}
-        }
-    }
-
-    fn push(&mut self, payload_type: PayloadType, bytes: Bytes) {
-        match &mut self.cipher {
-            Some(cipher) if encryption::is_sealed_by_client(payload_type) => {
-                let max_payload = encryption::max_plain(self.max_payload);
-                for plain in bytes.chunks(max_payload) {
-                    self.outbound.push(payload_type, cipher.seal(plain));
-                }
-            }
-            Some(cipher) if payload_type == PayloadType::Multiplexed => {
-                let sealed = cipher.seal_message(self.turns.say(), &bytes);
-                self.outbound.push(payload_type, sealed);
-            }
-            // Nothing of a user's leaves in the clear.
-            Some(_) if encryption::is_never_sealed(payload_type) => {}
-            _ if payload_type == PayloadType::Multiplexed => {
-                self.outbound.push(payload_type, bytes);
-            }
-            _ => self.outbound.push_cut(payload_type, bytes, self.max_payload),
         }
     }
 

@@ -36,7 +36,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::connection::{Connection, Unresponsive};
-use crate::encryption::{self, Cipher, Numbered, Turns};
+use crate::encryption::Secrecy;
 use crate::payload::{self, Acknowledge, AgentSessionState, OpenDataChannel, SessionState, Size, flag};
 use crate::port_mux::{Meaning, Passing};
 use crate::stream::{Arrival, Inbound, Outbound};
@@ -62,9 +62,7 @@ pub struct NodeEnd {
     publication: Publication,
     outbound: Outbound,
     inbound: Inbound,
-    cipher: Option<Cipher>,
-    /// The order of messages about commands, where they are encrypted.
-    turns: Turns,
+    secrecy: Secrecy,
     connected_state: StateReport,
     terminating: Option<Terminating>,
     events: VecDeque<Event>,
@@ -102,8 +100,7 @@ impl NodeEnd {
             publication: Publication::Flowing,
             outbound: Outbound::new(MessageType::OutputStreamData, config.window),
             inbound,
-            cipher: None,
-            turns: Turns::default(),
+            secrecy: Secrecy::of_node(),
             connected_state: StateReport::NotAsked,
             terminating: None,
             events: VecDeque::new(),
@@ -226,24 +223,8 @@ impl NodeEnd {
             .config
             .extension
             .map_or(DEFAULT_MAX_PAYLOAD, |extension| extension.max_payload());
-        match &mut self.cipher {
-            Some(cipher) if encryption::is_sealed_by_node(payload_type) => {
-                for plain in bytes.chunks(encryption::max_plain(max_payload)) {
-                    self.outbound.push(payload_type, cipher.seal(plain));
-                }
-            }
-            // One frame carries one message.
-            Some(cipher) if payload_type == PayloadType::Multiplexed => {
-                let sealed = cipher.seal_message(self.turns.say(), &bytes);
-                self.outbound.push(payload_type, sealed);
-            }
-            // Nothing of a user's leaves in the clear.
-            Some(_) if encryption::is_never_sealed(payload_type) => {}
-            _ if payload_type == PayloadType::Multiplexed => {
-                self.outbound.push(payload_type, bytes);
-            }
-            _ => self.outbound.push_cut(payload_type, bytes, max_payload),
-        }
+        self.secrecy
+            .push(&mut self.outbound, payload_type, bytes, max_payload);
     }
 
     /// Tells the server where the session stands.
@@ -366,7 +347,7 @@ impl NodeEnd {
         if payload_type == PayloadType::EncChallengeResponse {
             return self.handle_proof(now);
         }
-        if !self.takes_input() || (self.cipher.is_some() && encryption::is_never_sealed(payload_type)) {
+        if !self.takes_input() || self.secrecy.refuses(payload_type) {
             // Nobody can have meant this for a session whose kind the client does not know yet.
             return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
         }
@@ -377,10 +358,7 @@ impl NodeEnd {
                 }
             }
             PayloadType::Multiplexed => {
-                let message = match self.cipher {
-                    Some(_) => self.in_turn(frame.payload)?,
-                    None => frame.payload,
-                };
+                let message = self.secrecy.take_message(frame.payload, is_beginning)?;
                 self.events.push_back(Event::Multiplexed(message));
             }
             PayloadType::Size => {
@@ -403,18 +381,6 @@ impl NodeEnd {
             | PayloadType::ExitCode => return Err(PeerMisbehaved::UnexpectedPayload(payload_type)),
         }
         Ok(())
-    }
-
-    /// Takes a message that was encrypted, if it is the next one.
-    fn in_turn(&mut self, payload: Bytes) -> Result<Bytes, PeerMisbehaved> {
-        let unexpected = || PeerMisbehaved::UnexpectedPayload(PayloadType::Multiplexed);
-        let Numbered { number, message } = Numbered::of_payload(payload).ok_or_else(unexpected)?;
-        let passing = Passing::read(message.clone());
-        let begins = passing.is_ok_and(|passing| passing.meaning == Meaning::Begins);
-        match self.turns.hear(number, begins) {
-            Ok(()) => Ok(message),
-            Err(_) => Err(unexpected()),
-        }
     }
 
     fn takes_input(&self) -> bool {
@@ -445,6 +411,11 @@ impl NodeEnd {
             .encode(),
         )
     }
+}
+
+/// Says whether a message about commands is a client's that begins.
+fn is_beginning(message: &Bytes) -> bool {
+    Passing::read(message.clone()).is_ok_and(|passing| passing.meaning == Meaning::Begins)
 }
 
 /// Returns the signal that a frame asks for, if it does.

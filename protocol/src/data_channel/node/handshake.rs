@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::{Event, NodeEnd};
-use crate::encryption::{self, Cipher, Undecryptable};
+use crate::encryption::{Cipher, Undecryptable};
 use crate::payload::{
     self, ActionStatus, ClientAction, HandshakeComplete, HandshakeRequest, HandshakeResponse, SessionType,
 };
@@ -76,7 +77,7 @@ impl NodeEnd {
             },
             client_version: client_version.clone(),
         };
-        self.cipher = Some(cipher);
+        self.secrecy.begin(cipher);
         // Whatever was said before there was a key was not said by the client.
         self.inbound.forget_early();
     }
@@ -90,7 +91,7 @@ impl NodeEnd {
 
     /// Says whether what the user types and sees is encrypted.
     pub fn is_encrypted(&self) -> bool {
-        self.cipher.is_some()
+        self.secrecy.has_begun()
     }
 
     /// Takes the client's answer to the request.
@@ -123,27 +124,14 @@ impl NodeEnd {
 
     /// Decrypts what the client encrypts, before it counts as arrived.
     pub(super) fn decrypt(&self, frame: Frame) -> Result<Frame, PeerMisbehaved> {
-        let Some(cipher) = &self.cipher else {
-            return Ok(frame);
-        };
-        let payload_type = frame.payload_type;
-        let opened = match payload_type {
-            PayloadType::EncChallengeResponse if !self.is_proof(&frame.payload, cipher) => Err(Undecryptable),
-            sealed if encryption::is_sealed_by_client(sealed) => cipher.open(&frame.payload),
-            PayloadType::Multiplexed => cipher
-                .open_message(&frame.payload)
-                .map(|numbered| numbered.to_payload()),
-            _ => Ok(frame.payload),
-        };
-        match opened {
-            Ok(payload) => Ok(Frame { payload, ..frame }),
-            Err(source) => Err(PeerMisbehaved::Undecryptable { payload_type, source }),
-        }
-    }
-
-    fn is_proof(&self, answer: &[u8], cipher: &Cipher) -> bool {
-        let exchange = self.config.key_exchange.as_ref();
-        exchange.is_some_and(|exchange| exchange.challenge.is_answered_by(answer, cipher))
+        self.secrecy
+            .decrypt(frame, PayloadType::EncChallengeResponse, |answer, cipher| {
+                let exchange = self.config.key_exchange.as_ref();
+                exchange
+                    .filter(|exchange| exchange.challenge.is_answered_by(answer, cipher))
+                    .map(|_| Bytes::new())
+                    .ok_or(Undecryptable)
+            })
     }
 
     fn take_response(&mut self, response: &HandshakeResponse, since: Duration, now: Time) {
@@ -178,13 +166,10 @@ impl NodeEnd {
     fn complete_handshake(&mut self, client_version: String, began: Duration, now: Time) {
         self.handshake = Handshake::Complete;
         let took = now.monotonic.saturating_sub(began);
-        let customer_message = match self.cipher {
-            Some(_) => ENCRYPTED.to_owned(),
-            None => String::new(),
-        };
+        let customer_message = if self.is_encrypted() { ENCRYPTED } else { "" };
         let complete = HandshakeComplete {
             handshake_time_to_complete: i64::try_from(took.as_nanos()).unwrap_or(i64::MAX),
-            customer_message,
+            customer_message: customer_message.to_owned(),
         };
         self.outbound
             .push(PayloadType::HandshakeComplete, payload::to_bytes(&complete));
