@@ -20,6 +20,7 @@
 //! nothing that anybody typed or printed is taken or sent in the clear, and `HandshakeComplete` counts only when the node has
 //! proved that it has the same key.
 
+mod answer;
 mod config;
 mod event;
 mod handshake;
@@ -33,8 +34,7 @@ use serde_json::Value;
 use crate::connection::{Connection, Unresponsive};
 use crate::encryption::{self, Cipher, Secrecy};
 use crate::payload::{
-    self, Acknowledge, ChannelClosed, HandshakeComplete, HandshakeRequest, OpenDataChannel, SessionType,
-    SessionTypeParameters, Size, flag,
+    self, Acknowledge, ChannelClosed, OpenDataChannel, SessionType, SessionTypeParameters, Size, flag,
 };
 use crate::stream::{Arrival, Inbound, Outbound, Window};
 use crate::wire::{Frame, MessageType, PayloadType};
@@ -46,7 +46,7 @@ use crate::{
 pub use config::ClientConfig;
 pub use event::Event;
 
-use handshake::Answer;
+use answer::Answer;
 
 /// Runs the client's end of one session over any number of connections.
 ///
@@ -81,8 +81,7 @@ enum Phase {
     AwaitingFirstMessage,
     AwaitingDataKey(Answer),
     AwaitingHandshakeComplete {
-        session_type: SessionType,
-        properties: Value,
+        session: SessionTypeParameters,
         agent_version: String,
         /// Whether the node must still prove that it has the data key.
         proof_is_due: bool,
@@ -117,21 +116,6 @@ impl ClientEnd {
     /// Joins a session whose ends have a data key already.
     pub fn join_encrypted(&mut self, cipher: Cipher) {
         self.secrecy.join(cipher);
-    }
-
-    /// Takes the data key that [`Event::DataKeyWanted`] asked for, and as what it was wrapped.
-    pub fn handle_data_key(&mut self, cipher: Cipher, wrapped: &[u8]) {
-        if let Phase::AwaitingDataKey(_) = self.phase {
-            self.secrecy.begin(cipher);
-            // Whatever was said before there was a key was not said by the node.
-            self.inbound.forget_early();
-            self.answer_with_key(Ok(wrapped));
-        }
-    }
-
-    /// Tells the node, and so the server, why there is no data key. The session will not begin.
-    pub fn handle_data_key_refused(&mut self, why: &str) {
-        self.answer_with_key(Err(why));
     }
 
     /// Takes a fresh websocket into use; `token` is the newest one.
@@ -371,36 +355,9 @@ impl ClientEnd {
             // It was between others.
             return Ok(());
         }
-        let unreadable = |source| PeerMisbehaved::StreamPayload { payload_type, source };
         match payload_type {
-            PayloadType::HandshakeRequest => {
-                if !matches!(self.phase, Phase::AwaitingFirstMessage) {
-                    // A second answer would block AWS's agent for good.
-                    return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
-                }
-                let request = HandshakeRequest::parse(&frame.payload).map_err(unreadable)?;
-                self.answer_handshake(request);
-            }
-            PayloadType::HandshakeComplete => {
-                let complete: HandshakeComplete = payload::parse(&frame.payload).map_err(unreadable)?;
-                match std::mem::replace(&mut self.phase, Phase::Refused) {
-                    Phase::AwaitingHandshakeComplete {
-                        session_type,
-                        properties,
-                        agent_version,
-                        proof_is_due: false,
-                    } => {
-                        if !complete.customer_message.is_empty() {
-                            self.events.push_back(Event::Message(complete.customer_message));
-                        }
-                        self.establish(session_type, properties, agent_version);
-                    }
-                    other => {
-                        self.phase = other;
-                        return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
-                    }
-                }
-            }
+            PayloadType::HandshakeRequest => self.handle_request(&frame.payload)?,
+            PayloadType::HandshakeComplete => self.handle_complete(&frame.payload)?,
             PayloadType::EncChallengeRequest => self.prove_key(&frame.payload)?,
             PayloadType::EncChallengeResponse | PayloadType::HandshakeResponse | PayloadType::Size => {
                 return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
@@ -419,7 +376,11 @@ impl ClientEnd {
                     let session_type = self
                         .command
                         .map_or(SessionType::StandardStream, SessionType::from);
-                    self.establish(session_type, Value::Null, String::new());
+                    let session = SessionTypeParameters {
+                        session_type,
+                        properties: Value::Null,
+                    };
+                    self.establish(session, String::new());
                 }
                 let bytes = match payload_type {
                     PayloadType::Multiplexed => self.secrecy.take_message(frame.payload, |_| false)?,
@@ -438,66 +399,11 @@ impl ClientEnd {
         self.secrecy.has_begun() && matches!(self.phase, Phase::AwaitingFirstMessage)
     }
 
-    fn answer_handshake(&mut self, request: HandshakeRequest) {
-        let answer = Answer::to(request);
-        if let Some(kms_key_id) = answer.wanted_key() {
-            self.events.push_back(Event::DataKeyWanted {
-                kms_key_id: kms_key_id.to_owned(),
-            });
-            self.phase = Phase::AwaitingDataKey(answer);
-        } else {
-            self.send_answer(answer, false);
-        }
-    }
-
-    fn answer_with_key(&mut self, wrapped: Result<&[u8], &str>) {
-        match std::mem::replace(&mut self.phase, Phase::Refused) {
-            Phase::AwaitingDataKey(mut answer) => {
-                answer.note_key(wrapped);
-                self.send_answer(answer, true);
-            }
-            other => self.phase = other,
-        }
-    }
-
-    fn send_answer(&mut self, answer: Answer, proof_is_due: bool) {
-        let agent_version = answer.agent_version.clone();
-        let (response, session) = answer.finish(&self.config.client_version);
-        self.phase = match session {
-            Some(SessionTypeParameters {
-                session_type,
-                properties,
-            }) => Phase::AwaitingHandshakeComplete {
-                session_type,
-                properties,
-                agent_version,
-                proof_is_due,
-            },
-            None => Phase::Refused,
-        };
-        self.outbound.push(PayloadType::HandshakeResponse, response);
-    }
-
-    /// Answers the node's question, once and only while the handshake lasts.
-    fn prove_key(&mut self, question: &[u8]) -> Result<(), PeerMisbehaved> {
-        match (&mut self.phase, self.secrecy.cipher()) {
-            (Phase::AwaitingHandshakeComplete { proof_is_due, .. }, Some(cipher)) if *proof_is_due => {
-                *proof_is_due = false;
-                let answer = encryption::answer(question, cipher);
-                self.outbound.push(PayloadType::EncChallengeResponse, answer);
-                Ok(())
-            }
-            _ => Err(PeerMisbehaved::UnexpectedPayload(
-                PayloadType::EncChallengeRequest,
-            )),
-        }
-    }
-
-    fn establish(&mut self, session_type: SessionType, properties: Value, agent_version: String) {
+    fn establish(&mut self, session: SessionTypeParameters, agent_version: String) {
         self.phase = Phase::Established;
         self.events.push_back(Event::Established {
-            session_type,
-            properties,
+            session_type: session.session_type,
+            properties: session.properties,
             agent_version,
         });
         for (payload_type, bytes) in std::mem::take(&mut self.held) {

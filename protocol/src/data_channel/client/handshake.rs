@@ -1,132 +1,109 @@
-//! The client's answer to a handshake.
+//! The client's side of the handshake and, where the session is encrypted, of the key exchange.
 
-use bytes::Bytes;
-use serde::Deserialize as _;
-use serde_json::Value;
+use super::answer::Answer;
+use super::{ClientEnd, Event, Phase};
+use crate::PeerMisbehaved;
+use crate::encryption::{self, Cipher};
+use crate::payload::{self, HandshakeComplete, HandshakeRequest};
+use crate::wire::PayloadType;
 
-use crate::payload::{
-    self, ActionStatus, ActionType, HandshakeRequest, HandshakeResponse, KmsParameters, PayloadError,
-    ProcessedAction, SessionType, SessionTypeParameters,
-};
+impl ClientEnd {
+    /// Takes the data key that [`Event::DataKeyWanted`] asked for, and as what it was wrapped.
+    pub fn handle_data_key(&mut self, cipher: Cipher, wrapped: &[u8]) {
+        if let Phase::AwaitingDataKey(_) = self.phase {
+            self.secrecy.begin(cipher);
+            // Whatever was said before there was a key was not said by the node.
+            self.inbound.forget_early();
+            self.answer_with_key(Ok(wrapped));
+        }
+    }
 
-/// An answer, complete but for the data key if one was asked for.
-#[derive(Debug)]
-pub(super) struct Answer {
-    processed: Vec<ProcessedAction>,
-    session: Option<SessionTypeParameters>,
-    pub(super) agent_version: String,
-    /// The key that is to wrap a data key, and the place of the action that asks for it.
-    key: Option<(usize, String)>,
-}
+    /// Tells the node, and so the server, why there is no data key. The session will not begin.
+    pub fn handle_data_key_refused(&mut self, why: &str) {
+        self.answer_with_key(Err(why));
+    }
 
-impl Answer {
-    /// Does what can be done at once of a request.
-    pub(super) fn to(request: HandshakeRequest) -> Answer {
-        let mut answer = Answer {
-            processed: Vec::with_capacity(request.requested_client_actions.len().min(MAX_ACTIONS)),
-            session: None,
-            agent_version: request.agent_version,
-            key: None,
-        };
-        for action in request.requested_client_actions.into_iter().take(MAX_ACTIONS) {
-            let processed = match action.action_type {
-                ActionType::SessionType => answer.session_type(action.action_parameters),
-                ActionType::KmsEncryption => answer.kms_encryption(&action.action_parameters),
-                ActionType::Unknown(name) => {
-                    let error = format!("Unsupported action {name}");
-                    ProcessedAction::refused(ActionType::Unknown(name), ActionStatus::Unsupported, error)
+    /// Takes the node's request.
+    pub(super) fn handle_request(&mut self, request: &[u8]) -> Result<(), PeerMisbehaved> {
+        let payload_type = PayloadType::HandshakeRequest;
+        if !matches!(self.phase, Phase::AwaitingFirstMessage) {
+            // A second answer would block AWS's agent for good.
+            return Err(PeerMisbehaved::UnexpectedPayload(payload_type));
+        }
+        let request = HandshakeRequest::parse(request)
+            .map_err(|source| PeerMisbehaved::StreamPayload { payload_type, source })?;
+        let answer = Answer::to(request);
+        if let Some(kms_key_id) = answer.wanted_key() {
+            self.events.push_back(Event::DataKeyWanted {
+                kms_key_id: kms_key_id.to_owned(),
+            });
+            self.phase = Phase::AwaitingDataKey(answer);
+        } else {
+            self.send_answer(answer, false);
+        }
+        Ok(())
+    }
+
+    /// Takes the node's word that the handshake is over.
+    pub(super) fn handle_complete(&mut self, complete: &[u8]) -> Result<(), PeerMisbehaved> {
+        let payload_type = PayloadType::HandshakeComplete;
+        let complete: HandshakeComplete = payload::parse(complete)
+            .map_err(|source| PeerMisbehaved::StreamPayload { payload_type, source })?;
+        match std::mem::replace(&mut self.phase, Phase::Refused) {
+            Phase::AwaitingHandshakeComplete {
+                session,
+                agent_version,
+                proof_is_due: false,
+            } => {
+                if !complete.customer_message.is_empty() {
+                    self.events.push_back(Event::Message(complete.customer_message));
                 }
-            };
-            answer.processed.push(processed);
-        }
-        answer
-    }
-
-    /// Returns the key that is to wrap a data key, unless the session will not begin anyway.
-    pub(super) fn wanted_key(&self) -> Option<&str> {
-        let (_, key) = self.key.as_ref().filter(|_| self.all_done())?;
-        Some(key)
-    }
-
-    /// Says what came of making the data key: the wrapped one, or why there is none.
-    pub(super) fn note_key(&mut self, wrapped: Result<&[u8], &str>) {
-        let Some((place, _)) = self.key.take() else { return };
-        if let Some(action) = self.processed.get_mut(place) {
-            *action = match wrapped {
-                Ok(wrapped) => ProcessedAction::data_key(wrapped),
-                Err(why) => refused_key(why),
-            };
+                self.establish(session, agent_version);
+                Ok(())
+            }
+            other => {
+                self.phase = other;
+                Err(PeerMisbehaved::UnexpectedPayload(payload_type))
+            }
         }
     }
 
-    /// Writes the answer; gives the kind of session if everything could be done.
-    pub(super) fn finish(self, client_version: &str) -> (Bytes, Option<SessionTypeParameters>) {
-        let all_done = self.all_done();
-        let response = HandshakeResponse {
-            client_version: client_version.to_owned(),
-            processed_client_actions: self.processed,
-            errors: None,
+    /// Answers the node's question, once and only while the handshake lasts.
+    pub(super) fn prove_key(&mut self, question: &[u8]) -> Result<(), PeerMisbehaved> {
+        match (&mut self.phase, self.secrecy.cipher()) {
+            (Phase::AwaitingHandshakeComplete { proof_is_due, .. }, Some(cipher)) if *proof_is_due => {
+                *proof_is_due = false;
+                let answer = encryption::answer(question, cipher);
+                self.outbound.push(PayloadType::EncChallengeResponse, answer);
+                Ok(())
+            }
+            _ => Err(PeerMisbehaved::UnexpectedPayload(
+                PayloadType::EncChallengeRequest,
+            )),
+        }
+    }
+
+    fn answer_with_key(&mut self, wrapped: Result<&[u8], &str>) {
+        match std::mem::replace(&mut self.phase, Phase::Refused) {
+            Phase::AwaitingDataKey(mut answer) => {
+                answer.note_key(wrapped);
+                self.send_answer(answer, true);
+            }
+            other => self.phase = other,
+        }
+    }
+
+    fn send_answer(&mut self, answer: Answer, proof_is_due: bool) {
+        let agent_version = answer.agent_version.clone();
+        let (response, session) = answer.finish(&self.config.client_version);
+        self.phase = match session {
+            Some(session) => Phase::AwaitingHandshakeComplete {
+                session,
+                agent_version,
+                proof_is_due,
+            },
+            None => Phase::Refused,
         };
-        (payload::to_bytes(&response), self.session.filter(|_| all_done))
-    }
-
-    fn all_done(&self) -> bool {
-        self.processed
-            .iter()
-            .all(|action| action.action_status == ActionStatus::Success)
-    }
-
-    fn session_type(&mut self, parameters: Value) -> ProcessedAction {
-        match read_session_type(parameters) {
-            Ok(parameters) => {
-                self.session = Some(parameters);
-                ProcessedAction::success(ActionType::SessionType)
-            }
-            Err(error) => ProcessedAction::refused(ActionType::SessionType, ActionStatus::Failed, error),
-        }
-    }
-
-    fn kms_encryption(&mut self, parameters: &Value) -> ProcessedAction {
-        if self.key.is_some() {
-            return refused_key("a session has one data key");
-        }
-        if self.is_tunnel() {
-            return refused_key("the protocol does not encrypt tunnels");
-        }
-        match KmsParameters::deserialize(parameters) {
-            Ok(parameters) => {
-                self.key = Some((self.processed.len(), parameters.kms_key_id));
-                ProcessedAction::success(ActionType::KmsEncryption)
-            }
-            Err(error) => refused_key(&PayloadError::from(error).to_string()),
-        }
-    }
-
-    fn is_tunnel(&self) -> bool {
-        self.session
-            .as_ref()
-            .is_some_and(|session| session.session_type == SessionType::Port)
+        self.outbound.push(PayloadType::HandshakeResponse, response);
     }
 }
-
-fn refused_key(why: &str) -> ProcessedAction {
-    let error = format!("Failed to process action KMSEncryption: {why}");
-    ProcessedAction::refused(ActionType::KmsEncryption, ActionStatus::Failed, error)
-}
-
-/// Reads what kind of session is asked for, or says in AWS's words why it cannot be had.
-fn read_session_type(parameters: Value) -> Result<SessionTypeParameters, String> {
-    let failed = |why: String| format!("Failed to process action SessionType: {why}");
-    let parameters: SessionTypeParameters =
-        serde_json::from_value(parameters).map_err(|error| failed(PayloadError::from(error).to_string()))?;
-    match parameters.session_type {
-        SessionType::Unknown(name) => Err(failed(format!("Unknown session type {name}"))),
-        SessionType::StandardStream
-        | SessionType::InteractiveCommands
-        | SessionType::NonInteractiveCommands
-        | SessionType::Port => Ok(parameters),
-    }
-}
-
-/// Answers at most this many actions of one request; AWS's agent sends two.
-const MAX_ACTIONS: usize = 16;
