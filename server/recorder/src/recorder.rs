@@ -1,20 +1,23 @@
-//! All recordings of a server: which sessions are followed, and the task that lets them come on.
+//! All recordings of a server, and the sessions that they follow.
+
+mod task;
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use drawbridge_relay::journal::{Journal, JournalError, SessionDigest};
 use drawbridge_session::document::SessionType;
-use drawbridge_session::recording::{Header, Recorder, RecorderError, Shelf};
-use drawbridge_session::{Clock, Ending, Random, Relay, Session, SessionId};
+use drawbridge_session::recording::{Header, Recorder, RecorderError};
+use drawbridge_session::{Clock, Ending, Random, Session, SessionId};
 use drawbridge_store::{Store, StoreError};
 use tokio::sync::Notify;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use task::LAST_COPIES_WITHIN;
+pub use task::RecorderTask;
 
 use crate::finished::Finished;
 use crate::folder::Folder;
@@ -22,26 +25,10 @@ use crate::following::{FollowError, Following};
 use crate::format::{BlockError, Opened, RecordingKeys, Writer};
 use crate::told::recorded_of;
 
-/// How often recordings take over what the journal got.
-const PERIOD: Duration = Duration::from_secs(1);
-
 /// Makes the recordings of a server; cheap to clone.
 #[derive(Clone)]
 pub struct JournalRecorder {
     pub(crate) inner: Arc<Inner>,
-}
-
-/// How often it is tried again to tell of complete recordings, or to publish them.
-const RETRY_PERIOD: Duration = Duration::from_secs(60);
-
-/// How long a server that stops goes on publishing. The next one publishes the rest.
-const LAST_COPIES_WITHIN: Duration = Duration::from_secs(5);
-
-/// What lets recordings come on; to be run beside the server.
-pub struct RecorderTask {
-    inner: Arc<Inner>,
-    shelf: Option<Arc<dyn Shelf>>,
-    last_copies_within: Duration,
 }
 
 pub(crate) struct Inner {
@@ -90,12 +77,6 @@ pub enum OpenError {
 impl std::fmt::Debug for JournalRecorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JournalRecorder").finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for RecorderTask {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecorderTask").finish_non_exhaustive()
     }
 }
 
@@ -165,85 +146,6 @@ impl Recorder for JournalRecorder {
             followed.ending = Some(ending.clone());
         }
         self.inner.wake.notify_one();
-    }
-}
-
-impl RecorderTask {
-    /// Has readable copies of complete recordings put onto a shelf, except of encrypted ones.
-    #[must_use]
-    pub fn with_shelf(self, shelf: Arc<dyn Shelf>) -> Self {
-        Self {
-            shelf: Some(shelf),
-            ..self
-        }
-    }
-
-    /// Lets recordings come on until it is told to stop, then once more, without waiting long for a shelf. Sessions that should be recorded and cannot be are
-    /// ended through `relay`.
-    pub async fn run(self, relay: Arc<dyn Relay>, stop: CancellationToken) {
-        let (recorded, told) = (CancellationToken::new(), CancellationToken::new());
-        let recording = async {
-            self.record(relay.as_ref(), &stop).await;
-            recorded.cancel();
-        };
-        let inner = &self.inner;
-        let telling = async {
-            again(&recorded, &inner.written, || inner.tell_of_finished()).await;
-            told.cancel();
-        };
-        // Apart, so that a slow shelf holds up no recording, and nothing that is told of one.
-        let publishing = async {
-            let published = again(&told, &inner.told, || inner.publish_told(self.shelf.as_deref()));
-            let until_given_up = async {
-                told.cancelled().await;
-                sleep(self.last_copies_within).await;
-            };
-            tokio::select! {
-                () = published => {}
-                () = until_given_up => {
-                    inner.hurry.cancel();
-                    tracing::info!("copies of recordings are left to the next start");
-                }
-            }
-        };
-        tokio::join!(recording, telling, publishing);
-    }
-
-    async fn record(&self, relay: &dyn Relay, stop: &CancellationToken) {
-        loop {
-            let is_last = stop.is_cancelled();
-            let troubled = Arc::clone(&self.inner)
-                .blocking(|inner| Ok(inner.advance_all()))
-                .await;
-            for (session, reason) in troubled.unwrap_or_default() {
-                // One that is over meanwhile needs no end.
-                let _ = relay.terminate(&session, &reason).await;
-            }
-            if is_last {
-                return;
-            }
-            tokio::select! {
-                () = sleep(PERIOD) => {}
-                () = self.inner.wake.notified() => {}
-                () = stop.cancelled() => {}
-            }
-        }
-    }
-}
-
-/// Acts whenever there is something to do, and again where that failed, until it is told to stop, then once more.
-async fn again<F: Future<Output = ()>>(stop: &CancellationToken, wake: &Notify, act: impl Fn() -> F) {
-    loop {
-        let is_last = stop.is_cancelled();
-        act().await;
-        if is_last {
-            return;
-        }
-        tokio::select! {
-            () = sleep(RETRY_PERIOD) => {}
-            () = wake.notified() => {}
-            () = stop.cancelled() => {}
-        }
     }
 }
 

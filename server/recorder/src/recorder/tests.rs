@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use drawbridge_house::House;
@@ -13,8 +14,8 @@ use drawbridge_relay::journal::{
 };
 use drawbridge_session::audit::{RecordingExpired, SessionRecorded};
 use drawbridge_session::document::OwnInputs;
-use drawbridge_session::recording::{Happening, ReadError, Recordings as _, ShelfError};
-use drawbridge_session::{AuthorizedSession, NodeId, SessionStart, SessionState};
+use drawbridge_session::recording::{Happening, ReadError, Recordings as _, Shelf, ShelfError};
+use drawbridge_session::{AuthorizedSession, NodeId, Relay, SessionStart, SessionState};
 use drawbridge_store::{
     AuditLog as _, ChannelEnd, EventAttribute, EventPage, SessionLimits, Sessions as _, Token, TokenBinding,
     TokenGrant,
@@ -22,6 +23,7 @@ use drawbridge_store::{
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::*;
