@@ -1,5 +1,6 @@
 //! All sessions of one server.
 
+mod client;
 mod recovery;
 mod registry;
 
@@ -9,9 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use drawbridge_protocol::data_channel::relay::{
-    AttachKind, ClientAttachment, ConnectionId, EndCause, Position, RelayCore, Timers, WatcherAttachment,
-};
+use drawbridge_protocol::data_channel::relay::{EndCause, RelayCore, Timers};
 use drawbridge_protocol::payload::OpenControlChannel;
 use drawbridge_protocol::{Capabilities, MessageIds, Time};
 use drawbridge_session::random::RandomArray as _;
@@ -24,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::client::{AcceptedClient, ClientRole};
 use self::registry::Registry;
 use crate::journal::{Journal, JournalError};
 use crate::live::{Actor, Command, LiveSession, Particulars, SharedObserver, Surroundings};
@@ -37,30 +37,6 @@ const NODE_SILENCE: Duration = Duration::from_secs(125);
 
 /// Clients are pinged by the session's core, which judges their silence itself.
 const CLIENT_SILENCE: Duration = Duration::from_secs(300);
-
-/// What a client holds a token for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientRole {
-    /// It started the session.
-    Start,
-    /// It was there before, on another connection.
-    Resume,
-    /// It takes the session over.
-    Attach,
-    /// It only looks.
-    Watch,
-}
-
-/// A client whose token was accepted.
-#[derive(Debug, Clone)]
-pub struct AcceptedClient {
-    /// What its token was for.
-    pub role: ClientRole,
-    /// `ClientId` of its first text frame.
-    pub client_id: String,
-    /// What it named in its first text frame.
-    pub capabilities: Option<Capabilities>,
-}
 
 /// Says that a session is over, or was never here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -179,8 +155,10 @@ impl SessionRelay {
         };
         let conn = self.registry.next_connection();
         let (outgoing, queue) = Outgoing::channel();
-        let command = client_command(conn, client, outgoing);
-        if !live.connect(command).await {
+        if !live
+            .connect(|accepted| client.command(conn, outgoing, accepted))
+            .await
+        {
             return Err((SessionOver, socket));
         }
         let carried = Box::pin(carry(conn, socket, queue, live.client_queue(), CLIENT_SILENCE));
@@ -362,49 +340,5 @@ impl Relay for SessionRelay {
             .await;
         }
         self.registry.nodes.remove(node);
-    }
-}
-
-fn client_command(
-    conn: ConnectionId,
-    client: AcceptedClient,
-    outgoing: Outgoing,
-) -> impl FnOnce(tokio::sync::oneshot::Sender<()>) -> Command {
-    move |accepted| {
-        let AcceptedClient {
-            role,
-            client_id,
-            capabilities,
-        } = client;
-        let kind = match role {
-            ClientRole::Start => AttachKind::Start,
-            ClientRole::Resume => AttachKind::Resume,
-            ClientRole::Attach => AttachKind::Attach {
-                from: Position::Unconfirmed,
-            },
-            ClientRole::Watch => {
-                let attachment = WatcherAttachment {
-                    conn,
-                    capabilities,
-                    from: Position::Live,
-                };
-                return Command::Watcher {
-                    attachment,
-                    outgoing,
-                    accepted,
-                };
-            }
-        };
-        let attachment = ClientAttachment {
-            conn,
-            kind,
-            capabilities,
-            client_id,
-        };
-        Command::Client {
-            attachment,
-            outgoing,
-            accepted,
-        }
     }
 }
