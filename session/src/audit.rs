@@ -4,19 +4,19 @@
 //! [`AuditEvent`]. Both write themselves as one line of JSON. Secrets never enter: members that an operation hides,
 //! and those that no operation may show, are replaced while the request is still in the caller's hands.
 
+mod audited;
 mod event;
-mod expired;
 mod flows;
 mod identity;
 mod line;
 mod parameters;
-mod recorded;
+mod recordings;
 mod resource;
 #[cfg(test)]
 mod tests;
 
-pub use event::{AuditEvent, Audited, Intent};
-pub use expired::RecordingExpired;
+pub use audited::Audited;
+pub use event::{AuditEvent, Intent};
 pub use flows::{OtherFlows, TunnelFlow, TunnelFlows};
-pub use recorded::SessionRecorded;
+pub use recordings::{RecordingExpired, SessionRecorded};
 pub use resource::Touched;

@@ -5,27 +5,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::audited::{Audited, OURS};
 use super::identity::UserIdentity;
 use super::parameters::{self, Limit};
 use super::resource::Touched;
 use super::{line, resource};
 use crate::caller::Caller;
-use crate::ids::{AccountId, Region};
-use crate::operation::{Declaration, Effect, Operation};
+use crate::ids::{AccountId, Region, SessionId};
 use crate::policy::{Resource, StatementName};
 use crate::principal::Principal;
 use crate::random::{Random, RandomArray as _};
 use crate::record::Session;
-
-/// What the audit log keeps of one operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Audited {
-    name: &'static str,
-    action: &'static str,
-    effect: Effect,
-    keeps_answer: bool,
-    hides: &'static [&'static str],
-}
 
 /// The first half of an event: who asks for what. It is stored before a change is made, so that no change lacks its
 /// event when the server dies between the two.
@@ -86,8 +76,17 @@ struct AdditionalEventData {
     decided_by: String,
 }
 
-/// Where our own operations and events are from: the names under `amazonaws.com` are not ours to give.
-const OURS: &str = "drawbridge";
+/// What the server itself tells of a session.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionDetails<'a, T> {
+    session_id: &'a str,
+    node_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_name: Option<&'a str>,
+    #[serde(flatten)]
+    told: &'a T,
+}
 
 /// The one service whose codes say whose fault it was.
 const EC2: &str = "ec2.amazonaws.com";
@@ -97,52 +96,6 @@ const EVENT_VERSION: &str = "1.08";
 
 /// The most bytes of a user agent, an error code and an error message, as CloudTrail cuts them.
 const MAX_TEXT: usize = 1024;
-
-impl<S, E, I, O> Operation<S, E, I, O> {
-    /// Returns what the audit log keeps of the operation; `None` for heartbeats and polls.
-    pub fn audited(&self) -> Option<Audited> {
-        self.declaration().audited()
-    }
-}
-
-impl Declaration {
-    /// Returns what the audit log keeps of the operation; `None` for heartbeats and polls.
-    pub fn audited(&self) -> Option<Audited> {
-        Some(Audited {
-            name: self.name,
-            action: self.action,
-            effect: self.audit.effect?,
-            keeps_answer: self.audit.keeps_answer,
-            hides: self.audit.hides,
-        })
-    }
-}
-
-impl Audited {
-    /// Returns whether the operation may change something, so that its intent is stored before it is carried out.
-    pub fn is_write(&self) -> bool {
-        self.effect == Effect::Write
-    }
-
-    /// Returns whether the operation acts on what belongs to no region: principals, policies and accounts.
-    ///
-    /// Requests for it may be signed for any region, so that the signature must not choose where the event is found.
-    pub fn is_global(&self) -> bool {
-        match self.action.split_once(':') {
-            Some(("iam" | "sts" | "organizations", _)) => true,
-            Some((OURS, name)) => matches!(name, "CreateAccount" | "ListAccounts"),
-            Some(_) | None => false,
-        }
-    }
-
-    /// Names who answers: `ssm.amazonaws.com` for `ssm:…`.
-    fn source(&self) -> String {
-        match self.action.split_once(':') {
-            Some((OURS, _)) | None => OURS.to_owned(),
-            Some((vendor, _)) => format!("{vendor}.amazonaws.com"),
-        }
-    }
-}
 
 impl Intent {
     /// Notes a request at the moment when it came, whether or not its input is what the operation takes.
@@ -260,22 +213,34 @@ impl Intent {
 }
 
 impl AuditEvent {
-    /// Makes the event of something that the server itself has to tell of a session.
-    pub(super) fn of_service(
+    /// Makes the event of something that the server itself has to tell of a session; it is found like the call that started
+    /// the session.
+    pub(super) fn of_session(
         name: &str,
+        told: &impl Serialize,
+        document_name: Option<&str>,
         session: &Session,
-        details: Value,
-        touched: &[Resource],
         at: Timestamp,
         random: &dyn Random,
     ) -> Self {
+        let (region, account) = (&session.region, &session.account);
+        let details = SessionDetails {
+            session_id: session.id.as_str(),
+            node_id: session.node.as_str(),
+            document_name,
+            told,
+        };
+        let touched = [
+            Resource::session(region, account, session.id.as_str()),
+            Resource::node(region, account, session.node.as_str()),
+        ];
         Self {
             event_version: EVENT_VERSION.to_owned(),
             user_identity: UserIdentity::of_owner(session),
             event_time: whole_second(at),
             event_source: OURS.to_owned(),
             event_name: name.to_owned(),
-            aws_region: session.region.clone(),
+            aws_region: region.clone(),
             source_address: OURS.to_owned(),
             user_agent: OURS.to_owned(),
             error_code: None,
@@ -283,15 +248,15 @@ impl AuditEvent {
             request_parameters: None,
             response_elements: None,
             additional_event_data: None,
-            service_event_details: Some(details),
+            service_event_details: Some(serde_json::to_value(details).unwrap_or_default()),
             request_id: None,
             event_id: event_id(at, random),
             shared_event_id: None,
             read_only: false,
-            resources: resource::touched(touched, &session.account),
+            resources: resource::touched(&touched, account),
             event_type: "AwsServiceEvent".to_owned(),
             management_event: true,
-            recipient_account_id: session.account.clone(),
+            recipient_account_id: account.clone(),
             event_category: "Management".to_owned(),
         }
     }
@@ -314,10 +279,12 @@ impl AuditEvent {
         line::of(self)
     }
 
-    /// Returns what the server itself tells under a name; `None` for what somebody called.
-    pub(super) fn told_as(&self, name: &str) -> Option<&Value> {
+    /// Reads what the server itself told of a session under a name; `None` for any other event.
+    pub(super) fn told_of_session<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Option<(SessionId, T)> {
         let details = self.service_event_details.as_ref();
-        details.filter(|_| self.event_name == name && self.event_source == OURS)
+        let details = details.filter(|_| self.event_name == name && self.event_source == OURS)?;
+        let session = SessionId::parse(details["sessionId"].as_str()?).ok()?;
+        Some((session, T::deserialize(details).ok()?))
     }
 
     /// Returns the account that the call acted in.

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::event::AuditEvent;
-use crate::policy::Resource;
 use crate::random::Random;
 use crate::record::Session;
 
@@ -66,32 +65,10 @@ pub struct OtherFlows {
     pub bytes_from_node: u64,
 }
 
-/// The event's own part, with what it is about.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Details<'a> {
-    session_id: &'a str,
-    node_id: &'a str,
-    document_name: &'a str,
-    #[serde(flatten)]
-    flows: &'a TunnelFlows,
-}
-
 impl TunnelFlows {
-    /// Makes the event; it is found like the call that started the session, by who did, by the node and by the session.
+    /// Makes the event; it is found by who started the session, by the node and by the session.
     pub fn event(&self, session: &Session, at: Timestamp, random: &dyn Random) -> AuditEvent {
-        let details = Details {
-            session_id: session.id.as_str(),
-            node_id: session.node.as_str(),
-            document_name: &session.start.document_name,
-            flows: self,
-        };
-        let details = serde_json::to_value(details).unwrap_or_default();
-        let (region, account) = (&session.region, &session.account);
-        let touched = [
-            Resource::session(region, account, session.id.as_str()),
-            Resource::node(region, account, session.node.as_str()),
-        ];
-        AuditEvent::of_service("TunnelFlows", session, details, &touched, at, random)
+        let document = &session.start.document_name;
+        AuditEvent::of_session("TunnelFlows", self, Some(document), session, at, random)
     }
 }
