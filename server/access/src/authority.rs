@@ -1,4 +1,3 @@
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -91,11 +90,5 @@ impl Authority for Access {
 
     async fn objection(&self, grounds: &Grounds) -> Result<Option<String>, AuthorityError> {
         objection::to(self, grounds).await
-    }
-}
-
-impl fmt::Debug for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access").finish_non_exhaustive()
     }
 }

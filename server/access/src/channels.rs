@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -63,19 +62,5 @@ impl OpenChannel {
 impl Drop for OpenChannel {
     fn drop(&mut self) {
         self.channels.lock().remove(&self.id);
-    }
-}
-
-impl fmt::Debug for OpenChannels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenChannels").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for OpenChannel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenChannel")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
     }
 }

@@ -108,9 +108,3 @@ fn noting(
         None
     })
 }
-
-impl std::fmt::Debug for Revocation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Revocation").finish_non_exhaustive()
-    }
-}

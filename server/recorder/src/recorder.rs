@@ -74,12 +74,6 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
-impl std::fmt::Debug for JournalRecorder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JournalRecorder").finish_non_exhaustive()
-    }
-}
-
 impl JournalRecorder {
     /// Takes up the recordings that a server before this one left unfinished although their sessions are over. Those of live
     /// sessions are taken up as the relay begins them.

@@ -1,6 +1,5 @@
 //! The `cloudtrail` service: the audit log, as CloudTrail's event history.
 
-use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
@@ -30,11 +29,5 @@ impl CloudTrail {
     /// Finds an operation.
     pub fn operation(name: &str) -> Option<&'static Operation> {
         OPERATIONS.iter().find(|operation| operation.name == name)
-    }
-}
-
-impl fmt::Debug for CloudTrail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CloudTrail").finish_non_exhaustive()
     }
 }

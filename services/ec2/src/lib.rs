@@ -9,7 +9,6 @@ mod instances;
 mod page;
 mod tags;
 
-use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
@@ -94,12 +93,6 @@ impl Ec2 {
         nodes.retain(|node| is_instance_of(node, caller));
         let more = read == page::BATCH as usize && nodes.len() == read;
         Ok((nodes, more))
-    }
-}
-
-impl fmt::Debug for Ec2 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ec2").finish_non_exhaustive()
     }
 }
 

@@ -39,7 +39,6 @@ mod whom;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
@@ -162,17 +161,11 @@ pub struct Iam {
 impl Iam {
     /// Brings the parts together.
     pub fn new(foundation: Foundation) -> Self {
-        let Foundation {
-            store,
-            root,
-            clock,
-            random,
-        } = foundation;
         Self {
-            store,
-            root,
-            clock,
-            random,
+            store: foundation.store,
+            root: foundation.root,
+            clock: foundation.clock,
+            random: foundation.random,
             passwords: Passwords::new(),
             simulations: Arc::new(Semaphore::new(simulate::AT_ONCE)),
         }
@@ -181,11 +174,5 @@ impl Iam {
     /// Finds an operation.
     pub fn operation(name: &str) -> Option<&'static Operation> {
         OPERATIONS.iter().find(|operation| operation.name == name)
-    }
-}
-
-impl fmt::Debug for Iam {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Iam").finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 //! What the operations share: the store, the root key, the decisions, time and chance.
 
-use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
@@ -22,18 +21,12 @@ pub struct Kms {
 impl Kms {
     /// Brings the parts together.
     pub fn new(foundation: Foundation, authority: Arc<dyn Authority>) -> Self {
-        let Foundation {
-            store,
-            root,
-            clock,
-            random,
-        } = foundation;
         Self {
-            store,
-            root,
+            store: foundation.store,
+            root: foundation.root,
             authority,
-            clock,
-            random,
+            clock: foundation.clock,
+            random: foundation.random,
         }
     }
 
@@ -94,11 +87,5 @@ impl Kms {
             ));
         }
         Ok(key)
-    }
-}
-
-impl fmt::Debug for Kms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kms").finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 //! What the operations share: the store, keys, time and chance.
 
-use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_session::keys::Keys;
@@ -23,18 +22,12 @@ pub struct Logs {
 impl Logs {
     /// Brings the parts together.
     pub fn new(foundation: Foundation, keys: Arc<dyn Keys>) -> Self {
-        let Foundation {
-            store,
-            root,
-            clock,
-            random,
-        } = foundation;
         Self {
-            store,
-            root,
+            store: foundation.store,
+            root: foundation.root,
             keys,
-            clock,
-            random,
+            clock: foundation.clock,
+            random: foundation.random,
             open_keys: OpenKeys::default(),
         }
     }
@@ -42,11 +35,5 @@ impl Logs {
     /// Finds an operation.
     pub fn operation(name: &str) -> Option<&'static Operation> {
         OPERATIONS.iter().find(|operation| operation.name == name)
-    }
-}
-
-impl fmt::Debug for Logs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Logs").finish_non_exhaustive()
     }
 }

@@ -17,7 +17,6 @@ mod testing;
 mod tests;
 mod who_can;
 
-use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::{AwsError, Family};
@@ -50,17 +49,11 @@ pub struct Operator {
 impl Operator {
     /// Brings the parts together.
     pub fn new(foundation: Foundation, explainer: Arc<dyn Explainer>) -> Self {
-        let Foundation {
-            store,
-            root,
-            clock,
-            random,
-        } = foundation;
         Self {
-            store,
-            root,
-            clock,
-            random,
+            store: foundation.store,
+            root: foundation.root,
+            clock: foundation.clock,
+            random: foundation.random,
             explainer,
         }
     }
@@ -81,11 +74,5 @@ impl Operator {
             None => Err(Family::Json
                 .access_denied("Accounts are looked after from the account that the server started with.")),
         }
-    }
-}
-
-impl fmt::Debug for Operator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operator").finish_non_exhaustive()
     }
 }

@@ -3,7 +3,6 @@
 //! A server has one organization from its first start on, with one root and no units below it; the oldest account
 //! manages it. What concerns other accounts is for the management account's principals, as on AWS.
 
-use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
@@ -65,11 +64,5 @@ impl Organizations {
             ));
         }
         Ok(organization)
-    }
-}
-
-impl fmt::Debug for Organizations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Organizations").finish_non_exhaustive()
     }
 }

@@ -30,7 +30,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
@@ -68,25 +67,13 @@ pub struct S3 {
 impl S3 {
     /// Brings the parts together.
     pub fn new(foundation: Foundation, blobs: Arc<dyn Blobs>, keys: Arc<dyn Keys>) -> Self {
-        let Foundation {
-            store,
-            root,
-            clock,
-            random,
-        } = foundation;
         Self {
-            store,
+            store: foundation.store,
             blobs,
-            root,
-            clock,
-            random,
+            root: foundation.root,
+            clock: foundation.clock,
+            random: foundation.random,
             keys,
         }
-    }
-}
-
-impl fmt::Debug for S3 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3").finish_non_exhaustive()
     }
 }

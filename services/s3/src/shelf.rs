@@ -38,7 +38,7 @@ impl From<AwsError> for ShelfTrouble {
 /// Puts readable copies of recordings into buckets.
 ///
 /// A bucket is made when it is first needed, with versions and locks: its account may say how long copies are locked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RecordingsShelf(Arc<S3>);
 
 impl RecordingsShelf {

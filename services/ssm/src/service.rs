@@ -78,29 +78,16 @@ impl Settings {
 impl Ssm {
     /// Brings the parts together.
     pub fn new(foundation: Foundation, parts: Parts) -> Self {
-        let Foundation {
-            store,
-            root,
-            clock,
-            random,
-        } = foundation;
-        let Parts {
-            relay,
-            authority,
-            keys,
-            recordings,
-            settings,
-        } = parts;
         Self {
-            store,
-            root,
-            relay,
-            authority,
-            keys,
-            clock,
-            random,
-            settings,
-            recordings,
+            store: foundation.store,
+            root: foundation.root,
+            relay: parts.relay,
+            authority: parts.authority,
+            keys: parts.keys,
+            clock: foundation.clock,
+            random: foundation.random,
+            settings: parts.settings,
+            recordings: parts.recordings,
         }
     }
 

@@ -37,12 +37,6 @@ pub struct SsmMessages {
     random: Arc<dyn Random>,
 }
 
-impl std::fmt::Debug for SsmMessages {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SsmMessages").finish_non_exhaustive()
-    }
-}
-
 /// Grants a token for a node's control channel. Input: `InstanceId`, from the path.
 pub const CREATE_CONTROL_CHANNEL: Operation<SsmMessages, AwsError> = create_control_channel::OPERATION;
 

@@ -11,7 +11,6 @@
 //! | `packing` | how much of a session token they may fill |
 //! | [`authorization_message`] | why a request was denied, sealed for whoever may know |
 
-use std::fmt;
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
@@ -54,28 +53,16 @@ pub struct Sts {
 impl Sts {
     /// Brings the parts together.
     pub fn new(foundation: Foundation) -> Self {
-        let Foundation {
-            store,
-            root,
-            clock,
-            random,
-        } = foundation;
         Self {
-            store,
-            root,
-            clock,
-            random,
+            store: foundation.store,
+            root: foundation.root,
+            clock: foundation.clock,
+            random: foundation.random,
         }
     }
 
     /// Finds an operation.
     pub fn operation(name: &str) -> Option<&'static Operation> {
         OPERATIONS.iter().find(|operation| operation.name == name)
-    }
-}
-
-impl fmt::Debug for Sts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sts").finish_non_exhaustive()
     }
 }

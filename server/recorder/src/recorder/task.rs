@@ -27,12 +27,6 @@ pub struct RecorderTask {
     pub(super) last_copies_within: Duration,
 }
 
-impl std::fmt::Debug for RecorderTask {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecorderTask").finish_non_exhaustive()
-    }
-}
-
 impl RecorderTask {
     /// Has readable copies of complete recordings put onto a shelf, except of encrypted ones.
     #[must_use]
