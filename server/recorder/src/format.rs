@@ -19,7 +19,7 @@ mod reader;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use keys::RecordingKeys;
 pub use reader::{Flaw, Verified};

@@ -11,8 +11,7 @@ use drawbridge_protocol::wire::{Frame, MessageType, PayloadType};
 use drawbridge_relay::journal::{
     Append, FaultyFolder, Journal, JournalConfig, JournalKey, JournalWriter, RecordKind,
 };
-use drawbridge_session::document::SessionType;
-use drawbridge_session::{AccountId, FixedClock, NodeId, Random as _, Region, SeededRandom, SystemRandom};
+use drawbridge_session::{FixedClock, Random as _, SeededRandom, SystemRandom};
 use drawbridge_store::RootKey;
 use jiff::Timestamp;
 use proptest::collection::vec;
@@ -24,6 +23,7 @@ use uuid::Uuid;
 use super::*;
 use crate::folder::{Folder, FolderConfig};
 use crate::format::Opened;
+use crate::format::tests::{header, session};
 
 /// A server's journal and folder of recordings, which outlive it.
 struct Machine {
@@ -38,25 +38,6 @@ struct Running {
     journal: Journal,
     writer: JournalWriter,
     following: Following,
-}
-
-fn session() -> SessionId {
-    SessionId::parse("alice-0a1b2c3d4e5f67890").expect("a session id")
-}
-
-fn header() -> Header {
-    Header {
-        session_id: session(),
-        account_id: AccountId::parse("123456789012").expect("an account"),
-        region: Region::parse("us-east-1").expect("a region"),
-        target: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("a node"),
-        owner: "arn:aws:iam::123456789012:user/alice".into(),
-        reason: None,
-        document_name: "SSM-SessionManagerRunShell".into(),
-        session_type: SessionType::StandardStream,
-        start_date: Timestamp::UNIX_EPOCH,
-        kms_key_id: None,
-    }
 }
 
 fn frame(message_type: MessageType, payload_type: PayloadType, sequence: i64, payload: Bytes) -> Bytes {

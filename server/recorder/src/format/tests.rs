@@ -26,11 +26,11 @@ struct Made {
 /// Blocks of events in the recordings of most tests; with the header and the end there are two more.
 const EVENT_BLOCKS: u64 = 4;
 
-fn session() -> SessionId {
+pub(crate) fn session() -> SessionId {
     SessionId::parse("alice-0a1b2c3d4e5f67890").expect("a session id")
 }
 
-fn header() -> Header {
+pub(crate) fn header() -> Header {
     Header {
         session_id: session(),
         account_id: AccountId::parse("123456789012").expect("an account"),

@@ -28,6 +28,36 @@ pub(crate) trait Core {
     fn absorb(&mut self);
 }
 
+/// Passes on what all cores take by the same names.
+macro_rules! drive {
+    ($core:ident) => {
+        fn message(&mut self, bytes: Bytes, now: Time) {
+            self.$core
+                .handle_message(bytes, now)
+                .expect("the relay keeps the rules");
+        }
+        fn pong(&mut self, now: Time) {
+            self.$core.handle_pong(now);
+        }
+        fn timeout(&mut self, now: Time) {
+            self.$core.handle_timeout(now);
+        }
+        fn transmit(&mut self, now: Time) -> Option<Transmit> {
+            self.$core.poll_transmit(now)
+        }
+        fn deadline(&self) -> Option<Duration> {
+            self.$core.poll_timeout()
+        }
+        fn connected(&mut self, now: Time) {
+            let token = Token::new("taken by the gateway");
+            self.$core.handle_connected(token, now);
+        }
+        fn disconnected(&mut self, now: Time) {
+            self.$core.handle_disconnected(now);
+        }
+    };
+}
+
 /// A core and its present connection.
 pub(crate) struct Peer<C> {
     pub(crate) core: C,
@@ -179,29 +209,8 @@ impl Client {
 }
 
 impl Core for Client {
-    fn message(&mut self, bytes: Bytes, now: Time) {
-        self.end
-            .handle_message(bytes, now)
-            .expect("the relay keeps the rules");
-    }
-    fn pong(&mut self, now: Time) {
-        self.end.handle_pong(now);
-    }
-    fn timeout(&mut self, now: Time) {
-        self.end.handle_timeout(now);
-    }
-    fn transmit(&mut self, now: Time) -> Option<Transmit> {
-        self.end.poll_transmit(now)
-    }
-    fn deadline(&self) -> Option<Duration> {
-        self.end.poll_timeout()
-    }
-    fn connected(&mut self, now: Time) {
-        self.end.handle_connected(Token::new("taken by the gateway"), now);
-    }
-    fn disconnected(&mut self, now: Time) {
-        self.end.handle_disconnected(now);
-    }
+    drive!(end);
+
     fn absorb(&mut self) {
         while let Some(event) = self.end.poll_event() {
             match event {
@@ -273,29 +282,8 @@ impl Worker {
 }
 
 impl Core for Worker {
-    fn message(&mut self, bytes: Bytes, now: Time) {
-        self.end
-            .handle_message(bytes, now)
-            .expect("the relay keeps the rules");
-    }
-    fn pong(&mut self, now: Time) {
-        self.end.handle_pong(now);
-    }
-    fn timeout(&mut self, now: Time) {
-        self.end.handle_timeout(now);
-    }
-    fn transmit(&mut self, now: Time) -> Option<Transmit> {
-        self.end.poll_transmit(now)
-    }
-    fn deadline(&self) -> Option<Duration> {
-        self.end.poll_timeout()
-    }
-    fn connected(&mut self, now: Time) {
-        self.end.handle_connected(Token::new("taken by the gateway"), now);
-    }
-    fn disconnected(&mut self, now: Time) {
-        self.end.handle_disconnected(now);
-    }
+    drive!(end);
+
     fn absorb(&mut self) {
         while let Some(event) = self.end.poll_event() {
             match event {
@@ -360,30 +348,8 @@ impl Agent {
 }
 
 impl Core for Agent {
-    fn message(&mut self, bytes: Bytes, now: Time) {
-        self.control
-            .handle_message(bytes, now)
-            .expect("the relay keeps the rules");
-    }
-    fn pong(&mut self, now: Time) {
-        self.control.handle_pong(now);
-    }
-    fn timeout(&mut self, now: Time) {
-        self.control.handle_timeout(now);
-    }
-    fn transmit(&mut self, now: Time) -> Option<Transmit> {
-        self.control.poll_transmit(now)
-    }
-    fn deadline(&self) -> Option<Duration> {
-        self.control.poll_timeout()
-    }
-    fn connected(&mut self, now: Time) {
-        self.control
-            .handle_connected(Token::new("taken by the gateway"), now);
-    }
-    fn disconnected(&mut self, now: Time) {
-        self.control.handle_disconnected(now);
-    }
+    drive!(control);
+
     fn absorb(&mut self) {
         while let Some(event) = self.control.poll_event() {
             match event {

@@ -1,4 +1,5 @@
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -25,18 +26,18 @@ mod logs;
 mod migrations;
 mod parameters;
 
-struct House {
-    store: Sqlite,
-    root: Arc<RootKey>,
-    clock: FixedClock,
-    random: SeededRandom,
-    account: AccountId,
-    region: Region,
-    folder: tempfile::TempDir,
+pub(super) struct House {
+    pub(super) store: Sqlite,
+    pub(super) root: Arc<RootKey>,
+    pub(super) clock: FixedClock,
+    pub(super) random: SeededRandom,
+    pub(super) account: AccountId,
+    pub(super) region: Region,
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let random = SeededRandom::new(1);
         let root = Arc::new(RootKey::ephemeral(&random));
@@ -54,11 +55,14 @@ impl House {
     }
 
     /// Closes the store and opens what it left.
-    async fn reopened(&self) -> Sqlite {
+    pub(super) async fn reopened(&self) -> Sqlite {
         self.store.close().await;
-        let file = self.folder.path().join("store.db");
-        let again = Sqlite::open(&file, self.root.clone()).await;
+        let again = Sqlite::open(&self.file(), self.root.clone()).await;
         again.expect("opens again")
+    }
+
+    pub(super) fn file(&self) -> PathBuf {
+        self.folder.path().join("store.db")
     }
 
     fn activation(&self, limit: u32) -> Activation {

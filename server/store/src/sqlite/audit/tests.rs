@@ -1,55 +1,19 @@
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_session::{
-    AccessKeyId, AccountId, Audit, AuditEvent, Audited, Caller, Clock as _, EntityName, FixedClock, Intent,
-    Operation, Principal, Random as _, Region, Resource, SeededRandom, SignedWith,
+    AccessKeyId, AccountId, Audit, AuditEvent, Audited, Caller, Clock as _, EntityName, Intent, Operation,
+    Principal, Random as _, Region, Resource, SignedWith,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Broken, EventAttribute, Inspection, RootKey};
-
-struct House {
-    store: Sqlite,
-    root: Arc<RootKey>,
-    clock: FixedClock,
-    random: SeededRandom,
-    account: AccountId,
-    region: Region,
-    folder: tempfile::TempDir,
-}
+use crate::sqlite::tests::House;
+use crate::{Broken, EventAttribute, Inspection};
 
 impl House {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let random = SeededRandom::new(1);
-        let root = Arc::new(RootKey::ephemeral(&random));
-        let store = Sqlite::open(&folder.path().join("store.db"), Arc::clone(&root)).await;
-        Self {
-            store: store.expect("opens"),
-            root,
-            clock: FixedClock::default(),
-            random,
-            account: AccountId::parse("123456789012").expect("valid"),
-            region: Region::parse("us-east-1").expect("valid"),
-            folder,
-        }
-    }
-
-    async fn reopen(&mut self) {
-        self.store.close().await;
-        let store = Sqlite::open(&self.file(), Arc::clone(&self.root)).await;
-        self.store = store.expect("opens again");
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("store.db")
-    }
-
     fn intent(&self, user: &str, name: &'static str, audit: Audit) -> Intent {
         let caller = Caller {
             principal: Principal::User {
@@ -98,7 +62,7 @@ impl House {
         }
     }
 
-    fn page(&self, attribute: Option<EventAttribute>) -> EventPage<'_> {
+    fn events(&self, attribute: Option<EventAttribute>) -> EventPage<'_> {
         EventPage {
             account: &self.account,
             region: &self.region,
@@ -160,8 +124,8 @@ async fn keeps_events_as_they_were_recorded() {
     let mut house = House::new().await;
     let event = house.write("alice");
     house.store.record(event.clone()).await.expect("recorded");
-    house.reopen().await;
-    let events = house.store.events(house.page(None)).await.expect("listed");
+    house.store = house.reopened().await;
+    let events = house.store.events(house.events(None)).await.expect("listed");
     let [stored] = events.as_slice() else {
         panic!("{events:?}")
     };
@@ -184,7 +148,7 @@ async fn pages_go_back_in_time_and_lose_nobody() {
             .expect("recorded");
     }
     for attribute in [None, Some(EventAttribute::ResourceName("SSM-sudo".into()))] {
-        let mut page = house.page(attribute);
+        let mut page = house.events(attribute);
         page.limit = 2;
         let mut users = Vec::new();
         loop {
@@ -232,7 +196,7 @@ async fn finds_events_by_each_attribute() {
         (EventAttribute::ResourceName("' OR 1=1 --".into()), &[]),
     ] {
         assert_eq!(
-            house.users(house.page(Some(attribute.clone()))).await,
+            house.users(house.events(Some(attribute.clone()))).await,
             expected,
             "{attribute:?}"
         );
@@ -248,12 +212,12 @@ async fn lists_one_place_and_time() {
     let between = EventPage {
         since: second,
         until: second,
-        ..house.page(None)
+        ..house.events(None)
     };
     assert_eq!(house.users(between).await, ["1"]);
     let other = AccountId::parse("000000000000").expect("valid");
     let elsewhere = Region::parse("elsewhere").expect("valid");
-    let page = house.page(None);
+    let page = house.events(None);
     assert!(
         house
             .users(EventPage {
@@ -287,8 +251,8 @@ async fn an_intent_without_an_outcome_becomes_an_event() {
         .await
         .expect("recorded");
     for _ in 0..2 {
-        house.reopen().await;
-        let events = house.store.events(house.page(None)).await.expect("listed");
+        house.store = house.reopened().await;
+        let events = house.store.events(house.events(None)).await.expect("listed");
         let outcomes: Vec<_> = events
             .iter()
             .map(|it| (it.event.user_name(), it.event.error_code()))
@@ -320,8 +284,8 @@ async fn makes_no_event_of_an_intent_that_somebody_else_wrote() {
         SELECT 'x', replace(replace(intent, 'alice', 'bob'), id, '00000000-0000-4000-8000-000000000000'), tag \
         FROM copies;";
     house.sql(&format!("{again} {changed}")).await;
-    house.reopen().await;
-    assert_eq!(house.users(house.page(None)).await, ["alice"]);
+    house.store = house.reopened().await;
+    assert_eq!(house.users(house.events(None)).await, ["alice"]);
 }
 
 #[tokio::test]
@@ -355,8 +319,8 @@ async fn an_event_is_written_even_if_nobody_waits_for_it() {
             std::future::poll_fn(|context| std::task::Poll::Ready(record.as_mut().poll(context))).await;
         assert!(polled.is_pending());
     }
-    house.reopen().await;
-    assert_eq!(house.users(house.page(None)).await, ["alice"]);
+    house.store = house.reopened().await;
+    assert_eq!(house.users(house.events(None)).await, ["alice"]);
 }
 
 #[tokio::test]
@@ -387,7 +351,7 @@ async fn verifies_a_whole_log_beside_a_running_server() {
     let mut house = House::new().await;
     assert_eq!(house.verified().await.newest, None);
     house.recorded(3).await;
-    house.reopen().await;
+    house.store = house.reopened().await;
     house.recorded(2).await;
     let inspection = Inspection::open(&house.file()).await.expect("opened");
     let mut seen = Vec::new();
@@ -506,7 +470,7 @@ async fn a_rewritten_chain_ends_at_the_next_checkpoint() {
     let house = House::new().await;
     house.recorded(4).await;
     // Without the root key the hashes can be made to fit; the signature cannot.
-    let events = house.store.events(house.page(None)).await.expect("listed");
+    let events = house.store.events(house.events(None)).await.expect("listed");
     let mut head = crate::audit::Head::origin(house.newest().await.writer);
     for StoredEvent { text, .. } in events.into_iter().rev() {
         let text = text.replace("\"userName\":\"1\"", "\"userName\":\"bob\"");
@@ -532,7 +496,7 @@ async fn a_log_that_was_rolled_back_does_not_lead_to_the_checkpoint_that_was_kep
     house.store.close().await;
     let copy = house.folder.path().join("copy.db");
     std::fs::copy(house.file(), &copy).expect("copied");
-    house.reopen().await;
+    house.store = house.reopened().await;
     house.recorded(2).await;
     let kept: Checkpoint = house.newest().await.to_string().parse().expect("a checkpoint");
     assert_eq!(
@@ -557,7 +521,7 @@ async fn a_log_that_was_rolled_back_does_not_lead_to_the_checkpoint_that_was_kep
 
     house.store.close().await;
     std::fs::copy(&copy, house.file()).expect("rolled back");
-    house.reopen().await;
+    house.store = house.reopened().await;
     assert_eq!(house.verified().await.events, 3, "nothing inside tells");
     let rolled_back = |error| matches!(error, VerifyError::Broken(Broken { index: 4, .. }));
     assert!(rolled_back(
@@ -597,7 +561,7 @@ async fn does_not_grow_over_a_tail_that_was_removed() {
     let mut house = House::new().await;
     house.recorded(4).await;
     house.sql("DELETE FROM audit_events WHERE idx > 2").await;
-    house.reopen().await;
+    house.store = house.reopened().await;
     house.recorded(2).await;
     assert_eq!(house.broken().await, Some(3));
 }
@@ -633,7 +597,7 @@ async fn sweeps_the_old_and_stays_whole() {
         ),
         "{error}"
     );
-    house.reopen().await;
+    house.store = house.reopened().await;
     house.recorded(2).await;
     let verified = house.verified().await;
     assert_eq!((verified.first, verified.events), (1104, 2));
