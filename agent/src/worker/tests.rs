@@ -16,7 +16,7 @@ use drawbridge_protocol::{MessageIds, NodeExtension, Time, Token, Transmit};
 use drawbridge_session::{Clock, NodeId, SeededRandom, SessionId, SystemClock};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
@@ -225,22 +225,43 @@ async fn next(socket: &mut Option<Socket>) -> Option<Message> {
     }
 }
 
-struct Fixture {
-    client: Client,
+/// What a worker runs beside its client.
+struct Worker {
     session: Pin<Box<dyn Future<Output = Outcome>>>,
     shell: i32,
-    stop: oneshot::Sender<()>,
+    stop: Arc<Notify>,
+}
+
+impl Worker {
+    /// Runs the session beside the client's script.
+    async fn beside<T>(&mut self, script: impl Future<Output = T>) -> T {
+        tokio::select! {
+            done = script => done,
+            outcome = &mut self.session => panic!("ended before the client was done: {outcome:?}"),
+        }
+    }
+
+    /// Runs the session to its end.
+    async fn outcome(&mut self, client: &mut Client) -> Outcome {
+        let ended = async {
+            tokio::select! {
+                outcome = &mut self.session => outcome,
+                () = async { loop { client.step().await } } => unreachable!("it steps for ever"),
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended)
+            .await
+            .expect("the session ends")
+    }
 }
 
 /// A shell.
-fn fixture(profile: &str, extension: Option<NodeExtension>) -> Fixture {
+fn shell(profile: &str, extension: Option<NodeExtension>) -> (Client, Worker) {
     let program = Program::login_shell(own_account(), None);
     let far = TerminalEnd::start(&program, profile.to_owned(), children(), clock()).expect("started");
     let shell = far.pid();
-    Fixture {
-        shell,
-        ..joined(far, extension)
-    }
+    let (client, worker) = joined(far, extension);
+    (client, Worker { shell, ..worker })
 }
 
 fn own_account() -> Account {
@@ -260,41 +281,17 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 /// A session with this far end.
-fn joined<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>) -> Fixture {
-    extended(far, extension, Extras::default())
+fn joined<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>) -> (Client, Worker) {
+    joined_with(far, extension, None, None)
 }
 
-/// What a session may have beside its far end.
-#[derive(Default)]
-struct Extras {
-    encryption: Option<Encryption>,
-    log: Option<Logging>,
-}
-
-/// The same, encrypted.
-fn encrypted<F: FarEnd + 'static>(
+/// The same, encrypted or with a log.
+fn joined_with<F: FarEnd + 'static>(
     far: F,
     extension: Option<NodeExtension>,
     encryption: Option<Encryption>,
-) -> Fixture {
-    let extras = Extras {
-        encryption,
-        ..Extras::default()
-    };
-    extended(far, extension, extras)
-}
-
-/// The same, with a log.
-fn logged<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>, log: Logging) -> Fixture {
-    let extras = Extras {
-        log: Some(log),
-        ..Extras::default()
-    };
-    extended(far, extension, extras)
-}
-
-fn extended<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>, extras: Extras) -> Fixture {
-    let Extras { encryption, log } = extras;
+    log: Option<Logging>,
+) -> (Client, Worker) {
     let clock = clock();
     let random = Arc::new(SeededRandom::new(1));
     let settings = Settings {
@@ -304,39 +301,36 @@ fn extended<F: FarEnd + 'static>(far: F, extension: Option<NodeExtension>, extra
     };
     let (dial, listener) = memory();
     let session = Session::new(&settings, encryption, far, log, dial, Arc::clone(&clock), random);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let stopped = Box::pin(async move {
-        if stopped.await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    });
-    Fixture {
+    let stop = Arc::new(Notify::new());
+    let stopped = Arc::clone(&stop).notified_owned();
+    let worker = Worker {
+        session: Box::pin(session.run(Box::pin(stopped))),
         shell: 0,
-        session: Box::pin(session.run(stopped)),
         stop,
-        client: Client {
-            end: ClientEnd::new(
-                ClientConfig::new(Uuid::nil(), "1.2.764.0"),
-                MessageIds::new([9; 16]),
-            ),
-            listener,
-            socket: None,
-            clock,
-            output: Vec::new(),
-            errors: Vec::new(),
-            messages: Vec::new(),
-            pieces: Vec::new(),
-            established: None,
-            deaf: false,
-            hears_goodbye: false,
-            hangs_up: false,
-            sent: HashMap::new(),
-            opened: Vec::new(),
-            states: Vec::new(),
-            data_key: None,
-            frames: Vec::new(),
-        },
-    }
+    };
+    let client = Client {
+        end: ClientEnd::new(
+            ClientConfig::new(Uuid::nil(), "1.2.764.0"),
+            MessageIds::new([9; 16]),
+        ),
+        listener,
+        socket: None,
+        clock,
+        output: Vec::new(),
+        errors: Vec::new(),
+        messages: Vec::new(),
+        pieces: Vec::new(),
+        established: None,
+        deaf: false,
+        hears_goodbye: false,
+        hangs_up: false,
+        sent: HashMap::new(),
+        opened: Vec::new(),
+        states: Vec::new(),
+        data_key: None,
+        frames: Vec::new(),
+    };
+    (client, worker)
 }
 
 const EXTENSION: NodeExtension = NodeExtension {
@@ -349,48 +343,21 @@ const EXTENSION: NodeExtension = NodeExtension {
 
 const OURS: Option<NodeExtension> = Some(EXTENSION);
 
-/// Runs the session beside the client's script.
-async fn beside<T>(
-    session: &mut Pin<Box<dyn Future<Output = Outcome>>>,
-    script: impl Future<Output = T>,
-) -> T {
-    tokio::select! {
-        done = script => done,
-        outcome = session => panic!("ended before the client was done: {outcome:?}"),
-    }
-}
-
-async fn outcome_of(session: Pin<Box<dyn Future<Output = Outcome>>>, client: &mut Client) -> Outcome {
-    let ended = async {
-        tokio::select! {
-            outcome = session => outcome,
-            () = async { loop { client.step().await } } => unreachable!("it steps for ever"),
-        }
-    };
-    tokio::time::timeout(PATIENCE, ended)
-        .await
-        .expect("the session ends")
-}
-
 #[tokio::test]
 async fn runs_a_shell_from_prompt_to_exit() {
     for extension in [None, OURS] {
-        let Fixture {
-            mut client,
-            mut session,
-            shell,
-            stop: _stop,
-        } = fixture("", extension);
-        beside(&mut session, async {
-            client.until(|client| !client.output.is_empty()).await;
-            client.end.send_size(Size { cols: 132, rows: 50 });
-            client.type_in("printf '%s' '<''<'; stty size; printf '%s' '>''>'\r");
-            client.until_seen(">>").await;
-            assert!(client.text().contains("<<50 132"), "{}", client.text());
-            client.type_in("sleep 1000 & exit 3\r");
-        })
-        .await;
-        assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+        let (mut client, mut worker) = shell("", extension);
+        worker
+            .beside(async {
+                client.until(|client| !client.output.is_empty()).await;
+                client.end.send_size(Size { cols: 132, rows: 50 });
+                client.type_in("printf '%s' '<''<'; stty size; printf '%s' '>''>'\r");
+                client.until_seen(">>").await;
+                assert!(client.text().contains("<<50 132"), "{}", client.text());
+                client.type_in("sleep 1000 & exit 3\r");
+            })
+            .await;
+        assert_eq!(worker.outcome(&mut client).await, Outcome::success());
 
         let [connected, terminating] = &client.states[..] else {
             panic!("two states: {:?}", client.states)
@@ -406,7 +373,7 @@ async fn runs_a_shell_from_prompt_to_exit() {
         assert_eq!(opened.client_id, "");
         assert_eq!(
             Leftovers {
-                session: shell,
+                session: worker.shell,
                 ancestor: None
             }
             .find(),
@@ -418,30 +385,26 @@ async fn runs_a_shell_from_prompt_to_exit() {
 #[tokio::test]
 async fn loses_and_doubles_nothing_when_the_connection_is_cut_again_and_again() {
     const LINES: usize = 200_000;
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = fixture("", OURS);
-    beside(&mut session, async {
-        client.until(|client| !client.output.is_empty()).await;
-        client.type_in(&format!(
-            "stty -echo -onlcr; printf '%s' '<''<'; seq {LINES}; printf '%s' '>''>'\r"
-        ));
-        client.until_seen("<<").await;
-        for _ in 0..10 {
-            let before = client.output.len();
+    let (mut client, mut worker) = shell("", OURS);
+    worker
+        .beside(async {
+            client.until(|client| !client.output.is_empty()).await;
+            client.type_in(&format!(
+                "stty -echo -onlcr; printf '%s' '<''<'; seq {LINES}; printf '%s' '>''>'\r"
+            ));
+            client.until_seen("<<").await;
+            for _ in 0..10 {
+                let before = client.output.len();
+                client
+                    .until(|client| client.output.len() > before + 60_000 || client.text().ends_with(">>"))
+                    .await;
+                client.cut();
+            }
             client
-                .until(|client| client.output.len() > before + 60_000 || client.text().ends_with(">>"))
+                .until(|client| client.output.windows(2).any(|two| two == b">>"))
                 .await;
-            client.cut();
-        }
-        client
-            .until(|client| client.output.windows(2).any(|two| two == b">>"))
-            .await;
-    })
-    .await;
+        })
+        .await;
     let text = client.text();
     let (_, rest) = text.split_once("<<").expect("the first mark");
     let (body, _) = rest.split_once(">>").expect("the second mark");
@@ -454,61 +417,50 @@ async fn loses_and_doubles_nothing_when_the_connection_is_cut_again_and_again() 
     );
     assert!(client.opened.len() >= 10, "{}", client.opened.len());
     client.type_in("exit\r");
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
 }
 
 #[tokio::test]
 async fn delivers_what_was_written_before_the_exit_to_a_client_that_was_away() {
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = fixture("", OURS);
-    beside(&mut session, async {
-        client.until(|client| !client.output.is_empty()).await;
-        client.type_in("seq 50000; exit\r");
-        client.until(|client| client.end.is_drained()).await;
-        client.cut();
-    })
-    .await;
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    let (mut client, mut worker) = shell("", OURS);
+    worker
+        .beside(async {
+            client.until(|client| !client.output.is_empty()).await;
+            client.type_in("seq 50000; exit\r");
+            client.until(|client| client.end.is_drained()).await;
+            client.cut();
+        })
+        .await;
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert!(client.text().contains("\n50000\r\n"));
     assert!(client.ended_with().is_some());
 }
 
 #[tokio::test]
 async fn ends_although_nobody_returns_its_goodbye() {
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = fixture("", None);
+    let (mut client, mut worker) = shell("", None);
     client.hangs_up = true;
-    beside(&mut session, async {
-        client.type_in("exit 3\r");
-        client.until(|client| client.ended_with().is_some()).await;
-    })
-    .await;
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    worker
+        .beside(async {
+            client.type_in("exit 3\r");
+            client.until(|client| client.ended_with().is_some()).await;
+        })
+        .await;
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
 }
 
 #[tokio::test]
 async fn ends_when_told_to_without_a_word() {
-    let Fixture {
-        mut client,
-        mut session,
-        shell,
-        stop,
-    } = fixture("", OURS);
-    beside(&mut session, client.until(|client| !client.output.is_empty())).await;
-    stop.send(()).expect("it listens");
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    let (mut client, mut worker) = shell("", OURS);
+    worker
+        .beside(client.until(|client| !client.output.is_empty()))
+        .await;
+    worker.stop.notify_one();
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert_eq!(client.ended_with(), None);
     assert_eq!(
         Leftovers {
-            session: shell,
+            session: worker.shell,
             ancestor: None
         }
         .find(),
@@ -518,65 +470,49 @@ async fn ends_when_told_to_without_a_word() {
 
 #[tokio::test]
 async fn ends_when_the_server_closes_the_channel() {
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = fixture("", OURS);
-    beside(&mut session, async {
-        client.until(|client| !client.output.is_empty()).await;
-        client
-            .send(
-                MessageType::ChannelClosed,
-                r#"{"SessionId":"alice-0a1b2c3d4e5f67890"}"#,
-            )
-            .await;
-    })
-    .await;
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    let (mut client, mut worker) = shell("", OURS);
+    worker
+        .beside(async {
+            client.until(|client| !client.output.is_empty()).await;
+            client
+                .send(
+                    MessageType::ChannelClosed,
+                    r#"{"SessionId":"alice-0a1b2c3d4e5f67890"}"#,
+                )
+                .await;
+        })
+        .await;
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
 }
 
 #[tokio::test]
 async fn ends_when_the_server_knows_the_session_no_more() {
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = fixture("", OURS);
-    beside(&mut session, client.until(|client| !client.output.is_empty())).await;
+    let (mut client, mut worker) = shell("", OURS);
+    worker
+        .beside(client.until(|client| !client.output.is_empty()))
+        .await;
     client.listener.session_ended.set(true);
     client.cut();
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
 }
 
 #[tokio::test]
 async fn goes_on_after_a_pause() {
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = fixture("", OURS);
-    beside(&mut session, async {
-        client.until(|client| !client.output.is_empty()).await;
-        for round in 0..3 {
-            client.send(MessageType::PausePublication, "{}").await;
-            client.type_in(&format!("printf '%s' 'rou''nd {round}.'\r"));
-            client.until_seen(&format!("round {round}.")).await;
-        }
-    })
-    .await;
+    let (mut client, mut worker) = shell("", OURS);
+    worker
+        .beside(async {
+            client.until(|client| !client.output.is_empty()).await;
+            for round in 0..3 {
+                client.send(MessageType::PausePublication, "{}").await;
+                client.type_in(&format!("printf '%s' 'rou''nd {round}.'\r"));
+                client.until_seen(&format!("round {round}.")).await;
+            }
+        })
+        .await;
 }
 
 #[tokio::test]
 async fn types_the_profile_once_the_shell_is_there() {
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = fixture("printf '%s' 'from ''profile'", OURS);
-    beside(&mut session, client.until_seen("from profile")).await;
+    let (mut client, mut worker) = shell("printf '%s' 'from ''profile'", OURS);
+    worker.beside(client.until_seen("from profile")).await;
 }

@@ -33,7 +33,8 @@ fn written_by(pid: i32) -> usize {
 
 /// A command with its client and the cell that its process id appears in.
 struct Command {
-    fixture: Fixture,
+    client: Client,
+    worker: Worker,
     pid: Rc<Cell<i32>>,
 }
 
@@ -48,10 +49,8 @@ fn command(words: &[&str], separation: Option<Separation>, extension: Option<Nod
     let pid = Rc::new(Cell::new(0));
     let noted = Rc::clone(&pid);
     let far = PipesEnd::new(program, settings, children(), move |pid| noted.set(pid));
-    Command {
-        fixture: joined(far, extension),
-        pid,
-    }
+    let (client, worker) = joined(far, extension);
+    Command { client, worker, pid }
 }
 
 fn apart() -> Option<Separation> {
@@ -60,21 +59,15 @@ fn apart() -> Option<Separation> {
 
 impl Command {
     /// Runs to the end and returns what the client has seen of it, with the outcome.
-    async fn finish(self) -> (Client, Outcome) {
-        let Fixture {
-            mut client,
-            session,
-            stop: _stop,
-            ..
-        } = self.fixture;
-        let outcome = outcome_of(session, &mut client).await;
+    async fn finish(mut self) -> (Client, Outcome) {
+        let outcome = self.worker.outcome(&mut self.client).await;
         let left = Leftovers {
             session: self.pid.get(),
             ancestor: None,
         };
         let was_started = self.pid.get() != 0;
         assert!(!was_started || left.find().is_empty());
-        (client, outcome)
+        (self.client, outcome)
     }
 }
 

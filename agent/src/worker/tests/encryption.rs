@@ -30,7 +30,11 @@ pub(super) fn encryption(keys: Result<DataKey, &'static str>) -> Option<Encrypti
 
 /// A shell for a client with the first key, in front of a key service that has the second one. Whatever it starts says so in
 /// this file.
-fn shell(mark: &std::path::Path, client: Option<DataKey>, keys: Result<DataKey, &'static str>) -> Fixture {
+fn shell(
+    mark: &std::path::Path,
+    client: Option<DataKey>,
+    keys: Result<DataKey, &'static str>,
+) -> (Client, Worker) {
     let start = Start {
         program: Program::login_shell(own_account(), None),
         profile: String::new(),
@@ -42,28 +46,24 @@ fn shell(mark: &std::path::Path, client: Option<DataKey>, keys: Result<DataKey, 
         },
     };
     let far = DeferredEnd::new(SessionType::StandardStream, start);
-    let mut fixture = encrypted(far, None, encryption(keys));
-    fixture.client.data_key = client;
-    fixture
+    let (mut joined, worker) = joined_with(far, None, encryption(keys), None);
+    joined.data_key = client;
+    (joined, worker)
 }
 
 #[tokio::test]
 async fn a_shell_is_read_by_nobody_between() {
     let folder = tempfile::tempdir().expect("a folder");
     let mark = folder.path().join("started");
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = shell(&mark, Some(data_key(1)), Ok(data_key(1)));
-    beside(&mut session, async {
-        client.until(|client| client.established.is_some()).await;
-        client.type_in("echo re''cognizable; exit 4\n");
-        client.until_seen("recognizable").await;
-    })
-    .await;
-    let outcome = outcome_of(session, &mut client).await;
+    let (mut client, mut worker) = shell(&mark, Some(data_key(1)), Ok(data_key(1)));
+    worker
+        .beside(async {
+            client.until(|client| client.established.is_some()).await;
+            client.type_in("echo re''cognizable; exit 4\n");
+            client.until_seen("recognizable").await;
+        })
+        .await;
+    let outcome = worker.outcome(&mut client).await;
     assert_eq!(outcome, Outcome::success());
     assert!(mark.exists());
     assert_eq!(
@@ -93,13 +93,8 @@ async fn nothing_is_started_for_a_client_without_the_key() {
     for (client, keys, expected) in cases {
         let folder = tempfile::tempdir().expect("a folder");
         let mark = folder.path().join("started");
-        let Fixture {
-            mut client,
-            session,
-            stop: _stop,
-            ..
-        } = shell(&mark, client, keys);
-        let outcome = outcome_of(session, &mut client).await;
+        let (mut client, mut worker) = shell(&mark, client, keys);
+        let outcome = worker.outcome(&mut client).await;
         assert_eq!(outcome.status, Status::Failed);
         assert!(outcome.output.starts_with(expected), "{}", outcome.output);
         assert!(!mark.exists(), "a shell was started");
@@ -120,14 +115,9 @@ async fn a_command_tells_its_output_and_code_encrypted() {
         max_payload: 1024,
     };
     let far = PipesEnd::new(program, settings, children(), |_| {});
-    let Fixture {
-        mut client,
-        session,
-        stop: _stop,
-        ..
-    } = encrypted(far, None, encryption(Ok(data_key(1))));
+    let (mut client, mut worker) = joined_with(far, None, encryption(Ok(data_key(1))), None);
     client.data_key = Some(data_key(1));
-    let outcome = outcome_of(session, &mut client).await;
+    let outcome = worker.outcome(&mut client).await;
     assert_eq!(outcome, Outcome::success());
     assert_eq!(client.text(), "out\n");
     assert_eq!(

@@ -6,7 +6,8 @@ use crate::sessions::Registry;
 use crate::state::StateFolder;
 
 struct LoggedShell {
-    fixture: Fixture,
+    client: Client,
+    worker: Worker,
     places: places::Fixture,
     registry: Registry,
 }
@@ -20,8 +21,10 @@ async fn logged_shell() -> LoggedShell {
     let log = Logging::new(places.begin_at(STUBBORN, everywhere()), folder);
     let program = Program::login_shell(own_account(), None);
     let far = TerminalEnd::start(&program, String::new(), children(), clock()).expect("started");
+    let (client, worker) = joined_with(far, OURS, None, Some(log));
     LoggedShell {
-        fixture: logged(far, OURS, log),
+        client,
+        worker,
         places,
         registry,
     }
@@ -42,44 +45,40 @@ async fn until(
 #[tokio::test]
 async fn a_log_is_shipped_after_the_client_knows_of_the_end_and_before_the_channel_closes() {
     let LoggedShell {
-        fixture,
+        mut client,
+        mut worker,
         places,
         registry,
     } = logged_shell().await;
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = fixture;
     let server = &places.server;
     server.state().always.insert("PutObject", (503, "SlowDown"));
-    beside(&mut session, async {
-        client.type_in("echo so''mething\r");
-        until(&mut client, server, |state| {
-            state.events.concat().contains("something")
+    worker
+        .beside(async {
+            client.type_in("echo so''mething\r");
+            until(&mut client, server, |state| {
+                state.events.concat().contains("something")
+            })
+            .await;
+            client.type_in("exit\r");
+            let tries = |state: &places::server::State| {
+                let tries = state
+                    .requests
+                    .iter()
+                    .filter(|request| request.operation == "PutObject");
+                tries.count()
+            };
+            until(&mut client, server, |state| tries(state) > 0).await;
+            client.until(|client| client.ended_with().is_some()).await;
+            let before = tries(&server.state());
+            until(&mut client, server, |state| tries(state) > before + 10).await;
         })
         .await;
-        client.type_in("exit\r");
-        let tries = |state: &places::server::State| {
-            let tries = state
-                .requests
-                .iter()
-                .filter(|request| request.operation == "PutObject");
-            tries.count()
-        };
-        until(&mut client, server, |state| tries(state) > 0).await;
-        client.until(|client| client.ended_with().is_some()).await;
-        let before = tries(&server.state());
-        until(&mut client, server, |state| tries(state) > before + 10).await;
-    })
-    .await;
     assert!(!client.hears_goodbye, "the channel is open");
     let known = registry.known().expect("listed");
     assert!(known[0].is_shipping(), "the agent knows why the worker is there");
 
     server.state().always.clear();
-    let outcome = outcome_of(session, &mut client).await;
+    let outcome = worker.outcome(&mut client).await;
     assert_eq!(
         outcome.logged.as_ref().map(|logged| logged.complaints.len()),
         Some(0)
@@ -99,20 +98,20 @@ async fn a_log_is_shipped_after_the_client_knows_of_the_end_and_before_the_chann
 
 #[tokio::test]
 async fn a_session_that_is_terminated_has_its_log() {
-    let LoggedShell { fixture, places, .. } = logged_shell().await;
-    let Fixture {
+    let LoggedShell {
         mut client,
-        mut session,
-        stop,
+        mut worker,
+        places,
         ..
-    } = fixture;
-    beside(&mut session, async {
-        client.type_in("echo so''mething\r");
-        client.until_seen("something").await;
-    })
-    .await;
-    stop.send(()).expect("it listens");
-    let outcome = outcome_of(session, &mut client).await;
+    } = logged_shell().await;
+    worker
+        .beside(async {
+            client.type_in("echo so''mething\r");
+            client.until_seen("something").await;
+        })
+        .await;
+    worker.stop.notify_one();
+    let outcome = worker.outcome(&mut client).await;
     let logged = outcome.logged.expect("logged");
     assert_eq!(logged.complaints, Vec::<String>::new());
     let state = places.server.state();

@@ -12,7 +12,7 @@ use crate::sessions::Status;
 use crate::worker::socket::SocketEnd;
 use crate::worker::target::Reach;
 
-fn connection(host: &str, port: u16) -> Fixture {
+fn connection(host: &str, port: u16) -> (Client, Worker) {
     let far = SocketEnd::new(
         destination(host, port),
         Reach::default(),
@@ -51,19 +51,15 @@ async fn carries_bytes_both_ways_and_their_end() {
     for host in ["127.0.0.1", "localhost"] {
         let (listener, port) = listener().await;
         let echo = tokio::spawn(echo(listener));
-        let Fixture {
-            mut client,
-            mut session,
-            stop: _stop,
-            ..
-        } = connection(host, port);
-        beside(&mut session, async {
-            client.end.send_input(Bytes::from(bytes.clone()));
-            client.until(|client| client.output.len() >= bytes.len()).await;
-            client.end.send_flag(flag::END_OF_INPUT);
-        })
-        .await;
-        assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+        let (mut client, mut worker) = connection(host, port);
+        worker
+            .beside(async {
+                client.end.send_input(Bytes::from(bytes.clone()));
+                client.until(|client| client.output.len() >= bytes.len()).await;
+                client.end.send_flag(flag::END_OF_INPUT);
+            })
+            .await;
+        assert_eq!(worker.outcome(&mut client).await, Outcome::success());
         assert!(client.output == bytes);
         assert_eq!(
             client.established,
@@ -82,18 +78,14 @@ async fn everything_is_delivered_before_the_end() {
         let mut stream = accepted(&listener).await;
         stream.write_all(&vec![b'x'; BYTES]).await.expect("written");
     });
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = connection("127.0.0.1", port);
-    beside(&mut session, async {
-        client.until(|client| client.output.len() > 100_000).await;
-        client.cut();
-    })
-    .await;
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    let (mut client, mut worker) = connection("127.0.0.1", port);
+    worker
+        .beside(async {
+            client.until(|client| client.output.len() > 100_000).await;
+            client.cut();
+        })
+        .await;
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert_eq!(client.output.len(), BYTES);
     target.await.expect("done");
 }
@@ -101,31 +93,21 @@ async fn everything_is_delivered_before_the_end() {
 #[tokio::test]
 async fn what_the_target_says_first_waits_for_the_client() {
     let (listener, port) = listener().await;
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = connection("127.0.0.1", port);
+    let (mut client, mut worker) = connection("127.0.0.1", port);
     let mut stream = tokio::select! {
         stream = accepted(&listener) => stream,
-        outcome = &mut session => panic!("{outcome:?}"),
+        outcome = &mut worker.session => panic!("{outcome:?}"),
     };
     stream.write_all(b"SSH-2.0-x\r\n").await.expect("written");
-    beside(&mut session, client.until_seen("SSH-2.0-x\r\n")).await;
+    worker.beside(client.until_seen("SSH-2.0-x\r\n")).await;
 }
 
 #[tokio::test]
 async fn says_that_a_connection_was_refused() {
     let (listener, port) = listener().await;
     drop(listener);
-    let Fixture {
-        mut client,
-        session,
-        stop: _stop,
-        ..
-    } = connection("127.0.0.1", port);
-    let outcome = outcome_of(session, &mut client).await;
+    let (mut client, mut worker) = connection("127.0.0.1", port);
+    let outcome = worker.outcome(&mut client).await;
     assert_eq!(outcome.status, Status::Failed);
     let expected = format!("Unable to connect to specified port: 127.0.0.1:{port}: Connection refused");
     assert!(outcome.output.starts_with(&expected), "{}", outcome.output);
@@ -134,13 +116,8 @@ async fn says_that_a_connection_was_refused() {
 #[tokio::test]
 async fn leads_nobody_to_the_secrets_of_the_machine() {
     for host in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254"] {
-        let Fixture {
-            mut client,
-            session,
-            stop: _stop,
-            ..
-        } = connection(host, 80);
-        let outcome = outcome_of(session, &mut client).await;
+        let (mut client, mut worker) = connection(host, 80);
+        let outcome = worker.outcome(&mut client).await;
         assert_eq!(
             outcome,
             Outcome::failed(format!("Forwarding to IP address {host} is forbidden."))
@@ -151,78 +128,67 @@ async fn leads_nobody_to_the_secrets_of_the_machine() {
 #[tokio::test]
 async fn a_target_that_does_not_read_holds_the_client_back() {
     let (listener, port) = listener().await;
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = connection("127.0.0.1", port);
+    let (mut client, mut worker) = connection("127.0.0.1", port);
     let mut stream = tokio::select! {
         stream = accepted(&listener) => stream,
-        outcome = &mut session => panic!("{outcome:?}"),
+        outcome = &mut worker.session => panic!("{outcome:?}"),
     };
     let sent = vec![5; 32 << 20];
-    beside(&mut session, async {
-        client.end.send_input(Bytes::from(sent.clone()));
-        client.end.send_flag(flag::END_OF_INPUT);
-        client.until_refused().await;
-        let mut heard = Vec::new();
-        tokio::select! {
-            read = stream.read_to_end(&mut heard) => drop(read.expect("readable")),
-            () = client.until(|_| false) => unreachable!("never done"),
-        }
-        assert!(heard == sent);
-    })
-    .await;
+    worker
+        .beside(async {
+            client.end.send_input(Bytes::from(sent.clone()));
+            client.end.send_flag(flag::END_OF_INPUT);
+            client.until_refused().await;
+            let mut heard = Vec::new();
+            tokio::select! {
+                read = stream.read_to_end(&mut heard) => drop(read.expect("readable")),
+                () = client.until(|_| false) => unreachable!("never done"),
+            }
+            assert!(heard == sent);
+        })
+        .await;
     drop(stream);
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
 }
 
 #[tokio::test]
 async fn the_client_may_leave() {
     let (listener, port) = listener().await;
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = connection("127.0.0.1", port);
+    let (mut client, mut worker) = connection("127.0.0.1", port);
     let mut stream = tokio::select! {
         stream = accepted(&listener) => stream,
-        outcome = &mut session => panic!("{outcome:?}"),
+        outcome = &mut worker.session => panic!("{outcome:?}"),
     };
-    beside(&mut session, client.until(|client| client.established.is_some())).await;
+    worker
+        .beside(client.until(|client| client.established.is_some()))
+        .await;
     client.end.send_flag(flag::TERMINATE_SESSION);
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert_eq!(stream.read(&mut [0; 1]).await.expect("closed"), 0);
 }
 
 #[tokio::test]
 async fn a_connection_that_breaks_fails_the_session() {
     let (listener, port) = listener().await;
-    let Fixture {
-        mut client,
-        mut session,
-        stop: _stop,
-        ..
-    } = connection("127.0.0.1", port);
+    let (mut client, mut worker) = connection("127.0.0.1", port);
     let stream = tokio::select! {
         stream = accepted(&listener) => stream,
-        outcome = &mut session => panic!("{outcome:?}"),
+        outcome = &mut worker.session => panic!("{outcome:?}"),
     };
-    beside(&mut session, async {
-        client.until(|client| client.established.is_some()).await;
-        client.type_in("unread");
-        let mut first = [0; 1];
-        tokio::select! {
-            heard = stream.peek(&mut first) => assert_eq!(heard.expect("it comes"), 1),
-            () = client.until(|_| false) => unreachable!("never done"),
-        }
-        // Closed with something unread: the other side is told so.
-        drop(stream);
-    })
-    .await;
-    let outcome = outcome_of(session, &mut client).await;
+    worker
+        .beside(async {
+            client.until(|client| client.established.is_some()).await;
+            client.type_in("unread");
+            let mut first = [0; 1];
+            tokio::select! {
+                heard = stream.peek(&mut first) => assert_eq!(heard.expect("it comes"), 1),
+                () = client.until(|_| false) => unreachable!("never done"),
+            }
+            // Closed with something unread: the other side is told so.
+            drop(stream);
+        })
+        .await;
+    let outcome = worker.outcome(&mut client).await;
     assert_eq!(outcome.status, Status::Failed);
     assert!(
         outcome

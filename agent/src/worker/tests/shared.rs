@@ -17,8 +17,7 @@ struct Shared {
     client: Client,
     mux: Credited,
     seen: Vec<Stream>,
-    session: Pin<Box<dyn Future<Output = Outcome>>>,
-    _stop: oneshot::Sender<()>,
+    worker: Worker,
 }
 
 fn shared(account: Account) -> Shared {
@@ -45,25 +44,18 @@ fn shared_and_encrypted() -> Shared {
     let commands = Commands::new(Box::new(words), others, EXTENSION.max_payload());
     let far = DeferredEnd::new(SessionType::StandardStream, start);
     let far = SharedEnd::new(far, commands);
-    let mut fixture = encrypted(far, OURS, encryption(Ok(data_key(1))));
-    fixture.client.data_key = Some(data_key(1));
-    Shared::of(fixture)
+    let (mut client, worker) = joined_with(far, OURS, encryption(Ok(data_key(1))), None);
+    client.data_key = Some(data_key(1));
+    Shared::of((client, worker))
 }
 
 impl Shared {
-    fn of(fixture: Fixture) -> Self {
-        let Fixture {
-            client,
-            session,
-            stop,
-            ..
-        } = fixture;
+    fn of((client, worker): (Client, Worker)) -> Self {
         Self {
             client,
             mux: Credited::new(Side::Client),
             seen: Vec::new(),
-            session,
-            _stop: stop,
+            worker,
         }
     }
 
@@ -96,8 +88,7 @@ impl Shared {
             client,
             mux,
             seen,
-            session,
-            ..
+            worker,
         } = self;
         let exchange = async {
             while !done(seen) {
@@ -117,7 +108,7 @@ impl Shared {
             }
         };
         let exchange = tokio::time::timeout(PATIENCE, exchange);
-        beside(session, exchange).await.expect("it happens in time");
+        worker.beside(exchange).await.expect("it happens in time");
     }
 
     async fn until_over(&mut self, stream: StreamId) -> i32 {
@@ -166,8 +157,8 @@ async fn commands_run_beside_the_shell_and_say_what_they_are() {
     );
 
     shared.client.type_in("echo sti''ll here\r");
-    let Shared { client, session, .. } = &mut shared;
-    beside(session, client.until_seen("still here")).await;
+    let Shared { client, worker, .. } = &mut shared;
+    worker.beside(client.until_seen("still here")).await;
     let second = shared.ask(&["/no/such/program"]);
     assert_eq!(shared.until_over(second).await, 127);
 }
@@ -231,8 +222,10 @@ async fn a_command_that_is_given_up_ends_and_the_others_do_not() {
 #[tokio::test]
 async fn beside_an_encrypted_shell_nobody_between_reads_them() {
     let mut shared = shared_and_encrypted();
-    let Shared { client, session, .. } = &mut shared;
-    beside(session, client.until(|client| client.established.is_some())).await;
+    let Shared { client, worker, .. } = &mut shared;
+    worker
+        .beside(client.until(|client| client.established.is_some()))
+        .await;
     let first = shared.ask(&["sh", "-c", "cat; echo recog''nizable >&2; exit 3"]);
     shared.write(first, b"recognizable");
     shared.mux.finish(first);
@@ -241,8 +234,8 @@ async fn beside_an_encrypted_shell_nobody_between_reads_them() {
     let said = (b"recognizable".to_vec(), b"recognizable\n".to_vec());
     assert_eq!(shared.said(first), said);
     shared.client.type_in("echo sti''ll here\r");
-    let Shared { client, session, .. } = &mut shared;
-    beside(session, client.until_seen("still here")).await;
+    let Shared { client, worker, .. } = &mut shared;
+    worker.beside(client.until_seen("still here")).await;
     for payload in &shared.client.frames {
         let text = String::from_utf8_lossy(payload);
         assert!(!text.contains("nizable") && !text.contains("still"), "{text}");

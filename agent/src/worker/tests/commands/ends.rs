@@ -79,13 +79,8 @@ async fn a_folder_that_cannot_be_entered_fails_the_session() {
         max_payload: 1024,
     };
     let far = PipesEnd::new(program, settings, children(), |_| panic!("it did not start"));
-    let Fixture {
-        mut client,
-        session,
-        stop: _stop,
-        ..
-    } = joined(far, OURS);
-    let outcome = outcome_of(session, &mut client).await;
+    let (mut client, mut worker) = joined(far, OURS);
+    let outcome = worker.outcome(&mut client).await;
     assert_eq!(outcome.status, Status::Failed);
     let expected = "Unable to start command: cannot enter the working directory `/no/such/folder` as `";
     assert!(outcome.output.starts_with(expected), "{}", outcome.output);
@@ -110,16 +105,14 @@ async fn ends_everything_that_a_command_leaves_behind() {
 
 #[tokio::test]
 async fn a_terminated_command_ends_without_a_word() {
-    let Command { fixture, pid } = command(&["sh", "-c", "echo ready; sleep 1000"], apart(), OURS);
-    let Fixture {
+    let Command {
         mut client,
-        mut session,
-        stop,
-        ..
-    } = fixture;
-    beside(&mut session, client.until_seen("ready")).await;
-    stop.send(()).expect("it listens");
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+        mut worker,
+        pid,
+    } = command(&["sh", "-c", "echo ready; sleep 1000"], apart(), OURS);
+    worker.beside(client.until_seen("ready")).await;
+    worker.stop.notify_one();
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert_eq!(client.pieces, []);
     assert_eq!(client.ended_with(), None);
     let left = Leftovers {
@@ -133,21 +126,20 @@ async fn a_terminated_command_ends_without_a_word() {
 async fn nothing_runs_before_the_client_is_ready() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ran").display().to_string();
-    let Command { fixture, .. } = command(&["touch", &path], None, OURS);
-    let Fixture {
+    let Command {
         mut client,
-        mut session,
-        stop,
+        mut worker,
         ..
-    } = fixture;
-    beside(&mut session, async {
-        // The request is there, and nobody answers.
-        client.deaf = true;
-        client.until(|client| !client.states.is_empty()).await;
-    })
-    .await;
-    stop.send(()).expect("it listens");
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    } = command(&["touch", &path], None, OURS);
+    worker
+        .beside(async {
+            // The request is there, and nobody answers.
+            client.deaf = true;
+            client.until(|client| !client.states.is_empty()).await;
+        })
+        .await;
+    worker.stop.notify_one();
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert!(!folder.path().join("ran").exists());
 }
 

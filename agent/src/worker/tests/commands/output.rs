@@ -24,22 +24,21 @@ async fn loses_nothing_of_a_hundred_megabytes() {
 #[tokio::test]
 async fn loses_nothing_when_the_connection_is_cut_again_and_again() {
     const LINES: usize = 200_000;
-    let Command { fixture, .. } = command(&["seq", &LINES.to_string()], None, OURS);
-    let Fixture {
+    let Command {
         mut client,
-        mut session,
-        stop: _stop,
+        mut worker,
         ..
-    } = fixture;
-    beside(&mut session, async {
-        for _ in 0..5 {
-            let before = client.output.len();
-            client.until(|client| client.output.len() > before + 60_000).await;
-            client.cut();
-        }
-    })
-    .await;
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    } = command(&["seq", &LINES.to_string()], None, OURS);
+    worker
+        .beside(async {
+            for _ in 0..5 {
+                let before = client.output.len();
+                client.until(|client| client.output.len() > before + 60_000).await;
+                client.cut();
+            }
+        })
+        .await;
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     let expected: String = (1..=LINES).map(|line| format!("{line}\n")).collect();
     assert!(client.text() == expected);
     assert!(client.opened.len() > 5, "{}", client.opened.len());
@@ -68,21 +67,20 @@ async fn puts_a_prefix_where_a_line_begins_with_a_frame() {
         error_prefix: "E:".to_owned(),
     };
     let script = "printf 'a\\nb'; read x; printf 'c\\n'; read x; printf 'd'; printf e >&2";
-    let Command { fixture, .. } = command(&["sh", "-c", script], Some(separation), OURS);
-    let Fixture {
+    let Command {
         mut client,
-        mut session,
-        stop: _stop,
+        mut worker,
         ..
-    } = fixture;
-    beside(&mut session, async {
-        for seen in ["O:a\nb", "O:a\nbc\n"] {
-            client.until(|client| client.text() == seen).await;
-            client.type_in("\n");
-        }
-    })
-    .await;
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    } = command(&["sh", "-c", script], Some(separation), OURS);
+    worker
+        .beside(async {
+            for seen in ["O:a\nb", "O:a\nbc\n"] {
+                client.until(|client| client.text() == seen).await;
+                client.type_in("\n");
+            }
+        })
+        .await;
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert_eq!(client.text(), "O:a\nbc\nO:d");
     assert_eq!(String::from_utf8_lossy(&client.errors), "E:e");
     assert_eq!(client.pieces.last().expect("the code").1, "EXIT_CODE: 0");
@@ -109,17 +107,16 @@ async fn a_prefix_and_what_it_stands_before_are_one_frame() {
 
 #[tokio::test]
 async fn a_client_that_reads_slowly_holds_the_command_back() {
-    let Command { fixture, pid } = command(&["yes"], None, OURS);
-    let Fixture {
+    let Command {
         mut client,
-        mut session,
-        stop,
-        ..
-    } = fixture;
-    beside(&mut session, async {
-        client.until(|client| client.output.len() > 1 << 20).await;
-    })
-    .await;
+        mut worker,
+        pid,
+    } = command(&["yes"], None, OURS);
+    worker
+        .beside(async {
+            client.until(|client| client.output.len() > 1 << 20).await;
+        })
+        .await;
     // Nobody reads now: it must come to rest, or it would fill the memory.
     let resting = async {
         let (mut written, mut rounds) = (written_by(pid.get()), 0);
@@ -131,16 +128,17 @@ async fn a_client_that_reads_slowly_holds_the_command_back() {
         }
         written
     };
-    let written = beside(&mut session, resting).await;
+    let written = worker.beside(resting).await;
     assert!(written < client.output.len() + (16 << 20), "{written}");
-    beside(&mut session, async {
-        let before = client.output.len();
-        client
-            .until(|client| client.output.len() > before + (4 << 20))
-            .await;
-    })
-    .await;
-    stop.send(()).expect("it listens");
-    assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+    worker
+        .beside(async {
+            let before = client.output.len();
+            client
+                .until(|client| client.output.len() > before + (4 << 20))
+                .await;
+        })
+        .await;
+    worker.stop.notify_one();
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert!(client.output.iter().all(|byte| matches!(byte, b'y' | b'\n')));
 }

@@ -9,21 +9,20 @@ async fn keys_of_awss_plugin_are_signals_and_the_rest_is_nothing() {
     for (key, code) in [("\x03", 130), ("\x1c", 131)] {
         for extension in [None, PLAIN_CLIENT] {
             let script = "echo ready; exec sleep 1000";
-            let Command { fixture, .. } = command(&["sh", "-c", script], apart(), extension);
-            let Fixture {
+            let Command {
                 mut client,
-                mut session,
-                stop: _stop,
+                mut worker,
                 ..
-            } = fixture;
-            beside(&mut session, async {
-                client.until_seen("ready").await;
-                client.type_in("ignored\r");
-                client.end.send_flag(flag::END_OF_INPUT);
-                client.type_in(key);
-            })
-            .await;
-            assert_eq!(outcome_of(session, &mut client).await, Outcome::success());
+            } = command(&["sh", "-c", script], apart(), extension);
+            worker
+                .beside(async {
+                    client.until_seen("ready").await;
+                    client.type_in("ignored\r");
+                    client.end.send_flag(flag::END_OF_INPUT);
+                    client.type_in(key);
+                })
+                .await;
+            assert_eq!(worker.outcome(&mut client).await, Outcome::success());
             assert_eq!(
                 client.pieces.last().expect("the code").1,
                 format!("EXIT_CODE: {code}")
@@ -34,10 +33,13 @@ async fn keys_of_awss_plugin_are_signals_and_the_rest_is_nothing() {
 
 #[tokio::test]
 async fn the_input_of_our_client_is_no_signal() {
-    let Command { fixture, .. } = command(&["head", "-c", "2"], None, OURS);
-    let mut client = fixture.client;
+    let Command {
+        mut client,
+        mut worker,
+        ..
+    } = command(&["head", "-c", "2"], None, OURS);
     client.type_in("\x03\x1c");
-    assert_eq!(outcome_of(fixture.session, &mut client).await, Outcome::success());
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert_eq!(client.output, b"\x03\x1c");
     assert_eq!(exit_code(&client), Some(0));
 }
@@ -76,15 +78,15 @@ async fn a_signal_does_not_wait_for_input_that_nobody_reads() {
 
 #[tokio::test]
 async fn numbers_that_nobody_knows_do_nothing() {
-    let command = command(&["cat"], None, OURS);
-    let mut client = command.fixture.client;
+    let Command {
+        mut client,
+        mut worker,
+        ..
+    } = command(&["cat"], None, OURS);
     client.end.send_flag(0x0104);
     client.type_in("still here");
     client.end.send_flag(flag::END_OF_INPUT);
-    assert_eq!(
-        outcome_of(command.fixture.session, &mut client).await,
-        Outcome::success()
-    );
+    assert_eq!(worker.outcome(&mut client).await, Outcome::success());
     assert_eq!(
         (client.text(), exit_code(&client)),
         ("still here".into(), Some(0))
@@ -98,22 +100,20 @@ async fn signalled(
     megabytes: usize,
     number: u32,
 ) -> (Client, Outcome) {
-    let Command { fixture, .. } = command(words, None, extension);
-    let Fixture {
+    let Command {
         mut client,
-        mut session,
-        stop: _stop,
+        mut worker,
         ..
-    } = fixture;
-    beside(&mut session, client.until_seen("ready")).await;
+    } = command(words, None, extension);
+    worker.beside(client.until_seen("ready")).await;
     for _ in 0..4 * megabytes {
         client.end.send_input(Bytes::from(vec![0; 256 * 1024]));
     }
     // What the worker keeps is full then.
     if megabytes > 4 {
-        beside(&mut session, client.until_refused()).await;
+        worker.beside(client.until_refused()).await;
     }
     client.end.send_flag(number);
-    let outcome = outcome_of(session, &mut client).await;
+    let outcome = worker.outcome(&mut client).await;
     (client, outcome)
 }
