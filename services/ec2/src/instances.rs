@@ -231,7 +231,7 @@ mod tests {
     async fn shows_what_is_known_of_an_instance() {
         let house = stage().await;
         let bare = house.enrolled_node(&[]).await;
-        let answer = house.ask(NAME, json!({})).await.expect("listed");
+        let answer = house.done(NAME, json!({})).await;
         let number = bare.id.as_str().trim_start_matches("i-");
         let expected = json!({"Reservations": [{
             "ReservationId": format!("r-{number}"), "OwnerId": "123456789012",
@@ -277,7 +277,7 @@ mod tests {
             .await
             .expect("reported");
         let input = json!({"InstanceIds": [bare.id]});
-        let answer = house.ask(NAME, input).await.expect("listed");
+        let answer = house.done(NAME, input).await;
         let instance = &answer["Reservations"][0]["Instances"][0];
         let arn = "arn:aws:iam::123456789012:instance-profile/team/web";
         assert_eq!(
@@ -293,9 +293,9 @@ mod tests {
             ("private-ip-address", "10.0.*"),
         ] {
             let filter = |value: &str| json!({"Filters": [{"Name": name, "Values": [value]}]});
-            let found = house.ask(NAME, filter(value)).await.expect("listed");
+            let found = house.done(NAME, filter(value)).await;
             assert_eq!(ids(&found).len(), 1, "{name}");
-            let none = house.ask(NAME, filter("none")).await.expect("listed");
+            let none = house.done(NAME, filter("none")).await;
             assert_eq!(ids(&none).len(), 0, "{name}");
         }
     }
@@ -337,7 +337,7 @@ mod tests {
                 vec![],
             ),
         ] {
-            let answer = house.ask(NAME, input.clone()).await.expect("listed");
+            let answer = house.done(NAME, input.clone()).await;
             assert_eq!(ids(&answer), expected, "{input}");
         }
     }
@@ -357,7 +357,7 @@ mod tests {
             if !token.is_null() {
                 input["NextToken"] = token;
             }
-            let answer = house.ask(NAME, input).await.expect("a page");
+            let answer = house.done(NAME, input).await;
             listed.extend(ids(&answer).into_iter().map(str::to_owned));
             pages += 1;
             token = answer["NextToken"].clone();

@@ -40,7 +40,7 @@ impl House {
     }
 
     pub(crate) async fn key_with(&self, input: Value) -> String {
-        let created = self.ask("CreateKey", input).await.expect("created");
+        let created = self.done("CreateKey", input).await;
         text(&created["KeyMetadata"]["Arn"])
     }
 

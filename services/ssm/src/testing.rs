@@ -90,7 +90,7 @@ impl House {
     /// Makes a document of a shell with this description.
     pub(crate) async fn give_document(&self, name: &str, description: &str) {
         let input = json!({"Name": name, "DocumentType": "Session", "Content": shell_document(description)});
-        self.ask("CreateDocument", input).await.expect("created");
+        self.done("CreateDocument", input).await;
     }
 
     /// The administrator of another account, in an organization of its own.
@@ -114,10 +114,7 @@ impl House {
     }
 
     pub(crate) async fn started_on(&self, node: &ManagedNode) -> (SessionId, String) {
-        let answer = self
-            .ask("StartSession", json!({"Target": node.id}))
-            .await
-            .expect("started");
+        let answer = self.done("StartSession", json!({"Target": node.id})).await;
         let text = |member: &str| answer[member].as_str().expect("a text").to_owned();
         (
             SessionId::parse(&text("SessionId")).expect("valid"),

@@ -54,7 +54,12 @@ impl<S> Stage<S> {
 
     /// Asks as the administrator for what must succeed.
     pub async fn done(&self, name: &str, input: Value) -> Value {
-        let answer = self.ask(name, input).await;
+        self.done_as(self.admin(), name, input).await
+    }
+
+    /// Asks for what must succeed.
+    pub async fn done_as(&self, caller: Caller, name: &str, input: Value) -> Value {
+        let answer = self.ask_as(caller, name, input).await;
         answer.unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 

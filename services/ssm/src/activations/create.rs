@@ -125,9 +125,8 @@ mod tests {
     async fn described(house: &House, id: &Value) -> Value {
         let filter = json!([{"FilterKey": "ActivationIds", "FilterValues": [id]}]);
         let answer = house
-            .ask("DescribeActivations", json!({"Filters": filter}))
-            .await
-            .expect("listed");
+            .done("DescribeActivations", json!({"Filters": filter}))
+            .await;
         answer["ActivationList"][0].clone()
     }
 
@@ -135,9 +134,8 @@ mod tests {
     async fn answers_an_id_and_a_code_with_the_defaults() {
         let house = House::new().await;
         let answer = house
-            .ask("CreateActivation", json!({"IamRole": "noderole"}))
-            .await
-            .expect("created");
+            .done("CreateActivation", json!({"IamRole": "noderole"}))
+            .await;
         assert_eq!(answer["ActivationCode"].as_str().expect("a code").len(), 20);
         let shown = described(&house, &answer["ActivationId"]).await;
         assert_eq!(shown["RegistrationLimit"], 1);
@@ -157,7 +155,7 @@ mod tests {
             "RegistrationLimit": 1000, "ExpirationDate": end.as_second(),
             "Tags": [{"Key": "Environment", "Value": ""}],
         });
-        let answer = house.ask("CreateActivation", input).await.expect("created");
+        let answer = house.done("CreateActivation", input).await;
         let shown = described(&house, &answer["ActivationId"]).await;
         assert_eq!(shown["Description"], "for the web");
         assert_eq!(shown["DefaultInstanceName"], "web-1");

@@ -173,15 +173,12 @@ mod tests {
         }
         for name in ["a", "a", "b", "b", "b"] {
             let input = json!({"IamRole": format!("Role-{name}"), "DefaultInstanceName": name});
-            let answer = house.ask("CreateActivation", input).await.expect("created");
+            let answer = house.done("CreateActivation", input).await;
             ids.push(answer["ActivationId"].as_str().expect("an id").to_owned());
         }
-        let first = house
-            .ask("DescribeActivations", json!({"MaxResults": 3}))
-            .await
-            .expect("listed");
+        let first = house.done("DescribeActivations", json!({"MaxResults": 3})).await;
         let rest = json!({"MaxResults": 3, "NextToken": first["NextToken"]});
-        let rest = house.ask("DescribeActivations", rest).await.expect("listed");
+        let rest = house.done("DescribeActivations", rest).await;
         assert!(rest.get("NextToken").is_none());
         let mut listed: Vec<_> = [&first, &rest]
             .iter()
@@ -200,7 +197,7 @@ mod tests {
             ("IamRole", "Role-c", 0),
         ] {
             let input = json!({"Filters": [{"FilterKey": key, "FilterValues": ["other", value]}]});
-            let answer = house.ask("DescribeActivations", input).await.expect("listed");
+            let answer = house.done("DescribeActivations", input).await;
             assert_eq!(
                 answer["ActivationList"].as_array().expect("a list").len(),
                 expected,
@@ -213,14 +210,9 @@ mod tests {
     async fn never_shows_a_code() {
         let house = House::new().await;
         let created = house
-            .ask("CreateActivation", json!({"IamRole": "NodeRole"}))
-            .await
-            .expect("created");
-        let answer = house
-            .ask("DescribeActivations", json!({}))
-            .await
-            .expect("listed")
-            .to_string();
+            .done("CreateActivation", json!({"IamRole": "NodeRole"}))
+            .await;
+        let answer = house.done("DescribeActivations", json!({})).await.to_string();
         assert!(!answer.contains(created["ActivationCode"].as_str().expect("a code")));
     }
 

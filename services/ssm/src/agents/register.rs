@@ -96,7 +96,7 @@ mod tests {
             "IamRole": "NodeRole", "DefaultInstanceName": "web-1", "RegistrationLimit": limit,
             "Tags": [{"Key": "Team", "Value": "web"}],
         });
-        house.ask("CreateActivation", input).await.expect("created")
+        house.done("CreateActivation", input).await
     }
 
     fn registration(activation: &Value, key: &str) -> Value {
@@ -121,16 +121,13 @@ mod tests {
             .expect("registered");
         let id = NodeId::parse(answer["InstanceId"].as_str().expect("an id")).expect("valid");
         assert!(id.is_registered());
-        let listed = house
-            .ask("DescribeInstanceInformation", json!({}))
-            .await
-            .expect("listed");
+        let listed = house.done("DescribeInstanceInformation", json!({})).await;
         let shown = &listed["InstanceInformationList"][0];
         assert_eq!(shown["InstanceId"], id.as_str());
         assert_eq!(shown["Name"], "web-1");
         assert_eq!(shown["ActivationId"], activation["ActivationId"]);
         let tags = json!({"ResourceType": "ManagedInstance", "ResourceId": id});
-        let tags = house.ask("ListTagsForResource", tags).await.expect("listed");
+        let tags = house.done("ListTagsForResource", tags).await;
         assert_eq!(tags, json!({"TagList": [{"Key": "Team", "Value": "web"}]}));
     }
 
@@ -191,7 +188,7 @@ mod tests {
 
         let deleted = activation(&house, 1).await;
         let input = json!({"ActivationId": deleted["ActivationId"]});
-        house.ask("DeleteActivation", input).await.expect("deleted");
+        house.done("DeleteActivation", input).await;
         let error = ask(&house, registration(&deleted, &fresh()))
             .await
             .expect_err("deleted");

@@ -86,10 +86,7 @@ mod tests {
         let house = House::new().await;
         let node = house.node().await;
         let input = json!({"Fingerprint": "machine"});
-        let answer = house
-            .ask_as(house.node_key(&node), OPERATION.name, input)
-            .await
-            .expect("given");
+        let answer = house.done_as(house.node_key(&node), OPERATION.name, input).await;
         assert_eq!(answer["TokenExpirationDate"], json!(1_767_323_045.0 + 3600.0));
         assert_eq!(answer["UpdateKeyPair"], false);
         let text = |member: &str| answer[member].as_str().expect("a text");
@@ -137,9 +134,8 @@ mod tests {
             )
             .await;
         house
-            .ask("DeregisterManagedInstance", json!({"InstanceId": node.id}))
-            .await
-            .expect("gone");
+            .done("DeregisterManagedInstance", json!({"InstanceId": node.id}))
+            .await;
         house
             .refuses_as(
                 &house.node_key(&node),

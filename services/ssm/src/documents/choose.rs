@@ -146,9 +146,8 @@ mod tests {
             );
         }
         let shown = house
-            .ask("GetDocument", json!({"Name": DEFAULT_SHELL_DOCUMENT}))
-            .await
-            .expect("there");
+            .done("GetDocument", json!({"Name": DEFAULT_SHELL_DOCUMENT}))
+            .await;
         assert_eq!(
             (&shown["DocumentVersion"], &shown["Content"]),
             (&json!("1"), &json!(AUTOMATIC))
@@ -160,16 +159,15 @@ mod tests {
         assert_eq!(document.session_type, SessionType::StandardStream);
 
         let edit = json!({"Name": DEFAULT_SHELL_DOCUMENT, "Content": shell_document("edited")});
-        house.ask("UpdateDocument", edit).await.expect("updated");
+        house.done("UpdateDocument", edit).await;
         assert_eq!(
             chosen(&house, &admin, None).await.as_deref(),
             Ok("edited"),
             "the newest counts, though the default is still the first"
         );
         house
-            .ask("DeleteDocument", json!({"Name": DEFAULT_SHELL_DOCUMENT}))
-            .await
-            .expect("removed");
+            .done("DeleteDocument", json!({"Name": DEFAULT_SHELL_DOCUMENT}))
+            .await;
         assert_eq!(
             chosen(&house, &admin, None).await.as_deref(),
             Ok(ours),
@@ -183,7 +181,7 @@ mod tests {
         let create = json!({
             "Name": DEFAULT_SHELL_DOCUMENT, "DocumentType": "Session", "Content": shell_document("ours"),
         });
-        house.ask("CreateDocument", create).await.expect("created");
+        house.done("CreateDocument", create).await;
         let elsewhere = Caller {
             region: "eu-west-1".parse().expect("valid"),
             ..house.admin()
@@ -230,10 +228,7 @@ mod tests {
             assert_eq!(chosen(&house, &other, Some(name)).await, absent(name), "{name}");
         }
         let share = json!({"Name": "Doc", "PermissionType": "Share", "AccountIdsToAdd": ["210987654321"]});
-        house
-            .ask("ModifyDocumentPermission", share)
-            .await
-            .expect("shared");
+        house.done("ModifyDocumentPermission", share).await;
         assert_eq!(chosen(&house, &other, Some(arn)).await.as_deref(), Ok("ours"));
         assert_eq!(chosen(&house, &other, Some("Doc")).await, absent("Doc"));
     }

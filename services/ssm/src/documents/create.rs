@@ -166,7 +166,7 @@ mod tests {
             "DisplayName": "My document", "TargetType": "/AWS::EC2::Instance", "DocumentFormat": "JSON",
             "Tags": [{"Key": "Team", "Value": "web"}],
         });
-        let answer = house.ask("CreateDocument", input).await.expect("created");
+        let answer = house.done("CreateDocument", input).await;
         let mut shown = answer["DocumentDescription"].clone();
         let hash = shown["Hash"].take();
         assert_eq!(hash.as_str().map(str::len), Some(64));
@@ -295,21 +295,15 @@ mod tests {
         let house = House::new().await;
         house.started().await;
         let describe = json!({"Name": DEFAULT_SHELL_DOCUMENT});
-        let automatic = house
-            .ask("DescribeDocument", describe.clone())
-            .await
-            .expect("made");
+        let automatic = house.done("DescribeDocument", describe.clone()).await;
         assert_eq!(automatic["Document"]["Owner"], "123456789012");
         let create = |description: &str| {
             let mut input = with("Name", json!(DEFAULT_SHELL_DOCUMENT));
             input["Content"] = Value::from(shell_document(description));
             input
         };
-        house
-            .ask("CreateDocument", create("ours"))
-            .await
-            .expect("adopted");
-        let ours = house.ask("DescribeDocument", describe).await.expect("there");
+        house.done("CreateDocument", create("ours")).await;
+        let ours = house.done("DescribeDocument", describe).await;
         assert_eq!(ours["Document"]["Description"], "ours");
         assert_eq!(ours["Document"]["LatestVersion"], "1");
         let error = house
@@ -328,7 +322,7 @@ mod tests {
         let house = House::new().await;
         house.started().await;
         let edit = json!({"Name": DEFAULT_SHELL_DOCUMENT, "Content": shell_document("edited"), "DocumentVersion": "$LATEST"});
-        house.ask("UpdateDocument", edit).await.expect("updated");
+        house.done("UpdateDocument", edit).await;
         let error = house
             .ask("CreateDocument", with("Name", json!(DEFAULT_SHELL_DOCUMENT)))
             .await;
@@ -372,10 +366,7 @@ mod tests {
         let house = House::new().await;
         house.clock.advance(std::time::Duration::from_secs(7));
         house.give_document("Doc", "").await;
-        let shown = house
-            .ask("GetDocument", json!({"Name": "Doc"}))
-            .await
-            .expect("there");
+        let shown = house.done("GetDocument", json!({"Name": "Doc"})).await;
         #[expect(clippy::cast_precision_loss, reason = "seconds are few")]
         let now = house.clock.now().as_second() as f64;
         assert_eq!(shown["CreatedDate"], now);

@@ -85,11 +85,11 @@ mod tests {
         house.give_document("Json", "one").await;
         let yaml =
             json!({"Name": "Yaml", "DocumentType": "Session", "DocumentFormat": "YAML", "Content": YAML});
-        house.ask("CreateDocument", yaml).await.expect("created");
+        house.done("CreateDocument", yaml).await;
         let get = async |name: &str, format: Value| {
             let mut input = json!({"Name": name});
             input["DocumentFormat"] = format;
-            let answer = house.ask("GetDocument", input).await.expect("there");
+            let answer = house.done("GetDocument", input).await;
             let text = |member: &str| answer[member].as_str().expect("a text").to_owned();
             (text("DocumentFormat"), text("Content"))
         };
@@ -115,16 +115,10 @@ mod tests {
         let house = House::new().await;
         for name in BUILTIN_NAMES {
             for called in [name.to_owned(), format!("arn:aws:ssm:us-east-1::document/{name}")] {
-                let shown = house
-                    .ask("GetDocument", json!({"Name": called}))
-                    .await
-                    .expect("there");
+                let shown = house.done("GetDocument", json!({"Name": called})).await;
                 assert_eq!(shown["Name"], name);
                 assert_eq!(shown["Content"].as_str(), builtin(name).map(|(text, _)| text));
-                let described = house
-                    .ask("DescribeDocument", json!({"Name": called}))
-                    .await
-                    .expect("there");
+                let described = house.done("DescribeDocument", json!({"Name": called})).await;
                 let owner = if name.starts_with("AWS-") {
                     "Amazon"
                 } else {
@@ -134,12 +128,11 @@ mod tests {
             }
         }
         let described = house
-            .ask(
+            .done(
                 "DescribeDocument",
                 json!({"Name": "AWS-StartPortForwardingSession"}),
             )
-            .await
-            .expect("there");
+            .await;
         let names: Vec<_> = described["Document"]["Parameters"]
             .as_array()
             .expect("a list")
@@ -212,9 +205,9 @@ mod tests {
         let house = House::new().await;
         house.give_document("Doc", "one").await;
         let second = json!({"Name": "Doc", "Content": shell_document("two"), "VersionName": "second"});
-        house.ask("UpdateDocument", second).await.expect("updated");
+        house.done("UpdateDocument", second).await;
         let get = |version: &str| json!({"Name": "Doc", "DocumentVersion": version, "VersionName": "second"});
-        let shown = house.ask("GetDocument", get("2")).await.expect("there");
+        let shown = house.done("GetDocument", get("2")).await;
         assert_eq!(shown["VersionName"], "second");
         house
             .refuses("GetDocument", &[(get("1"), "InvalidDocumentVersion")])

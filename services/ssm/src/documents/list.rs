@@ -309,7 +309,7 @@ mod tests {
             let mut input = filters.clone();
             input["MaxResults"] = json!(limit);
             input["NextToken"] = token;
-            let answer = house.ask_as(caller.clone(), NAME, input).await.expect("listed");
+            let answer = house.done_as(caller.clone(), NAME, input).await;
             let page = answer["DocumentIdentifiers"].as_array().expect("a list").clone();
             all.extend(
                 page.iter()
@@ -334,25 +334,21 @@ mod tests {
             "Name": "Db-shell", "DocumentType": "Session", "Content": shell_document(""), "DocumentFormat": "JSON",
             "TargetType": "/AWS::EC2::Instance", "Tags": [{"Key": "Team", "Value": "db"}],
         });
-        house.ask("CreateDocument", tagged).await.expect("created");
+        house.done("CreateDocument", tagged).await;
         let linux = json!({
             "schemaVersion": "1.0", "sessionType": "InteractiveCommands",
             "properties": {"linux": {"commands": "uptime"}},
         });
         let commands = json!({"Name": "Commands", "DocumentType": "Session", "Content": linux.to_string()});
-        house.ask("CreateDocument", commands).await.expect("created");
+        house.done("CreateDocument", commands).await;
         let other = house.other_admin().await;
         for (name, with) in [("One", "123456789012"), ("Two", "all"), ("Three", "333333333333")] {
             let create = json!({"Name": name, "DocumentType": "Session", "Content": shell_document("")});
-            house
-                .ask_as(other.clone(), "CreateDocument", create)
-                .await
-                .expect("created");
+            house.done_as(other.clone(), "CreateDocument", create).await;
             let share = json!({"Name": name, "PermissionType": "Share", "AccountIdsToAdd": [with]});
             house
-                .ask_as(other.clone(), "ModifyDocumentPermission", share)
-                .await
-                .expect("shared");
+                .done_as(other.clone(), "ModifyDocumentPermission", share)
+                .await;
         }
         house
     }
@@ -429,7 +425,7 @@ mod tests {
     #[tokio::test]
     async fn shows_what_clients_print() {
         let house = furnished().await;
-        let answer = house.ask(NAME, by("Name", "Db")).await.expect("listed");
+        let answer = house.done(NAME, by("Name", "Db")).await;
         let expected = json!([{
             "Name": "Db-shell", "CreatedDate": 1_767_323_045.0, "Owner": "123456789012",
             "PlatformTypes": ["Windows", "Linux", "MacOS"], "DocumentVersion": "1", "DocumentType": "Session",

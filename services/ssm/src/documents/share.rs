@@ -132,10 +132,10 @@ mod tests {
         house.give_document("Doc", "one").await;
         for description in ["two", "three"] {
             let update = json!({"Name": "Doc", "Content": shell_document(description)});
-            house.ask("UpdateDocument", update).await.expect("updated");
+            house.done("UpdateDocument", update).await;
         }
         let tag = json!({"ResourceType": "Document", "ResourceId": "Doc", "Tags": [{"Key": "Own", "Value": "secret"}]});
-        house.ask("AddTagsToResource", tag).await.expect("tagged");
+        house.done("AddTagsToResource", tag).await;
         let other = house.other_admin().await;
         let wrong = |code: &str| Err(code.to_owned());
         let denied = wrong("AccessDeniedException");
@@ -158,7 +158,7 @@ mod tests {
         ] {
             for with in [json!([OTHER]), json!(["All"])] {
                 let add = share("AccountIdsToAdd", &with, versions);
-                house.ask("ModifyDocumentPermission", add).await.expect("shared");
+                house.done("ModifyDocumentPermission", add).await;
                 assert_eq!(
                     seen(&house, &other, Value::Null).await.as_deref(),
                     Ok(default),
@@ -167,10 +167,7 @@ mod tests {
                 assert_eq!(seen(&house, &other, json!("2")).await, second, "{versions}");
                 assert_eq!(seen(&house, &other, json!("$LATEST")).await, latest, "{versions}");
                 let remove = share("AccountIdsToRemove", &with, versions);
-                house
-                    .ask("ModifyDocumentPermission", remove)
-                    .await
-                    .expect("not shared");
+                house.done("ModifyDocumentPermission", remove).await;
                 assert_eq!(seen(&house, &other, Value::Null).await, denied);
             }
         }
@@ -181,7 +178,7 @@ mod tests {
         let house = House::new().await;
         house.give_document("Doc", "one").await;
         let add = share("AccountIdsToAdd", &json!(["all"]), "$ALL");
-        house.ask("ModifyDocumentPermission", add).await.expect("shared");
+        house.done("ModifyDocumentPermission", add).await;
         let other = house.other_admin().await;
         let tag = json!({"ResourceType": "Document", "ResourceId": ARN, "Tags": [{"Key": "a", "Value": ""}]});
         house
@@ -205,7 +202,7 @@ mod tests {
         let house = House::new().await;
         house.give_document("Doc", "one").await;
         let setting = json!({"SettingId": "/ssm/documents/console/public-sharing-permission", "SettingValue": "Disable"});
-        house.ask("UpdateServiceSetting", setting).await.expect("set");
+        house.done("UpdateServiceSetting", setting).await;
         let all = share("AccountIdsToAdd", &json!(["All"]), "$DEFAULT");
         house
             .refuses("ModifyDocumentPermission", &[(all, "AccessDeniedException")])

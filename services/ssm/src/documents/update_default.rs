@@ -79,7 +79,7 @@ mod tests {
         let house = House::new().await;
         house.give_document("Doc", "one").await;
         let second = json!({"Name": "Doc", "Content": shell_document("two"), "VersionName": "second"});
-        house.ask("UpdateDocument", second).await.expect("updated");
+        house.done("UpdateDocument", second).await;
         let chosen = house
             .ask(
                 "UpdateDocumentDefaultVersion",
@@ -89,10 +89,7 @@ mod tests {
         let expected =
             json!({"Description": {"Name": "Doc", "DefaultVersion": "2", "DefaultVersionName": "second"}});
         assert_eq!(chosen, Ok(expected));
-        let shown = house
-            .ask("GetDocument", json!({"Name": "Doc"}))
-            .await
-            .expect("there");
+        let shown = house.done("GetDocument", json!({"Name": "Doc"})).await;
         assert_eq!(shown["Content"], shell_document("two"));
     }
 

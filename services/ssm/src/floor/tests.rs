@@ -93,15 +93,9 @@ const NO_KEY: &str = "is below the session floor: rule `kms`: `kmsKeyId` is not 
 async fn a_document_below_the_floor_is_not_written() {
     let house = House::new().await;
     let (keyed, bare) = (json!({"kmsKeyId": "alias/a"}), json!({}));
-    house
-        .ask("CreateDocument", create("Doc", &bare))
-        .await
-        .expect("no floor yet");
+    house.done("CreateDocument", create("Doc", &bare)).await;
     let update = |inputs: &Value| json!({"Name": "Doc", "Content": shell(inputs)});
-    house
-        .ask("UpdateDocument", update(&keyed))
-        .await
-        .expect("the second");
+    house.done("UpdateDocument", update(&keyed)).await;
 
     house.require(&[Requirement::Kms]).await;
     let refused = async |operation: &str, input: Value| {
@@ -121,27 +115,18 @@ async fn a_document_below_the_floor_is_not_written() {
     let changed = json!({"s3KeyPrefix": "x"});
     assert_eq!(refused("UpdateDocument", update(&changed)).await, content("Doc"));
     let default = |number: &str| json!({"Name": "Doc", "DocumentVersion": number});
-    house
-        .ask("UpdateDocumentDefaultVersion", default("2"))
-        .await
-        .expect("it has a key");
+    house.done("UpdateDocumentDefaultVersion", default("2")).await;
     assert_eq!(
         refused("UpdateDocumentDefaultVersion", default("1")).await,
         ("InvalidDocument".to_owned(), format!("Document Doc {NO_KEY}"))
     );
-    house
-        .ask("CreateDocument", create("Other", &keyed))
-        .await
-        .expect("it has a key");
+    house.done("CreateDocument", create("Other", &keyed)).await;
 }
 
 #[tokio::test]
 async fn a_document_from_before_the_floor_is_not_used() {
     let house = House::new().await;
-    house
-        .ask("CreateDocument", create("Old", &json!({})))
-        .await
-        .expect("created");
+    house.done("CreateDocument", create("Old", &json!({}))).await;
     house.start(Some("Old"), &json!({})).await.expect("no floor yet");
     house.require(&[Requirement::Kms]).await;
     let refused = |document: &str| Err(format!("AccessDeniedException: Document {document} {NO_KEY}"));
@@ -154,22 +139,16 @@ async fn a_document_from_before_the_floor_is_not_used() {
     assert_eq!(house.start(Some(aws), &command).await, refused(aws));
     assert_eq!(house.relay.started().len(), 1, "only the first");
     let history = json!({"State": "History"});
-    let sessions = house.ask("DescribeSessions", history).await.expect("listed");
+    let sessions = house.done("DescribeSessions", history).await;
     assert_eq!(sessions["Sessions"], json!([]), "no session was made");
 }
 
 #[tokio::test]
 async fn a_document_that_another_account_shares_is_held_to_the_floor_of_whoever_uses_it() {
     let house = House::new().await;
-    house
-        .ask("CreateDocument", create("Doc", &json!({})))
-        .await
-        .expect("created");
+    house.done("CreateDocument", create("Doc", &json!({}))).await;
     let share = json!({"Name": "Doc", "PermissionType": "Share", "AccountIdsToAdd": ["210987654321"]});
-    house
-        .ask("ModifyDocumentPermission", share)
-        .await
-        .expect("shared");
+    house.done("ModifyDocumentPermission", share).await;
     let other = house.other_admin().await;
     let scope = FloorScope::Account(other.account.clone());
     house.set_floor(scope, requiring(&[Requirement::Kms])).await;
@@ -198,10 +177,7 @@ async fn the_values_of_a_request_get_round_no_rule() {
     let house = House::new().await;
     house.require(&[Requirement::Kms]).await;
     let open = create("Open", &json!({"kmsKeyId": "{{ key }}"}));
-    house
-        .ask("CreateDocument", open)
-        .await
-        .expect("the key is to come");
+    house.done("CreateDocument", open).await;
     assert_eq!(
         house.start(Some("Open"), &json!({})).await,
         Err(format!("AccessDeniedException: Document Open {NO_KEY}"))
@@ -282,7 +258,7 @@ async fn our_own_commands_are_above_the_floor_where_the_preferences_are() {
     let refused = Err(format!("AccessDeniedException: Document {ours} {NO_KEY}"));
     assert_eq!(house.start(Some(ours), &command).await, refused);
     let keyed = create("SSM-SessionManagerRunShell", &json!({"kmsKeyId": "alias/a"}));
-    house.ask("CreateDocument", keyed).await.expect("created");
+    house.done("CreateDocument", keyed).await;
     assert_eq!(house.start(Some(ours), &command).await, Ok(()));
     let [(_, start)] = house.relay.started().try_into().expect("one start");
     assert!(start.document.is_encrypted());
@@ -372,10 +348,7 @@ async fn a_session_whose_log_has_nowhere_to_go_does_not_start() {
     let inputs = json!({
         "s3BucketName": "logs-of-sessions", "cloudWatchLogGroupName": "sessions", "cloudWatchEncryptionEnabled": true,
     });
-    house
-        .ask("CreateDocument", create("Doc", &inputs))
-        .await
-        .expect("created");
+    house.done("CreateDocument", create("Doc", &inputs)).await;
     house.require(&[Requirement::Bucket, Requirement::LogGroup]).await;
     let refused = |rule: &str, why: &str| {
         let text = "AccessDeniedException: Document Doc cannot be used: the session floor has the rule";
@@ -401,9 +374,6 @@ async fn a_session_whose_log_has_nowhere_to_go_does_not_start() {
     let keyed = json!({
         "s3BucketName": "logs-of-sessions", "cloudWatchLogGroupName": "with-key", "cloudWatchEncryptionEnabled": true,
     });
-    house
-        .ask("CreateDocument", create("Keyed", &keyed))
-        .await
-        .expect("created");
+    house.done("CreateDocument", create("Keyed", &keyed)).await;
     assert_eq!(house.start(Some("Keyed"), &json!({})).await, Ok(()));
 }

@@ -97,7 +97,7 @@ mod tests {
     use crate::testing::House;
 
     async fn ids(house: &House, input: Value) -> Vec<String> {
-        let answer = house.ask(NAME, input).await.expect("listed");
+        let answer = house.done(NAME, input).await;
         let list = answer["InstanceInformationList"].as_array().expect("a list");
         list.iter()
             .map(|it| it["InstanceId"].as_str().expect("an id").to_owned())
@@ -114,10 +114,9 @@ mod tests {
             "PlatformName": "Debian GNU/Linux", "PlatformType": "Linux", "PlatformVersion": "12",
         });
         house
-            .ask_as(house.node_role(&node), "UpdateInstanceInformation", report)
-            .await
-            .expect("reported");
-        let answer = house.ask(NAME, json!({})).await.expect("listed");
+            .done_as(house.node_role(&node), "UpdateInstanceInformation", report)
+            .await;
+        let answer = house.done(NAME, json!({})).await;
         assert_eq!(
             answer,
             json!({"InstanceInformationList": [{
@@ -135,19 +134,16 @@ mod tests {
     async fn a_node_is_online_by_its_channel_or_its_last_report() {
         let house = House::new().await;
         let node = house.node().await;
-        let status = async || {
-            house.ask(NAME, json!({})).await.expect("listed")["InstanceInformationList"][0]["PingStatus"]
-                .clone()
-        };
+        let status =
+            async || house.done(NAME, json!({})).await["InstanceInformationList"][0]["PingStatus"].clone();
         assert_eq!(status().await, "Inactive");
         house.relay.connect(&node.id);
         assert_eq!(status().await, "Online");
         house.relay.lose(&node.id);
         let report = json!({"InstanceId": node.id});
         house
-            .ask_as(house.node_role(&node), "UpdateInstanceInformation", report)
-            .await
-            .expect("reported");
+            .done_as(house.node_role(&node), "UpdateInstanceInformation", report)
+            .await;
         house.clock.advance(Duration::from_secs(329));
         assert_eq!(status().await, "Online");
         house.clock.advance(Duration::from_secs(1));
@@ -166,9 +162,8 @@ mod tests {
         let mut token = Value::Null;
         loop {
             let answer = house
-                .ask(NAME, json!({"MaxResults": 5, "NextToken": token}))
-                .await
-                .expect("a page");
+                .done(NAME, json!({"MaxResults": 5, "NextToken": token}))
+                .await;
             let list = answer["InstanceInformationList"].as_array().expect("a list");
             listed.extend(
                 list.iter()
@@ -191,16 +186,12 @@ mod tests {
         let node = house.online_node().await;
         let report = json!({"InstanceId": node.id, "AgentVersion": "3.3.0.0", "PlatformType": "Linux"});
         house
-            .ask_as(house.node_role(&node), "UpdateInstanceInformation", report)
-            .await
-            .expect("reported");
+            .done_as(house.node_role(&node), "UpdateInstanceInformation", report)
+            .await;
         let other = house.node().await;
         let input =
             json!({"ResourceType": "ManagedInstance", "ResourceId": other.id, "TagKeys": ["Environment"]});
-        house
-            .ask("RemoveTagsFromResource", input)
-            .await
-            .expect("untagged");
+        house.done("RemoveTagsFromResource", input).await;
         let activation = node.activation.expect("through an activation");
         for (key, value, count) in [
             ("InstanceIds", node.id.as_str(), 1),

@@ -101,9 +101,8 @@ mod tests {
             let node = house.node().await;
             let report = json!({"InstanceId": node.id, "AgentVersion": version, "ComputerName": "web"});
             house
-                .ask_as(house.node_role(&node), "UpdateInstanceInformation", report)
-                .await
-                .expect("reported");
+                .done_as(house.node_role(&node), "UpdateInstanceInformation", report)
+                .await;
         }
         for (key, operator, value, expected) in [
             ("AgentVersion", "Equal", "3.9.0.0", vec!["3.9.0.0"]),
@@ -117,10 +116,7 @@ mod tests {
             ("DocumentName", "Equal", "any", vec![]),
         ] {
             let filter = json!([{"Key": key, "Values": [value], "Operator": operator}]);
-            let answer = house
-                .ask(NAME, json!({"FiltersWithOperator": filter}))
-                .await
-                .expect("listed");
+            let answer = house.done(NAME, json!({"FiltersWithOperator": filter})).await;
             let list = answer["InstanceProperties"].as_array().expect("a list");
             let versions: Vec<_> = list
                 .iter()
@@ -129,7 +125,7 @@ mod tests {
             assert_eq!(versions, expected, "{key} {operator} {value}");
         }
         let plain = json!({"InstancePropertyFilterList": [{"key": "IamRole", "valueSet": ["NodeRole"]}]});
-        let answer = house.ask(NAME, plain).await.expect("listed");
+        let answer = house.done(NAME, plain).await;
         assert_eq!(answer["InstanceProperties"].as_array().expect("a list").len(), 2);
     }
 

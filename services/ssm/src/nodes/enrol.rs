@@ -299,7 +299,7 @@ mod tests {
         let input = json!({
             "InstanceId": ID, "InstanceProfile": "web", "Tags": [{"Key": "Environment", "Value": "Prod"}],
         });
-        let answer = house.ask("EnrolNode", input).await.expect("enrolled");
+        let answer = house.done("EnrolNode", input).await;
         assert_eq!(answer["InstanceId"], ID);
         assert_eq!(
             (&answer["IamRole"], &answer["InstanceProfile"]),
@@ -327,10 +327,7 @@ mod tests {
             }]}))
         );
         let tagged = json!({"Filters": [{"Key": "tag:Environment", "Values": ["Prod"]}]});
-        let listed = house
-            .ask("DescribeInstanceInformation", tagged)
-            .await
-            .expect("listed");
+        let listed = house.done("DescribeInstanceInformation", tagged).await;
         assert_eq!(listed["InstanceInformationList"][0]["InstanceId"], ID);
     }
 
@@ -339,8 +336,8 @@ mod tests {
         let house = House::new().await;
         house.give_role("Web", "/", EC2).await;
         let input = json!({"IamRole": "Web"});
-        let first = house.ask("EnrolNode", input.clone()).await.expect("enrolled");
-        let second = house.ask("EnrolNode", input).await.expect("enrolled");
+        let first = house.done("EnrolNode", input.clone()).await;
+        let second = house.done("EnrolNode", input).await;
         let id = NodeId::parse(first["InstanceId"].as_str().expect("an id")).expect("valid");
         assert!(!id.is_registered());
         assert_ne!(first["InstanceId"], second["InstanceId"]);
@@ -353,9 +350,9 @@ mod tests {
         house.give_profile("Web").await;
         house.give_profile("Database").await;
         let input = json!({"InstanceId": ID, "InstanceProfile": "Web"});
-        let first = house.ask("EnrolNode", input).await.expect("enrolled");
+        let first = house.done("EnrolNode", input).await;
         let rotate = json!({"InstanceId": ID, "InstanceProfile": "Database", "Rotate": true});
-        let second = house.ask("EnrolNode", rotate.clone()).await.expect("rotated");
+        let second = house.done("EnrolNode", rotate.clone()).await;
         assert!(matches!(
             house.proven_by(&first).await,
             Err(CredentialError::Unknown)
@@ -377,10 +374,7 @@ mod tests {
         let input = json!({"InstanceId": ID, "IamRole": "Web"});
         let mut elsewhere = house.admin();
         elsewhere.region = "eu-west-1".parse().expect("valid");
-        house
-            .ask_as(elsewhere, "EnrolNode", input.clone())
-            .await
-            .expect("enrolled");
+        house.done_as(elsewhere, "EnrolNode", input.clone()).await;
         let error = house.ask("EnrolNode", input).await.expect_err("taken");
         assert_eq!(error.code(), "AccessDeniedException");
         assert_eq!(
@@ -399,9 +393,9 @@ mod tests {
         house.give_role("Web", "/", EC2).await;
         let standard =
             json!({"SettingId": "/ssm/managed-instance/activation-tier", "SettingValue": "standard"});
-        house.ask("UpdateServiceSetting", standard).await.expect("set");
+        house.done("UpdateServiceSetting", standard).await;
         let input = json!({"InstanceId": ID, "IamRole": "Web"});
-        house.ask("EnrolNode", input).await.expect("enrolled");
+        house.done("EnrolNode", input).await;
         house.relay.connect(&NodeId::parse(ID).expect("valid"));
         let started = house.ask("StartSession", json!({"Target": ID})).await;
         assert!(started.is_ok(), "{started:?}");
@@ -451,7 +445,7 @@ mod tests {
             .change(|directory| directory.create_instance_profile(empty, now, random))
             .await;
         let input = json!({"InstanceId": ID, "InstanceProfile": "Web"});
-        house.ask("EnrolNode", input.clone()).await.expect("enrolled");
+        house.done("EnrolNode", input.clone()).await;
         let web = |member: &str, value: Value| {
             let mut input = json!({"IamRole": "Web"});
             input[member] = value;
@@ -508,7 +502,7 @@ mod tests {
         let input = json!({
             "InstanceId": ID, "InstanceProfile": "Web", "Tags": [{"Key": "Name", "Value": "web-1"}],
         });
-        house.ask("EnrolNode", input).await.expect("enrolled");
+        house.done("EnrolNode", input).await;
         let named = async || {
             let listed = house.ask("DescribeInstanceInformation", json!({})).await;
             listed.expect("listed")["InstanceInformationList"][0]["Name"].clone()

@@ -72,10 +72,7 @@ mod tests {
         let node = house.node().await.id;
         let input = json!({"InstanceId": node, "IamRole": "other"});
         assert_eq!(house.ask("UpdateManagedInstanceRole", input).await, Ok(json!({})));
-        let listed = house
-            .ask("DescribeInstanceInformation", json!({}))
-            .await
-            .expect("listed");
+        let listed = house.done("DescribeInstanceInformation", json!({})).await;
         assert_eq!(listed["InstanceInformationList"][0]["IamRole"], "Other");
     }
 

@@ -43,7 +43,7 @@ mod tests {
         let house = House::new().await;
         for value in ["80", "443"] {
             let put = json!({"Name": "/web/port", "Value": value, "Type": "String", "Overwrite": true});
-            house.ask("PutParameter", put).await.expect("stored");
+            house.done("PutParameter", put).await;
         }
         let arn = "arn:aws:ssm:us-east-1:123456789012:parameter/web/port";
         for name in ["/web/port", arn] {
@@ -56,9 +56,8 @@ mod tests {
             }});
             assert_eq!(answer, Ok(expected));
             let first = house
-                .ask("GetParameter", json!({"Name": format!("{name}:1")}))
-                .await
-                .expect("there");
+                .done("GetParameter", json!({"Name": format!("{name}:1")}))
+                .await;
             let first = &first["Parameter"];
             assert_eq!(
                 (&first["Value"], &first["Version"], &first["Selector"]),
@@ -71,7 +70,7 @@ mod tests {
     async fn refuses_what_is_wrong() {
         let house = House::new().await;
         let put = json!({"Name": "port", "Value": "80", "Type": "String"});
-        house.ask("PutParameter", put).await.expect("stored");
+        house.done("PutParameter", put).await;
         let on = |name: &str| json!({"Name": name});
         house
             .refuses(
@@ -106,7 +105,7 @@ mod tests {
             let put = json!({
                 "Name": name, "Value": "80", "Type": "String", "Tags": [{"Key": "Team", "Value": team}],
             });
-            house.ask("PutParameter", put).await.expect("stored");
+            house.done("PutParameter", put).await;
         }
         let by_path = json!([{
             "Effect": "Allow", "Action": "ssm:GetParameter*",

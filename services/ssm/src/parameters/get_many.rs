@@ -69,15 +69,12 @@ mod tests {
         let house = House::new().await;
         for (name, value) in [("a", "1"), ("/b/c", "2")] {
             let put = json!({"Name": name, "Value": value, "Type": "String"});
-            house.ask("PutParameter", put).await.expect("stored");
+            house.done("PutParameter", put).await;
         }
         let node = house.node().await;
         for caller in [house.admin(), house.node_role(&node)] {
             let names = json!({"Names": ["/b/c", "x", "a", "a:2", "a:1"]});
-            let answer = house
-                .ask_as(caller, "GetParameters", names)
-                .await
-                .expect("answered");
+            let answer = house.done_as(caller, "GetParameters", names).await;
             let shown = answer["Parameters"].as_array().expect("a list").iter();
             let values: Vec<_> = shown.map(|it| (&it["Name"], &it["Value"])).collect();
             assert_eq!(

@@ -27,10 +27,7 @@ mod tests {
     async fn withdraws_the_token_of_the_client_before() {
         let house = House::new().await;
         let (id, token) = house.started().await;
-        let answer = house
-            .ask("AttachSession", json!({"SessionId": id}))
-            .await
-            .expect("attached");
+        let answer = house.done("AttachSession", json!({"SessionId": id})).await;
         assert_eq!(house.redeem(&token).await, None);
         assert_eq!(
             house

@@ -51,10 +51,7 @@ mod tests {
             ("mi-0fffffffffffffff0", "notconnected"),
             ("nonsense", "notconnected"),
         ] {
-            let answer = house
-                .ask("GetConnectionStatus", json!({"Target": target}))
-                .await
-                .expect("answered");
+            let answer = house.done("GetConnectionStatus", json!({"Target": target})).await;
             assert_eq!(answer, json!({"Target": target, "Status": status}));
         }
     }

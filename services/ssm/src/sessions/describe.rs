@@ -255,10 +255,7 @@ mod tests {
     async fn shows_a_session_through_its_life() {
         let house = House::new().await;
         let (id, _) = house.started().await;
-        let active = house
-            .ask("DescribeSessions", json!({"State": "Active"}))
-            .await
-            .expect("listed");
+        let active = house.done("DescribeSessions", json!({"State": "Active"})).await;
         let shown = &active["Sessions"][0];
         assert_eq!(shown["SessionId"], id.as_str());
         assert_eq!(shown["Status"], "Connecting");
@@ -273,31 +270,19 @@ mod tests {
             .change_session(&id, SessionState::Connected)
             .await
             .expect("connected");
-        let active = house
-            .ask("DescribeSessions", json!({"State": "Active"}))
-            .await
-            .expect("listed");
+        let active = house.done("DescribeSessions", json!({"State": "Active"})).await;
         assert_eq!(active["Sessions"][0]["Status"], "Connected");
 
         house.clock.advance(Duration::from_millis(1500));
         house.end(&id).await;
-        let active = house
-            .ask("DescribeSessions", json!({"State": "Active"}))
-            .await
-            .expect("listed");
+        let active = house.done("DescribeSessions", json!({"State": "Active"})).await;
         assert_eq!(active, json!({"Sessions": []}));
-        let history = house
-            .ask("DescribeSessions", json!({"State": "History"}))
-            .await
-            .expect("listed");
+        let history = house.done("DescribeSessions", json!({"State": "History"})).await;
         assert_eq!(history["Sessions"][0]["Status"], "Terminated");
         assert_eq!(history["Sessions"][0]["EndDate"], json!(1_767_323_046.5));
 
         house.clock.advance(HISTORY + Duration::from_millis(1));
-        let history = house
-            .ask("DescribeSessions", json!({"State": "History"}))
-            .await
-            .expect("listed");
+        let history = house.done("DescribeSessions", json!({"State": "History"})).await;
         assert_eq!(history["Sessions"], json!([]));
     }
 
@@ -315,7 +300,7 @@ mod tests {
         let mut token = Value::Null;
         loop {
             let input = json!({"State": "Active", "MaxResults": 3, "NextToken": token});
-            let answer = house.ask("DescribeSessions", input).await.expect("a page");
+            let answer = house.done("DescribeSessions", input).await;
             let sessions = answer["Sessions"].as_array().expect("a list");
             assert!(sessions.len() <= 3);
             listed.extend(
@@ -356,7 +341,7 @@ mod tests {
             ("AccessType", "JustInTime", vec![]),
         ] {
             let input = json!({"State": "Active", "Filters": [{"key": key, "value": value}]});
-            let answer = house.ask("DescribeSessions", input).await.expect("listed");
+            let answer = house.done("DescribeSessions", input).await;
             let sessions = answer["Sessions"].as_array().expect("a list");
             let ids: Vec<_> = sessions
                 .iter()

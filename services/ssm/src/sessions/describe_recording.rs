@@ -121,9 +121,8 @@ mod tests {
         let house = House::new().await;
         let (id, _) = house.started().await;
         let bare = house
-            .ask("DescribeSessionRecording", json!({"SessionId": id}))
-            .await
-            .expect("described");
+            .done("DescribeSessionRecording", json!({"SessionId": id}))
+            .await;
         assert_eq!(bare.get("Blocks"), None);
         assert_eq!(bare["Status"], "Connecting");
         let recorded = Recorded {
@@ -133,9 +132,8 @@ mod tests {
         house.recordings.give(&house, &id, recorded).await;
         house.end(&id).await;
         let full = house
-            .ask("DescribeSessionRecording", json!({"SessionId": id}))
-            .await
-            .expect("described");
+            .done("DescribeSessionRecording", json!({"SessionId": id}))
+            .await;
         assert_eq!(full["Status"], "Terminated");
         assert_eq!(full["ExitCode"], 0);
         assert_eq!(full["Details"], "exit");

@@ -183,10 +183,7 @@ mod tests {
         let house = House::new().await;
         let (id, _) = house.started().await;
         recorded(&house, &id).await;
-        let first = house
-            .ask("GetSessionRecording", json!({"SessionId": id}))
-            .await
-            .expect("read");
+        let first = house.done("GetSessionRecording", json!({"SessionId": id})).await;
         assert_eq!(first["Header"]["SessionId"], json!(id));
         assert_eq!(first["Complete"], false);
         assert_eq!(
@@ -200,7 +197,7 @@ mod tests {
             ])
         );
         let more = json!({"SessionId": id, "NextToken": first["NextToken"]});
-        let last = house.ask("GetSessionRecording", more).await.expect("read");
+        let last = house.done("GetSessionRecording", more).await;
         assert_eq!(last["Complete"], true);
         assert_eq!(last.get("NextToken"), None);
         assert_eq!(

@@ -86,10 +86,10 @@ mod tests {
         let document = json!({"schemaVersion": "1.0", "sessionType": session_type, "inputs": inputs,
                               "properties": properties});
         let input = json!({"Name": "Own", "DocumentType": "Session", "Content": document.to_string()});
-        house.ask("CreateDocument", input).await.expect("created");
+        house.done("CreateDocument", input).await;
         let node = house.online_node().await;
         let input = json!({"Target": node.id, "DocumentName": "Own"});
-        let started = house.ask("StartSession", input).await.expect("started");
+        let started = house.done("StartSession", input).await;
         let listed = house.ask("DescribeSessions", json!({"State": "Active"})).await;
         let session = started["SessionId"].as_str().expect("an id").to_owned();
         (

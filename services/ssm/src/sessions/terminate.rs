@@ -66,10 +66,7 @@ mod tests {
     async fn asks_the_relay_to_end_it_and_says_who_did() {
         let house = House::new().await;
         let (id, _) = house.started().await;
-        let answer = house
-            .ask("TerminateSession", json!({"SessionId": id}))
-            .await
-            .expect("terminated");
+        let answer = house.done("TerminateSession", json!({"SessionId": id})).await;
         assert_eq!(answer, json!({"SessionId": id}));
         let reason = "terminated by arn:aws:iam::123456789012:user/admin".to_owned();
         assert_eq!(house.relay.terminated(), vec![(id.clone(), reason)]);
@@ -82,15 +79,9 @@ mod tests {
     async fn ends_the_record_of_a_session_that_no_relay_knows() {
         let house = House::new().await;
         let (id, token) = house.started().await;
-        house
-            .ask("TerminateSession", json!({"SessionId": id}))
-            .await
-            .expect("live");
+        house.done("TerminateSession", json!({"SessionId": id})).await;
         // The fake relay has forgotten it, and nothing has ended the record.
-        house
-            .ask("TerminateSession", json!({"SessionId": id}))
-            .await
-            .expect("stale");
+        house.done("TerminateSession", json!({"SessionId": id})).await;
         let record = house
             .service
             .store
@@ -100,20 +91,14 @@ mod tests {
             .expect("kept");
         assert!(matches!(record.state, SessionState::Terminated(_)));
         assert_eq!(house.redeem(&token).await, None);
-        house
-            .ask("TerminateSession", json!({"SessionId": id}))
-            .await
-            .expect("ended");
+        house.done("TerminateSession", json!({"SessionId": id})).await;
     }
 
     #[tokio::test]
     async fn echoes_an_id_that_it_does_not_know() {
         let house = House::new().await;
         for id in ["admin-00000000000000000", "../x", "ü"] {
-            let answer = house
-                .ask("TerminateSession", json!({"SessionId": id}))
-                .await
-                .expect("echoed");
+            let answer = house.done("TerminateSession", json!({"SessionId": id})).await;
             assert_eq!(answer, json!({"SessionId": id}));
         }
     }
@@ -149,9 +134,8 @@ mod tests {
         let mut elsewhere = house.admin();
         elsewhere.region = "eu-west-1".parse().expect("valid");
         house
-            .ask_as(elsewhere, "TerminateSession", json!({"SessionId": id}))
-            .await
-            .expect("echoed");
+            .done_as(elsewhere, "TerminateSession", json!({"SessionId": id}))
+            .await;
         assert_eq!(house.relay.terminated(), vec![]);
     }
 }

@@ -28,14 +28,8 @@ mod tests {
     async fn many_may_watch_and_the_client_keeps_its_token() {
         let house = House::new().await;
         let (id, token) = house.started().await;
-        let one = house
-            .ask("WatchSession", json!({"SessionId": id}))
-            .await
-            .expect("watched");
-        let two = house
-            .ask("WatchSession", json!({"SessionId": id}))
-            .await
-            .expect("watched");
+        let one = house.done("WatchSession", json!({"SessionId": id})).await;
+        let two = house.done("WatchSession", json!({"SessionId": id})).await;
         for answer in [one, two] {
             assert_eq!(
                 house
@@ -86,10 +80,7 @@ mod tests {
     async fn a_watchers_token_knows_what_it_was_given_on() {
         let house = House::new().await;
         let (id, owners) = house.started().await;
-        let answer = house
-            .ask("WatchSession", json!({"SessionId": id}))
-            .await
-            .expect("watched");
+        let answer = house.done("WatchSession", json!({"SessionId": id})).await;
         let watchers = answer["TokenValue"].as_str().expect("a token");
         let redeem = async |token: &str| {
             let redeemed = house.store.redeem_token(token, house.clock.now()).await;

@@ -45,10 +45,7 @@ mod tests {
         let house = House::new().await;
         let node = house.node().await;
         let input = json!({"ResourceType": "ManagedInstance", "ResourceId": node.id});
-        let listed = house
-            .ask("ListTagsForResource", input.clone())
-            .await
-            .expect("listed");
+        let listed = house.done("ListTagsForResource", input.clone()).await;
         assert_eq!(
             listed,
             json!({"TagList": [{"Key": "Environment", "Value": "Dev"}]})

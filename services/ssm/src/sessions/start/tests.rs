@@ -15,12 +15,11 @@ async fn opens_a_shell_with_a_token_for_its_client() {
     let house = House::new().await;
     let node = house.online_node().await;
     let answer = house
-        .ask(
+        .done(
             "StartSession",
             json!({"Target": node.id, "Reason": "to look", "Parameters": {}}),
         )
-        .await
-        .expect("started");
+        .await;
 
     let id = SessionId::parse(answer["SessionId"].as_str().expect("an id")).expect("valid");
     assert!(id.as_str().starts_with("admin-0"), "{id}");
@@ -58,10 +57,7 @@ async fn opens_a_shell_with_a_token_for_its_client() {
 async fn a_token_waits_no_longer_than_its_lifetime() {
     let house = House::new().await;
     let node = house.online_node().await;
-    let answer = house
-        .ask("StartSession", json!({"Target": node.id}))
-        .await
-        .expect("started");
+    let answer = house.done("StartSession", json!({"Target": node.id})).await;
     house.clock.advance(house.service.settings.token_lifetime);
     assert_eq!(
         house
@@ -158,9 +154,8 @@ async fn announces_the_name_by_which_it_was_reached() {
         let mut caller = house.admin();
         caller.host = host.into();
         let answer = house
-            .ask_as(caller, "StartSession", json!({"Target": node.id}))
-            .await
-            .expect("started");
+            .done_as(caller, "StartSession", json!({"Target": node.id}))
+            .await;
         let url = answer["StreamUrl"].as_str().expect("a URL");
         assert!(
             url.starts_with(&format!("wss://{announced}/v1/data-channel/admin-0")),

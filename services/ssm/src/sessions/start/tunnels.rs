@@ -49,10 +49,7 @@ async fn what_only_our_agent_keeps_starts_on_no_other() {
             .await
             .expect_err("refused");
         assert_eq!((error.code(), error.message()), ("InvalidDocument", message));
-        let sessions = house
-            .ask("DescribeSessions", json!({"State": "History"}))
-            .await
-            .expect("listed");
+        let sessions = house.done("DescribeSessions", json!({"State": "History"})).await;
         assert_eq!(sessions["Sessions"], json!([]), "no session was made");
         assert_eq!(house.relay.started().len(), 0);
     }
@@ -108,10 +105,7 @@ async fn ports_of_our_own_document_are_for_everyone_and_sockets_are_not() {
         })
     };
     let two = json!(["localhost:80", "[fd00::7]:5432"]);
-    house
-        .ask("StartSession", start(two.clone()))
-        .await
-        .expect("started");
+    house.done("StartSession", start(two.clone())).await;
     let [(_, started)] = house.relay.started().try_into().expect("one start");
     let destinations: Vec<_> = started
         .document

@@ -10,7 +10,7 @@ async fn a_document_runs_with_the_values_of_the_request() {
         "Target": node, "DocumentName": "AWS-StartNonInteractiveCommand",
         "Parameters": {"command": ["ls -l"], "separateOutputStream": ["true"]},
     });
-    house.ask("StartSession", input).await.expect("started");
+    house.done("StartSession", input).await;
     let [(authorized, start)] = house.relay.started().try_into().expect("one start");
     let content = start.interactive_shell(&authorized, true).expect("told");
     assert_eq!(content["DocumentName"], "AWS-StartNonInteractiveCommand");
@@ -34,9 +34,9 @@ async fn only_our_agent_is_told_of_our_own_settings() {
         "inputs": {"drawbridge": {"workingDirectory": "/srv"}},
     });
     let document = json!({"Name": "in-srv", "DocumentType": "Session", "Content": content.to_string()});
-    house.ask("CreateDocument", document).await.expect("created");
+    house.done("CreateDocument", document).await;
     let input = json!({"Target": node, "DocumentName": "in-srv"});
-    house.ask("StartSession", input).await.expect("started");
+    house.done("StartSession", input).await;
     let [(authorized, start)] = house.relay.started().try_into().expect("one start");
     let inputs = |to_our_agent| {
         let told = start.interactive_shell(&authorized, to_our_agent).expect("told");
@@ -50,7 +50,7 @@ async fn only_our_agent_is_told_of_our_own_settings() {
 async fn prefer(house: &House, content: Value) {
     let preferences = "SSM-SessionManagerRunShell";
     let create = json!({"Name": preferences, "DocumentType": "Session", "Content": content.to_string()});
-    house.ask("CreateDocument", create).await.expect("created");
+    house.done("CreateDocument", create).await;
 }
 
 fn command(node: &NodeId, document: &str) -> Value {
@@ -73,10 +73,7 @@ async fn our_own_commands_have_the_settings_of_the_preferences_and_awss_have_non
         "arn:aws:ssm:us-east-1::document/Drawbridge-StartInteractiveCommand",
         "AWS-StartNonInteractiveCommand",
     ] {
-        house
-            .ask("StartSession", command(&node, name))
-            .await
-            .expect("started");
+        house.done("StartSession", command(&node, name)).await;
     }
     let [(_, ours), (_, on_terminal), (_, awss)] = house.relay.started().try_into().expect("three starts");
     let inputs = &ours.document.inputs;
@@ -109,15 +106,12 @@ async fn our_own_commands_follow_the_preferences_as_they_are() {
     let house = House::new().await;
     let node = house.online_node().await.id;
     let ours = command(&node, "Drawbridge-StartNonInteractiveCommand");
-    house
-        .ask("StartSession", ours.clone())
-        .await
-        .expect("started, with preferences made for it");
+    house.done("StartSession", ours.clone()).await;
     let content =
         json!({"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {"s3BucketName": "logs"}});
     let update = json!({"Name": "SSM-SessionManagerRunShell", "Content": content.to_string()});
-    house.ask("UpdateDocument", update).await.expect("updated");
-    house.ask("StartSession", ours.clone()).await.expect("started");
+    house.done("UpdateDocument", update).await;
+    house.done("StartSession", ours.clone()).await;
     let buckets: Vec<String> = house
         .relay
         .started()
@@ -126,9 +120,8 @@ async fn our_own_commands_follow_the_preferences_as_they_are() {
         .collect();
     assert_eq!(buckets, ["", "logs"]);
     house
-        .ask("DeleteDocument", json!({"Name": "SSM-SessionManagerRunShell"}))
-        .await
-        .expect("removed");
+        .done("DeleteDocument", json!({"Name": "SSM-SessionManagerRunShell"}))
+        .await;
     let tunnel = json!({"schemaVersion": "1.0", "sessionType": "Port", "properties": {"portNumber": "22"}});
     prefer(&house, tunnel).await;
     let error = house.ask("StartSession", ours).await.expect_err("refused");

@@ -8,7 +8,7 @@ async fn a_registered_node_takes_sessions_in_the_advanced_tier_only() {
     let node = house.online_node().await;
     let (running, _) = house.started_on(&node).await;
     let set = json!({"SettingId": "/ssm/managed-instance/activation-tier", "SettingValue": "standard"});
-    house.ask("UpdateServiceSetting", set.clone()).await.expect("set");
+    house.done("UpdateServiceSetting", set.clone()).await;
     let error = house.ask("StartSession", json!({"Target": node.id})).await;
     let error = error.expect_err("refused");
     assert_eq!(error.code(), "BadRequest");
@@ -23,9 +23,8 @@ async fn a_registered_node_takes_sessions_in_the_advanced_tier_only() {
     let resumed = house.ask("ResumeSession", json!({"SessionId": running})).await;
     assert!(resumed.expect("resumed")["TokenValue"].is_string());
     house
-        .ask("ResetServiceSetting", json!({"SettingId": set["SettingId"]}))
-        .await
-        .expect("reset");
+        .done("ResetServiceSetting", json!({"SettingId": set["SettingId"]}))
+        .await;
     house.started_on(&node).await;
 }
 
@@ -69,10 +68,7 @@ async fn a_node_lost_between_the_look_and_the_start_fails_the_session() {
         .await
         .expect_err("lost");
     assert_eq!(error.code(), "TargetNotConnected");
-    let history = house
-        .ask("DescribeSessions", json!({"State": "History"}))
-        .await
-        .expect("listed");
+    let history = house.done("DescribeSessions", json!({"State": "History"})).await;
     assert_eq!(history["Sessions"][0]["Status"], "Failed");
 }
 
@@ -92,9 +88,6 @@ async fn what_is_no_longer_allowed_when_the_node_is_there_does_not_start() {
     assert_eq!(error.code(), "AccessDeniedException");
     assert!(error.message().contains("not active any more"), "{error}");
     assert!(house.relay.started().is_empty());
-    let history = house
-        .ask("DescribeSessions", json!({"State": "History"}))
-        .await
-        .expect("listed");
+    let history = house.done("DescribeSessions", json!({"State": "History"})).await;
     assert_eq!(history["Sessions"][0]["Status"], "Failed");
 }
