@@ -5,9 +5,12 @@ use std::sync::Arc;
 use drawbridge_session::iam::Directory;
 use drawbridge_session::policy::{self, Context, NamedPolicy, ResourcePolicy, Subject};
 use drawbridge_session::{AccountId, Caller, Need, NodeId, Region, SessionId, Tag};
-use drawbridge_store::{DocumentAt, LogGroupAt, ParameterAt, Store, StoreError, TagsOf};
+use drawbridge_store::{DocumentAt, Store, StoreError, TagTarget, TagsOf};
 
 use crate::{Access, bucket, key};
+
+/// The condition keys of tags of what SSM owns.
+const SSM_TAGS: &[&str] = &["ssm:resourceTag", "aws:ResourceTag"];
 
 /// A need about an object that was looked up.
 pub(crate) struct Found {
@@ -40,11 +43,15 @@ pub(crate) async fn find(access: &Access, caller: &Caller, need: Need) -> Result
             bucket::add_upload(&mut found, access, &bucket, &id).await?;
         }
         Subject::Key(arn) => key::add(&mut found, store, caller, &arn).await?,
-        Subject::LogGroup(name) => add_log_group(&mut found, store, caller, &name).await?,
+        Subject::LogGroup(name) => {
+            add_own(&mut found, store, caller, TagTarget::LogGroup, &name).await?;
+        }
         Subject::Node(id) => add_node(&mut found, store, caller, &id).await?,
         Subject::Session(id) => add_session(&mut found, store, caller, &id).await?,
         Subject::Document(name) => add_document(&mut found, store, caller, &name).await?,
-        Subject::Parameter(name) => add_parameter(&mut found, store, caller, &name).await?,
+        Subject::Parameter(name) => {
+            add_own(&mut found, store, caller, TagTarget::Parameter, &name).await?;
+        }
         Subject::Role(name) if found.need.action().starts_with("sts:") => add_trust(&mut found, store, &name),
         Subject::User(_)
         | Subject::Group(_)
@@ -76,7 +83,7 @@ async fn add_node(found: &mut Found, store: &dyn Store, caller: &Caller, id: &st
     let prefixes: &[&str] = if found.need.action().starts_with("ec2:") {
         &["ec2:ResourceTag", "aws:ResourceTag"]
     } else {
-        &["ssm:resourceTag", "aws:ResourceTag"]
+        SSM_TAGS
     };
     add_tags(&mut found.context, prefixes, &tags);
     Ok(())
@@ -101,7 +108,7 @@ async fn add_session(
         Tag::new("aws:ssmmessages:session-id", session.owner_id),
         Tag::new("aws:ssmmessages:target-id", session.node.to_string()),
     ];
-    add_tags(&mut found.context, &["ssm:resourceTag", "aws:ResourceTag"], &tags);
+    add_tags(&mut found.context, SSM_TAGS, &tags);
     Ok(())
 }
 
@@ -130,14 +137,16 @@ async fn add_document(
         found.resource_policy = Some(policy::shared_document());
     }
     let tags = store.tags(TagsOf::document(at)).await?;
-    add_tags(&mut found.context, &["ssm:resourceTag", "aws:ResourceTag"], &tags);
+    add_tags(&mut found.context, SSM_TAGS, &tags);
     Ok(())
 }
 
-async fn add_parameter(
+/// A parameter or log group of the caller's own account.
+async fn add_own(
     found: &mut Found,
     store: &dyn Store,
     caller: &Caller,
+    target: TagTarget,
     name: &str,
 ) -> Result<(), StoreError> {
     let arn = found.need.resource().arn();
@@ -145,34 +154,17 @@ async fn add_parameter(
     let Some((account, region)) = account_of(arn).filter(own).zip(region_of(arn)) else {
         return Ok(());
     };
-    let of = TagsOf::parameter(ParameterAt {
+    let of = TagsOf {
         account: &account,
         region: &region,
-        name,
-    });
-    let tags = store.tags(of).await?;
-    add_tags(&mut found.context, &["ssm:resourceTag", "aws:ResourceTag"], &tags);
-    Ok(())
-}
-
-async fn add_log_group(
-    found: &mut Found,
-    store: &dyn Store,
-    caller: &Caller,
-    name: &str,
-) -> Result<(), StoreError> {
-    let arn = found.need.resource().arn();
-    let own = |account: &AccountId| account == caller.principal.account();
-    let Some((account, region)) = account_of(arn).filter(own).zip(region_of(arn)) else {
-        return Ok(());
+        target,
+        id: name,
     };
-    let of = TagsOf::log_group(LogGroupAt {
-        account: &account,
-        region: &region,
-        name,
-    });
-    let tags = store.tags(of).await?;
-    add_tags(&mut found.context, &["aws:ResourceTag"], &tags);
+    let prefixes = match target {
+        TagTarget::Parameter => SSM_TAGS,
+        _ => &["aws:ResourceTag"],
+    };
+    add_tags(&mut found.context, prefixes, &store.tags(of).await?);
     Ok(())
 }
 

@@ -94,24 +94,3 @@ pub trait Store:
     + Uploads
 {
 }
-
-impl<S> Store for S where
-    S: Activations
-        + AuditLog
-        + Buckets
-        + Directories
-        + Documents
-        + KeyUses
-        + Keyring
-        + LogEvents
-        + LogGroups
-        + Nodes
-        + Objects
-        + Parameters
-        + Sessions
-        + Settings
-        + Tags
-        + Tokens
-        + Uploads
-{
-}

@@ -17,7 +17,7 @@ use audit::Recorder;
 use directories::Snapshots;
 use writer::{Durability, Writer, Writing};
 
-use crate::{RootKey, StoreError};
+use crate::{RootKey, Store, StoreError};
 
 mod access_keys;
 mod activations;
@@ -121,6 +121,8 @@ impl Sqlite {
         self.writer.begin(durability).await
     }
 }
+
+impl Store for Sqlite {}
 
 impl std::fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
