@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_store::Piece;
 use drawbridge_store::blobs::is_away;
-use drawbridge_store::objects::Checksum;
+use drawbridge_store::objects::{Checksum, Content};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::crypto::{Checksum as _, Md5};
@@ -66,6 +66,19 @@ pub(crate) struct Received {
     /// Hex.
     pub(crate) md5: String,
     pub(crate) checksum: Checksum,
+}
+
+impl Received {
+    /// Adds what is known of the bytes of an object, all of which it is, to what was said of it.
+    pub(crate) fn complete(self, content: Content) -> Content {
+        Content {
+            size: self.piece.size,
+            etag: self.md5,
+            checksum: Some(self.checksum),
+            pieces: vec![self.piece],
+            ..content
+        }
+    }
 }
 
 impl S3 {

@@ -61,23 +61,12 @@ impl RecordingsShelf {
             .receive(Some(body), Expected::default(), &Protection::Root)
             .await?;
         let content = Content {
-            size: received.piece.size,
-            etag: received.md5,
-            pieces: vec![received.piece],
             headers: [("content-type".to_owned(), content_type.to_owned())].into(),
-            checksum: Some(received.checksum),
             ..Content::default()
         };
         let object = ObjectVersion {
-            key: name.to_owned(),
-            number: 0,
-            version: s3.draw_version(),
-            latest: true,
-            modified_at: s3.clock.now(),
-            content: Some(content),
-            tags: Vec::new(),
             retention: default_lock(&bucket, s3.clock.now()),
-            held: None,
+            ..s3.new_version(name.to_owned(), received.complete(content))
         };
         let place = format!("s3://{}/{name}", bucket.name);
         s3.commit(bucket.name, object, Condition::None).await?;

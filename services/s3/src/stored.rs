@@ -82,6 +82,21 @@ impl S3 {
         }
     }
 
+    /// Makes the version that an object is to have, without tags and lock.
+    pub(crate) fn new_version(&self, key: String, content: Content) -> ObjectVersion {
+        ObjectVersion {
+            key,
+            number: 0,
+            version: self.draw_version(),
+            latest: true,
+            modified_at: self.clock.now(),
+            content: Some(content),
+            tags: Vec::new(),
+            retention: None,
+            held: None,
+        }
+    }
+
     /// Draws the id of a version: as hard to guess as a secret, and never the word `null`.
     pub(crate) fn draw_version(&self) -> String {
         draw_id(self.random.as_ref())

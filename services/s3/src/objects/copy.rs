@@ -97,20 +97,11 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
         ..Expected::default()
     };
     let received = s3.receive(Some(bytes), expected, &protection).await?;
-    content.size = received.piece.size;
-    content.etag = received.md5;
-    content.checksum = Some(received.checksum);
-    content.pieces = vec![received.piece];
     let object = ObjectVersion {
-        key: input.key,
-        number: 0,
-        version: s3.draw_version(),
-        latest: true,
-        modified_at: s3.clock.now(),
-        content: Some(content),
         tags,
         retention,
         held,
+        ..s3.new_version(input.key, received.complete(content))
     };
     let stored = s3.commit(bucket.name, object, condition).await?;
     Ok(S3Response::new(output(&stored, &source.version)))

@@ -73,20 +73,11 @@ async fn put(s3: Arc<S3>, mut asked: Asked<PutObjectInput>) -> Answered<PutObjec
         asked.input.content_md5.as_deref(),
     )?;
     let received = s3.receive(body, expected, &protection).await?;
-    content.size = received.piece.size;
-    content.etag = received.md5;
-    content.checksum = Some(received.checksum);
-    content.pieces = vec![received.piece];
     let object = ObjectVersion {
-        key: asked.input.key,
-        number: 0,
-        version: s3.draw_version(),
-        latest: true,
-        modified_at: s3.clock.now(),
-        content: Some(content),
         tags,
         retention,
         held,
+        ..s3.new_version(asked.input.key, received.complete(content))
     };
     let stored = s3.commit(bucket.name, object, condition).await?;
     Ok(S3Response::new(output(&stored)))

@@ -68,15 +68,10 @@ async fn complete(
         ..upload.object.content
     };
     let object = ObjectVersion {
-        key: input.key.clone(),
-        number: 0,
-        version: s3.draw_version(),
-        latest: true,
-        modified_at: s3.clock.now(),
-        content: Some(content),
         tags: upload.object.tags,
         retention: upload.object.retention,
         held: upload.object.held,
+        ..s3.new_version(input.key.clone(), content)
     };
     let name = bucket.name.clone();
     let completing = {

@@ -53,15 +53,7 @@ async fn copy(s3: Arc<S3>, asked: Asked<UploadPartCopyInput>) -> Answered<Upload
         .await?;
     let bytes = source.bytes(&s3, &caller, from, length).await?;
     let received = s3.receive(Some(bytes), expected, &protection).await?;
-    let part = s3
-        .keep_part(
-            bucket.name.clone(),
-            input.key.clone(),
-            input.upload_id,
-            number,
-            received,
-        )
-        .await?;
+    let part = s3.keep_part(bucket.name, &upload, number, received).await?;
     let mut result = CopyPartResult {
         e_tag: Some(etag(&part.etag)),
         last_modified: Some(time(part.modified_at)),

@@ -47,15 +47,7 @@ async fn upload(s3: Arc<S3>, mut asked: Asked<UploadPartInput>) -> Answered<Uplo
         .protection_of(&caller, object.sealing.as_ref(), &object.content)
         .await?;
     let received = s3.receive(body, expected, &protection).await?;
-    let part = s3
-        .keep_part(
-            bucket.name.clone(),
-            input.key.clone(),
-            input.upload_id,
-            number,
-            received,
-        )
-        .await?;
+    let part = s3.keep_part(bucket.name, &upload, number, received).await?;
     let mut output = UploadPartOutput {
         e_tag: Some(etag(&part.etag)),
         ..UploadPartOutput::default()
@@ -101,8 +93,7 @@ impl S3 {
     pub(super) async fn keep_part(
         self: &Arc<Self>,
         bucket: String,
-        key: String,
-        upload: String,
+        upload: &Upload,
         number: u32,
         received: Received,
     ) -> Result<Part, AwsError> {
@@ -114,12 +105,13 @@ impl S3 {
             checksum: Some(received.checksum),
         };
         let s3 = Arc::clone(self);
+        let (key, id) = (upload.key.clone(), upload.id.clone());
         let keeping = tokio::spawn(async move {
             let at = ObjectAt {
                 bucket: &bucket,
                 key: &key,
             };
-            let kept = s3.store.put_part(at, &upload, &part).await.map_err(of_store)?;
+            let kept = s3.store.put_part(at, &id, &part).await.map_err(of_store)?;
             match kept {
                 Some(replaced) => {
                     s3.discard(&replaced).await;
