@@ -1,6 +1,7 @@
 //! Tokens that open a channel: 32 random bytes, single use, short lived, stored as a hash, bound to one end.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_lc_rs::{constant_time, digest};
@@ -95,6 +96,14 @@ pub enum ChannelEnd {
     Node,
 }
 
+impl ChannelEnd {
+    /// Names this end of a session.
+    pub fn of(self, session: &SessionId) -> TokenBinding {
+        let session = session.clone();
+        TokenBinding::DataChannel { session, end: self }
+    }
+}
+
 impl TokenBinding {
     /// Returns the id that the token is about.
     pub(crate) fn subject(&self) -> &str {
@@ -182,6 +191,27 @@ pub struct TokenGrant {
     pub expires_at: Timestamp,
     /// What it was given on, where it lets somebody into a session that is not theirs.
     pub grounds: Option<Grounds>,
+}
+
+impl TokenGrant {
+    /// Draws a token and grants it for a while.
+    pub fn draw(
+        binding: TokenBinding,
+        granted_at: Timestamp,
+        lifetime: Duration,
+        random: &dyn Random,
+    ) -> (Token, Self) {
+        let token = Token::generate(random);
+        let grant = Self {
+            hash: token.hash(),
+            binding,
+            granted_at,
+            // The end of time is late enough for what lies beyond it.
+            expires_at: granted_at.checked_add(lifetime).unwrap_or(Timestamp::MAX),
+            grounds: None,
+        };
+        (token, grant)
+    }
 }
 
 /// What a token turned out to be.

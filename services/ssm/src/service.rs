@@ -8,10 +8,10 @@ use drawbridge_session::recording::Recordings;
 use drawbridge_session::{
     Authority, Caller, Clock, Keys, ManagedNode, NodeId, Random, Relay, Session, SessionId,
 };
-use drawbridge_store::{ChannelEnd, Foundation, RootKey, Store, Token, TokenBinding, TokenGrant};
+use drawbridge_store::{ChannelEnd, Foundation, RootKey, Store, Token, TokenGrant};
 use jiff::Timestamp;
 
-use crate::error::internal;
+use crate::error::{internal, invalid_instance_id};
 use crate::{ActivationTier, DRAWBRIDGE_OPERATIONS, OPERATIONS, Operation};
 
 /// The `ssm` service of one server.
@@ -112,6 +112,12 @@ impl Ssm {
         Ok(node.filter(|node| node.account == caller.account && node.region == caller.region))
     }
 
+    /// The same for a node that must exist.
+    pub(crate) async fn known_node(&self, caller: &Caller, id: &str) -> Result<ManagedNode, AwsError> {
+        let node = self.node(caller, id).await?;
+        node.ok_or_else(|| invalid_instance_id(id))
+    }
+
     /// Finds a session where the caller acts, live or past.
     pub(crate) async fn session(&self, caller: &Caller, id: &str) -> Result<Option<Session>, AwsError> {
         let Ok(id) = SessionId::parse(id) else {
@@ -123,19 +129,8 @@ impl Ssm {
 
     /// Draws a token for one end of a session; it is worth nothing until the grant is stored.
     pub(crate) fn draw_token(&self, session: &SessionId, end: ChannelEnd) -> (Token, TokenGrant) {
-        let token = Token::generate(self.random.as_ref());
-        let granted_at = self.clock.now();
-        let grant = TokenGrant {
-            hash: token.hash(),
-            binding: TokenBinding::DataChannel {
-                session: session.clone(),
-                end,
-            },
-            granted_at,
-            expires_at: later(granted_at, self.settings.token_lifetime),
-            grounds: None,
-        };
-        (token, grant)
+        let lifetime = self.settings.token_lifetime;
+        TokenGrant::draw(end.of(session), self.clock.now(), lifetime, self.random.as_ref())
     }
 
     /// Returns where a session's stream is, under the name by which the caller reached the server.

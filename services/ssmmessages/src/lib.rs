@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Call, Clock, NodeId, Operation, Principal, Random};
-use drawbridge_store::{Store, StoreError, Token, TokenBinding, TokenGrant};
+use drawbridge_store::{Store, StoreError, TokenBinding, TokenGrant};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -50,16 +50,7 @@ impl SsmMessages {
     }
 
     async fn grant(&self, binding: TokenBinding) -> Result<Value, AwsError> {
-        let token = Token::generate(self.random.as_ref());
-        let now = self.clock.now();
-        let expires_at = now.checked_add(TOKEN_LIFE).unwrap_or(now);
-        let grant = TokenGrant {
-            hash: token.hash(),
-            binding,
-            granted_at: now,
-            expires_at,
-            grounds: None,
-        };
+        let (token, grant) = TokenGrant::draw(binding, self.clock.now(), TOKEN_LIFE, self.random.as_ref());
         self.store
             .grant_token(&grant)
             .await

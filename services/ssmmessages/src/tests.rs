@@ -7,9 +7,7 @@ use drawbridge_session::{
     Authority as _, Caller, Clock as _, Decision, Ending, Need, NodeId, Operation, Principal, Resource,
     Session, SessionId, SessionStart, SessionState,
 };
-use drawbridge_store::{
-    ChannelEnd, Nodes as _, SessionLimits, Sessions as _, Token, TokenBinding, TokenGrant, Tokens as _,
-};
+use drawbridge_store::{ChannelEnd, Nodes as _, SessionLimits, Sessions as _, TokenGrant, Tokens as _};
 use serde_json::{Value, json};
 
 use super::{
@@ -267,18 +265,8 @@ impl House {
     }
 
     fn draw(&self, session: &SessionId, end: ChannelEnd) -> (String, TokenGrant) {
-        let token = Token::generate(self.random.as_ref());
-        let granted_at = self.clock.now();
-        let grant = TokenGrant {
-            hash: token.hash(),
-            binding: TokenBinding::DataChannel {
-                session: session.clone(),
-                end,
-            },
-            granted_at,
-            expires_at: granted_at.checked_add(Duration::from_secs(60)).expect("in range"),
-            grounds: None,
-        };
+        let (now, lifetime) = (self.clock.now(), Duration::from_secs(60));
+        let (token, grant) = TokenGrant::draw(end.of(session), now, lifetime, self.random.as_ref());
         (token.expose().to_owned(), grant)
     }
 

@@ -1,10 +1,12 @@
 //! Decisions about sessions: whose they are.
 
+use std::time::Duration;
+
 use drawbridge_session::{
     Authority as _, Caller, Clock as _, Decision, Grounds, ManagedNode, Need, Resource, Session, SessionId,
     SessionStart,
 };
-use drawbridge_store::{ChannelEnd, SessionLimits, Sessions as _, Token, TokenBinding, TokenGrant};
+use drawbridge_store::{ChannelEnd, SessionLimits, Sessions as _, TokenGrant};
 use serde_json::json;
 
 use crate::{Lab, allow_if};
@@ -39,16 +41,8 @@ impl Lab {
             }),
             ..Session::new(&authorized, region, None, start.clone(), now)
         };
-        let grant = TokenGrant {
-            hash: Token::generate(house.random.as_ref()).hash(),
-            binding: TokenBinding::DataChannel {
-                session: id.clone(),
-                end: ChannelEnd::ClientStart,
-            },
-            granted_at: now,
-            expires_at: now,
-            grounds: None,
-        };
+        let binding = ChannelEnd::ClientStart.of(&id);
+        let (_, grant) = TokenGrant::draw(binding, now, Duration::ZERO, house.random.as_ref());
         house
             .store
             .create_session(&session, &grant, SessionLimits::default())

@@ -15,8 +15,7 @@ use drawbridge_session::{
     Random, Region, Relay, Resource, Session, SessionId, SessionStart, SystemRandom,
 };
 use drawbridge_store::{
-    ChannelEnd, Holder, Registration, SessionLimits, TemporaryCredentials, Token, TokenBinding, TokenGrant,
-    TokenHash,
+    ChannelEnd, Holder, Registration, SessionLimits, TemporaryCredentials, TokenGrant, TokenHash,
 };
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
@@ -223,18 +222,8 @@ impl Lab {
     }
 
     fn grant(&self, session: &SessionId, end: ChannelEnd) -> (String, TokenGrant) {
-        let token = Token::generate(&SystemRandom);
-        let granted_at = self.gateway.clock.now();
-        let grant = TokenGrant {
-            hash: token.hash(),
-            binding: TokenBinding::DataChannel {
-                session: session.clone(),
-                end,
-            },
-            granted_at,
-            expires_at: granted_at.checked_add(Duration::from_secs(60)).expect("in range"),
-            grounds: None,
-        };
+        let now = self.gateway.clock.now();
+        let (token, grant) = TokenGrant::draw(end.of(session), now, Duration::from_secs(60), &SystemRandom);
         (token.expose().to_owned(), grant)
     }
 }

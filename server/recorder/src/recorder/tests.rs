@@ -17,8 +17,7 @@ use drawbridge_session::document::OwnInputs;
 use drawbridge_session::recording::{Happening, ReadError, Recordings as _, Shelf, ShelfError};
 use drawbridge_session::{AuthorizedSession, NodeId, Relay, SessionStart, SessionState};
 use drawbridge_store::{
-    AuditLog as _, ChannelEnd, EventAttribute, EventPage, SessionLimits, Sessions as _, Token, TokenBinding,
-    TokenGrant,
+    AuditLog as _, ChannelEnd, EventAttribute, EventPage, SessionLimits, Sessions as _, TokenGrant,
 };
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -99,16 +98,8 @@ impl Machine {
             started_at: now,
             grounds: None,
         };
-        let grant = TokenGrant {
-            hash: Token::generate(self.house.random.as_ref()).hash(),
-            binding: TokenBinding::DataChannel {
-                session: id.clone(),
-                end: ChannelEnd::ClientStart,
-            },
-            granted_at: now,
-            expires_at: now,
-            grounds: None,
-        };
+        let binding = ChannelEnd::ClientStart.of(&id);
+        let (_, grant) = TokenGrant::draw(binding, now, Duration::ZERO, self.house.random.as_ref());
         let limits = SessionLimits::default();
         let created = self.house.store.create_session(&session, &grant, limits);
         created.await.expect("stored");

@@ -19,8 +19,8 @@ use drawbridge_session::{
     Relay, RelayError, Resource, Session, SessionId, SessionStart, SessionState, SystemClock, SystemRandom,
 };
 use drawbridge_store::{
-    AuditLog, ChannelEnd, EventAttribute, EventPage, RootKey, SessionLimits, Sessions, Sqlite, Store, Token,
-    TokenBinding, TokenGrant,
+    AuditLog, ChannelEnd, EventAttribute, EventPage, RootKey, SessionLimits, Sessions, Sqlite, Store,
+    TokenGrant,
 };
 use jiff::Timestamp;
 use tokio::time::timeout;
@@ -131,16 +131,8 @@ impl World {
         let now = SystemClock::new().now();
         let region = Region::parse("us-east-1").expect("a region");
         let record = Session::new(&authorized, region, None, start, now);
-        let grant = TokenGrant {
-            hash: Token::generate(&SystemRandom).hash(),
-            binding: TokenBinding::DataChannel {
-                session: session.clone(),
-                end: ChannelEnd::ClientStart,
-            },
-            granted_at: now,
-            expires_at: now,
-            grounds: None,
-        };
+        let binding = ChannelEnd::ClientStart.of(&session);
+        let (_, grant) = TokenGrant::draw(binding, now, Duration::ZERO, &SystemRandom);
         self.store
             .create_session(&record, &grant, SessionLimits::default())
             .await

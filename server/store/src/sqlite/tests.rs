@@ -153,22 +153,12 @@ impl House {
     }
 
     fn grant(&self, binding: TokenBinding) -> (Token, TokenGrant) {
-        let token = Token::generate(&self.random);
-        let now = self.clock.now();
-        let expires_at = now.checked_add(Duration::from_secs(60)).expect("in range");
-        let grant = TokenGrant {
-            hash: token.hash(),
-            binding,
-            granted_at: now,
-            expires_at,
-            grounds: None,
-        };
-        (token, grant)
+        TokenGrant::draw(binding, self.clock.now(), Duration::from_secs(60), &self.random)
     }
 
     async fn started(&self, node: &ManagedNode) -> (Session, Token) {
         let session = self.session(node);
-        let (token, grant) = self.grant(channel(&session.id, ChannelEnd::ClientStart));
+        let (token, grant) = self.grant(ChannelEnd::ClientStart.of(&session.id));
         self.store
             .create_session(&session, &grant, SessionLimits::default())
             .await
@@ -185,13 +175,6 @@ impl House {
             before: None,
             limit,
         }
-    }
-}
-
-fn channel(session: &SessionId, end: ChannelEnd) -> TokenBinding {
-    TokenBinding::DataChannel {
-        session: session.clone(),
-        end,
     }
 }
 
@@ -495,15 +478,15 @@ async fn a_token_opens_once_and_not_late() {
     }
     assert_eq!(
         redeem(token.expose()).await,
-        Some(channel(&session.id, ChannelEnd::ClientStart))
+        Some(ChannelEnd::ClientStart.of(&session.id))
     );
     assert_eq!(redeem(token.expose()).await, None, "used");
 
-    let (token, grant) = house.grant(channel(&session.id, ChannelEnd::ClientResume));
+    let (token, grant) = house.grant(ChannelEnd::ClientResume.of(&session.id));
     house.store.grant_token(&grant).await.expect("granted");
     house.clock.advance(Duration::from_millis(59_999));
     assert!(redeem(token.expose()).await.is_some(), "just in time");
-    let (token, grant) = house.grant(channel(&session.id, ChannelEnd::ClientResume));
+    let (token, grant) = house.grant(ChannelEnd::ClientResume.of(&session.id));
     house.store.grant_token(&grant).await.expect("granted");
     house.clock.advance(Duration::from_secs(60));
     assert_eq!(redeem(token.expose()).await, None, "expired");
@@ -515,8 +498,8 @@ async fn a_later_token_withdraws_the_earlier_of_the_same_end() {
     let node = house.node(b"a").await;
     let (session, start) = house.started(&node).await;
     let (other_session, other) = house.started(&node).await;
-    let grant = async |end| {
-        let (token, grant) = house.grant(channel(&session.id, end));
+    let grant = async |end: ChannelEnd| {
+        let (token, grant) = house.grant(end.of(&session.id));
         house.store.grant_token(&grant).await.expect("granted");
         token
     };
@@ -537,19 +520,13 @@ async fn a_later_token_withdraws_the_earlier_of_the_same_end() {
     assert_eq!(redeem(&resume).await, None);
     assert_eq!(
         redeem(&newer).await,
-        Some(channel(&session.id, ChannelEnd::ClientResume))
+        Some(ChannelEnd::ClientResume.of(&session.id))
     );
-    assert_eq!(
-        redeem(&node_end).await,
-        Some(channel(&session.id, ChannelEnd::Node))
-    );
-    assert_eq!(
-        redeem(&watcher).await,
-        Some(channel(&session.id, ChannelEnd::Watcher))
-    );
+    assert_eq!(redeem(&node_end).await, Some(ChannelEnd::Node.of(&session.id)));
+    assert_eq!(redeem(&watcher).await, Some(ChannelEnd::Watcher.of(&session.id)));
     assert_eq!(
         redeem(&other).await,
-        Some(channel(&other_session.id, ChannelEnd::ClientStart))
+        Some(ChannelEnd::ClientStart.of(&other_session.id))
     );
 }
 

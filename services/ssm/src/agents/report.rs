@@ -40,10 +40,7 @@ async fn report(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let input: Input = input::read(input)?;
     let id = input.instance_id;
-    let node = ssm
-        .node(&caller, &id)
-        .await?
-        .ok_or_else(|| invalid_instance_id(&id))?;
+    let node = ssm.known_node(&caller, &id).await?;
     let report = AgentReport {
         name: input.agent_name,
         version: input.agent_version,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::calling_node;
-use crate::error::{internal, invalid_instance_id};
+use crate::error::internal;
 use crate::service::later;
 use crate::{Operation, Ssm, input, wire};
 
@@ -45,10 +45,7 @@ async fn role_token(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let Input { fingerprint } = input::read(input)?;
     let id = caller.principal.node().map_or("", |node| node.as_str());
-    let node = ssm
-        .node(&caller, id)
-        .await?
-        .ok_or_else(|| invalid_instance_id(id))?;
+    let node = ssm.known_node(&caller, id).await?;
     if !Secret::new(node.fingerprint.as_str()).equals(&fingerprint) {
         tracing::warn!(node.id = %node.id, source.ip = %caller.source_ip, "a node's key came from another machine");
         return Err(AwsError::new(

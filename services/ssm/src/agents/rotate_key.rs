@@ -32,10 +32,7 @@ async fn rotate_key(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let input: Input = input::read(input)?;
     let public_key = public_key::read(&input.new_public_key)?;
     let id = caller.principal.node().map_or("", |node| node.as_str());
-    let node = ssm
-        .node(&caller, id)
-        .await?
-        .ok_or_else(|| invalid_instance_id(id))?;
+    let node = ssm.known_node(&caller, id).await?;
     match ssm.store.set_node_key(&node.id, &public_key).await {
         Ok(true) => {
             tracing::info!(node.id = %node.id, "node changed its key");

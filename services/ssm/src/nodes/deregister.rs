@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{forget, needs_node};
-use crate::error::invalid_instance_id;
 use crate::{Operation, Ssm, input};
 
 pub(crate) const OPERATION: Operation = Operation {
@@ -29,10 +28,7 @@ struct Input {
 async fn deregister(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let Input { instance_id } = input::read(input)?;
-    let node = ssm
-        .node(&caller, &instance_id)
-        .await?
-        .ok_or_else(|| invalid_instance_id(&instance_id))?;
+    let node = ssm.known_node(&caller, &instance_id).await?;
     forget(&ssm, &node.id).await?;
     tracing::info!(node.id = %node.id, principal.id = caller.principal.user_id(), "node deregistered");
     Ok(json!({}))

@@ -43,10 +43,7 @@ async fn update_role(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
         instance_id,
         iam_role,
     } = input::read(input)?;
-    let node = ssm
-        .node(&caller, &instance_id)
-        .await?
-        .ok_or_else(|| invalid_instance_id(&instance_id))?;
+    let node = ssm.known_node(&caller, &instance_id).await?;
     let role = passed_role::find(&ssm, &caller, &iam_role)?;
     if ssm
         .store

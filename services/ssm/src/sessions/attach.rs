@@ -17,7 +17,6 @@ pub(crate) const OPERATION: Operation = Operation {
 
 #[cfg(test)]
 mod tests {
-    use drawbridge_store::TokenBinding;
     use serde_json::json;
 
     use super::*;
@@ -33,10 +32,7 @@ mod tests {
             house
                 .redeem(answer["TokenValue"].as_str().expect("a token"))
                 .await,
-            Some(TokenBinding::DataChannel {
-                session: id,
-                end: ChannelEnd::ClientAttach
-            })
+            Some(ChannelEnd::ClientAttach.of(&id))
         );
     }
 

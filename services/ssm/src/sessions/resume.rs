@@ -43,7 +43,6 @@ async fn resume(ssm: Arc<Ssm>, call: Call) -> Result<Value, AwsError> {
 #[cfg(test)]
 mod tests {
     use drawbridge_session::SessionState;
-    use drawbridge_store::TokenBinding;
     use serde_json::json;
 
     use super::*;
@@ -60,10 +59,7 @@ mod tests {
         assert_eq!(house.redeem(&token(&second)).await, None);
         assert_eq!(
             house.redeem(&token(&third)).await,
-            Some(TokenBinding::DataChannel {
-                session: id.clone(),
-                end: ChannelEnd::ClientResume
-            })
+            Some(ChannelEnd::ClientResume.of(&id))
         );
         let url = format!("wss://bridge.example:8443/v1/data-channel/{id}?role=publish_subscribe");
         assert_eq!(third["StreamUrl"], url);

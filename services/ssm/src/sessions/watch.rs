@@ -18,7 +18,7 @@ pub(crate) const OPERATION: Operation = Operation {
 #[cfg(test)]
 mod tests {
     use drawbridge_session::Clock as _;
-    use drawbridge_store::{TokenBinding, Tokens as _};
+    use drawbridge_store::Tokens as _;
     use serde_json::json;
 
     use super::*;
@@ -35,10 +35,7 @@ mod tests {
                 house
                     .redeem(answer["TokenValue"].as_str().expect("a token"))
                     .await,
-                Some(TokenBinding::DataChannel {
-                    session: id.clone(),
-                    end: ChannelEnd::Watcher
-                })
+                Some(ChannelEnd::Watcher.of(&id))
             );
         }
         assert!(house.redeem(&token).await.is_some());

@@ -4,7 +4,6 @@ mod nodes;
 
 use drawbridge_session::document::{DEFAULT_SHELL_DOCUMENT, Inputs, SessionType};
 use drawbridge_session::{PingStatus, Principal};
-use drawbridge_store::TokenBinding;
 use serde_json::json;
 
 use super::*;
@@ -28,13 +27,7 @@ async fn opens_a_shell_with_a_token_for_its_client() {
         format!("wss://bridge.example:8443/v1/data-channel/{id}?role=publish_subscribe")
     );
     let token = answer["TokenValue"].as_str().expect("a token");
-    assert_eq!(
-        house.redeem(token).await,
-        Some(TokenBinding::DataChannel {
-            session: id.clone(),
-            end: ChannelEnd::ClientStart
-        })
-    );
+    assert_eq!(house.redeem(token).await, Some(ChannelEnd::ClientStart.of(&id)));
     assert_eq!(house.redeem(token).await, None, "single use");
 
     let [(authorized, start)] = house.relay.started().try_into().expect("one start");
