@@ -11,6 +11,8 @@
 //! In all states but the last the connection may come and go. The log of a session, if it has one, is shipped between delivering
 //! and leaving, or when it is over already; the client knows of the end by then.
 
+mod patience;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use drawbridge_protocol::encryption::{Challenge, Cipher, DataKey};
 use drawbridge_protocol::wire::PayloadType;
 use drawbridge_protocol::{MessageIds, NodeExtension, Time};
 use drawbridge_session::{Clock, NodeId, Random, RandomArray, SessionId};
+
+use patience::Patience;
 
 use super::encryption::{Encryption, Unwrap, Unwrapping};
 use super::far_end::{End, FarEnd, FarEvent};
@@ -48,7 +52,7 @@ pub(super) struct Session<D: Dial, F> {
     log: Option<Logging>,
     phase: Phase,
     is_paused: bool,
-    progress: Progress,
+    patience: Patience,
     /// How often the server was told goodbye.
     goodbyes: u32,
     /// Who unwraps the data key of an encrypted session, and the unwrapping under way.
@@ -67,12 +71,6 @@ enum Phase {
     Over(Outcome),
 }
 
-/// When the server last took something, once everything has been said.
-struct Progress {
-    capacity: usize,
-    at: Duration,
-}
-
 /// Everything a session can wait for.
 enum Happened {
     Line(LineEvent),
@@ -85,10 +83,6 @@ enum Happened {
 
 /// Bytes that may wait for the network before the far end is left alone, so that frames fill up while it is busy.
 const BACKLOG_BYTES: usize = 256 * 1024;
-/// How long a connected server may take no output before the rest of an ended session is given up.
-const SILENCE_PATIENCE: Duration = Duration::from_secs(60);
-/// The same for a server that is away, or wants no output because nobody reads it.
-const ABSENCE_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// Goodbyes after which a server that hangs up without returning one is believed to have heard: everything before them is
 /// acknowledged.
 const GOODBYES: u32 = 5;
@@ -134,10 +128,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
             log,
             phase,
             is_paused: false,
-            progress: Progress {
-                capacity: 0,
-                at: Duration::ZERO,
-            },
+            patience: Patience::new(0, Duration::ZERO),
             goodbyes: 0,
             keys: encryption.map(|encryption| encryption.keys),
             unwrapping: None,
@@ -159,7 +150,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
                 Happened::Line(event) => self.handle_line(event),
                 Happened::FarEnd => {}
                 Happened::DataKey(key) => self.handle_data_key(key),
-                Happened::Log => self.progress.at = self.clock.monotonic(),
+                Happened::Log => self.patience.restart(self.clock.monotonic()),
                 Happened::Stopped => {
                     stop = None;
                     self.terminate();
@@ -217,7 +208,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         let now = self.now();
         let Self { line, end, .. } = self;
         let all_queued = line.fill(BACKLOG_BYTES, || end.poll_transmit(now));
-        self.note_progress();
+        self.patience.note(self.end.output_capacity(), now.monotonic);
         if let Phase::Delivering(outcome) = &self.phase
             && all_queued
             && self.end.is_drained()
@@ -237,7 +228,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         match event {
             LineEvent::Up(token) => {
                 tracing::debug!("data channel connected");
-                self.progress.at = now.monotonic;
+                self.patience.restart(now.monotonic);
                 self.end.handle_connected(token, now);
                 self.introduce(now);
             }
@@ -345,10 +336,7 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
             FarEvent::Ended(End::Closed) => Outcome::success(),
             FarEvent::Ended(End::Failed(why)) => Outcome::failed(why),
         };
-        self.progress = Progress {
-            capacity: self.end.output_capacity(),
-            at: self.clock.monotonic(),
-        };
+        self.patience = Patience::new(self.end.output_capacity(), self.clock.monotonic());
         self.phase = match self.phase {
             // There is no client yet that could take anything.
             Phase::Introducing => Phase::Over(outcome),
@@ -394,24 +382,9 @@ impl<D: Dial, F: FarEnd> Session<D, F> {
         self.phase = Phase::Over(outcome);
     }
 
-    fn note_progress(&mut self) {
-        let capacity = self.end.output_capacity();
-        if capacity != self.progress.capacity {
-            self.progress = Progress {
-                capacity,
-                at: self.clock.monotonic(),
-            };
-        }
-    }
-
     fn patience_ends(&self) -> Duration {
         let is_served = self.line.is_up() && !self.is_paused && self.far.is_kept_by_server();
-        self.progress.at
-            + if is_served {
-                SILENCE_PATIENCE
-            } else {
-                ABSENCE_PATIENCE
-            }
+        self.patience.ends(is_served)
     }
 
     /// Returns how many bytes the far end may be read for; 0 while the client, the server or the network must catch up.
