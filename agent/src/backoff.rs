@@ -8,7 +8,7 @@ use drawbridge_session::{Random, RandomArray};
 ///
 /// Half of each delay is chance, so that nodes which lost the same server do not return to it in step.
 #[derive(Clone, Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     immediate: Duration,
     initial: Duration,
     longest: Duration,
@@ -17,17 +17,18 @@ pub struct Backoff {
 
 impl Backoff {
     /// For a control channel: the first attempt within a quarter of a second, never more than 30 s between two.
-    pub const CONTROL: Self = Self::new(
+    pub(crate) const CONTROL: Self = Self::new(
         Duration::from_millis(250),
         Duration::from_millis(500),
         Duration::from_secs(30),
     );
 
     /// For a session, where somebody is waiting: at once, then from 100 ms up to 5 s.
-    pub const SESSION: Self = Self::new(Duration::ZERO, Duration::from_millis(100), Duration::from_secs(5));
+    pub(crate) const SESSION: Self =
+        Self::new(Duration::ZERO, Duration::from_millis(100), Duration::from_secs(5));
 
     /// For logs, which nobody waits for: from half a second up to 15 s.
-    pub const LOGS: Self = Self::new(
+    pub(crate) const LOGS: Self = Self::new(
         Duration::from_millis(500),
         Duration::from_secs(1),
         Duration::from_secs(15),
@@ -43,7 +44,7 @@ impl Backoff {
     }
 
     /// Returns how long to wait before the next attempt, and counts it.
-    pub fn next(&mut self, random: &dyn Random) -> Duration {
+    pub(crate) fn next(&mut self, random: &dyn Random) -> Duration {
         let full = match self.failures.checked_sub(1) {
             None => self.immediate,
             Some(doublings) => self
@@ -58,12 +59,12 @@ impl Backoff {
 
     /// Notes that a server is there, although it has said nothing yet: one that restarts often is not waited for long,
     /// and one that hangs up at once is not asked without a pause.
-    pub fn connected(&mut self) {
+    pub(crate) fn connected(&mut self) {
         self.failures = self.failures.min(FAILURES_WITH_A_SERVER);
     }
 
     /// Starts over, after an attempt that turned out well.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }

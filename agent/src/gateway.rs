@@ -10,7 +10,7 @@ use crate::identity::{Node, NodeError};
 
 /// Which channel to open.
 #[derive(Clone, Copy, Debug)]
-pub enum Channel<'a> {
+pub(crate) enum Channel<'a> {
     /// The node's one control channel.
     Control,
     /// The data channel of a session.
@@ -19,7 +19,7 @@ pub enum Channel<'a> {
 
 /// Why a channel could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
+pub(crate) enum GatewayError {
     /// The session is over: there is no reason to try again.
     #[error("session is already terminated")]
     SessionEnded,
@@ -44,7 +44,7 @@ const SESSION_ENDED: &str = "Session is already terminated";
 /// # Errors
 ///
 /// See [`GatewayError`].
-pub async fn open(node: &Node, channel: Channel<'_>) -> Result<(Token, WebSocket), GatewayError> {
+pub(crate) async fn open(node: &Node, channel: Channel<'_>) -> Result<(Token, WebSocket), GatewayError> {
     let (path, query) = match channel {
         Channel::Control => (
             format!("/v1/control-channel/{}", node.id()),

@@ -2,18 +2,18 @@
 
 pub mod account;
 mod agent;
-pub mod backoff;
-pub mod gateway;
+mod backoff;
+mod gateway;
 mod heartbeat;
 pub mod identity;
 mod line;
-pub mod logs;
+mod logs;
 mod pam;
-pub mod platform;
+mod platform;
 pub mod process;
-pub mod pty;
+mod pty;
 pub mod sessions;
-pub mod socket;
+mod socket;
 pub mod state;
 pub mod worker;
 

@@ -27,5 +27,5 @@ mod transcript;
 
 pub(crate) use attempts::Pace;
 pub(crate) use check::{CheckError, check};
-pub use destinations::{BucketPlan, Destinations, GroupPlan};
+pub(crate) use destinations::Destinations;
 pub(crate) use session_log::{Particulars, SessionLog};

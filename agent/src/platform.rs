@@ -7,7 +7,7 @@ use drawbridge_aws_client::Endpoint;
 
 /// What is told of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Platform {
+pub(crate) struct Platform {
     /// The distribution's name, as `NAME` in os-release(5).
     pub name: String,
     /// The distribution's version; empty for those that have none.
@@ -18,7 +18,7 @@ pub struct Platform {
 
 impl Platform {
     /// Looks at this machine; what it does not say is left empty.
-    pub fn of_this_machine() -> Self {
+    pub(crate) fn of_this_machine() -> Self {
         let release = ["/etc/os-release", "/usr/lib/os-release"]
             .into_iter()
             .find_map(|path| fs::read_to_string(path).ok());
@@ -36,7 +36,7 @@ impl Platform {
 }
 
 /// Returns the address this machine has towards the server, which is the one of its many that means something to it.
-pub async fn address_towards(endpoint: &Endpoint) -> Option<IpAddr> {
+pub(crate) async fn address_towards(endpoint: &Endpoint) -> Option<IpAddr> {
     let servers = tokio::net::lookup_host((endpoint.host(), endpoint.port()))
         .await
         .ok()?;

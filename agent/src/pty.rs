@@ -15,13 +15,13 @@ mod program;
 mod stream;
 mod terminal;
 
-pub use child::detach;
+pub(crate) use child::detach;
 pub(crate) use descriptor::watch;
-pub use leftovers::{Leftovers, end_leftovers};
-pub use pipes::{Pipes, Plumbing};
-pub use program::{ExitStatus, Program, StartError};
-pub use stream::{ReadOutcome, Stream};
-pub use terminal::Terminal;
+pub(crate) use leftovers::{Leftovers, end_leftovers};
+pub(crate) use pipes::Plumbing;
+pub(crate) use program::{ExitStatus, Program, StartError};
+pub(crate) use stream::{ReadOutcome, Stream};
+pub(crate) use terminal::Terminal;
 
 #[cfg(test)]
 mod tests;

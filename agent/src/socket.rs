@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite;
 use tungstenite::Message;
 
 /// What a connection to the server is, real or in memory.
-pub trait Transport:
+pub(crate) trait Transport:
     Stream<Item = Result<Message, tungstenite::Error>> + Sink<Message, Error = tungstenite::Error> + Unpin
 {
 }
@@ -26,7 +26,7 @@ impl<T> Transport for T where
 ///
 /// Reading and writing go on together, or two ends that both wait for the other to read would wait for ever.
 #[derive(Debug)]
-pub struct Socket<T> {
+pub(crate) struct Socket<T> {
     transport: T,
     queue: VecDeque<Message>,
     queued_bytes: usize,
@@ -36,7 +36,7 @@ pub struct Socket<T> {
 
 /// What came over the socket.
 #[derive(Debug)]
-pub enum Received {
+pub(crate) enum Received {
     /// A frame.
     Binary(Bytes),
     /// The answer to a ping.
@@ -53,7 +53,7 @@ pub enum Received {
 
 impl<T: Transport> Socket<T> {
     /// Takes a websocket into use.
-    pub fn new(transport: T) -> Self {
+    pub(crate) fn new(transport: T) -> Self {
         Self {
             transport,
             queue: VecDeque::new(),
@@ -64,7 +64,7 @@ impl<T: Transport> Socket<T> {
     }
 
     /// Queues a message.
-    pub fn push(&mut self, transmit: Transmit) {
+    pub(crate) fn push(&mut self, transmit: Transmit) {
         let message = match transmit {
             Transmit::Text(text) => Message::text(text),
             Transmit::Binary(frame) => Message::Binary(frame),
@@ -75,7 +75,7 @@ impl<T: Transport> Socket<T> {
     }
 
     /// Queues the websocket's own goodbye; [`Received::Closed`] is then the proof that everything before it arrived.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         if !self.closing {
             self.closing = true;
             self.queue.push_back(Message::Close(None));
@@ -83,19 +83,19 @@ impl<T: Transport> Socket<T> {
     }
 
     /// Says whether goodbye has been said: a peer takes anything that follows for a broken connection.
-    pub fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.closing
     }
 
     /// Returns how many bytes wait because the network does not take them.
-    pub fn backlog(&self) -> usize {
+    pub(crate) fn backlog(&self) -> usize {
         self.queued_bytes
     }
 
     /// Writes what is queued and waits for the next thing to come.
     ///
     /// Cancel safe.
-    pub async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         poll_fn(|context| self.poll_next(context)).await
     }
 

@@ -10,6 +10,7 @@ use drawbridge_protocol::wire::PayloadType;
 use drawbridge_session::{Clock, Random, SeededRandom, SessionId, SystemClock};
 use serde_json::{Value, json};
 
+use super::destinations::{BucketPlan, GroupPlan};
 use super::*;
 use crate::backoff::Backoff;
 use crate::identity::{KeyRotation, Node, PresentNode};

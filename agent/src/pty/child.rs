@@ -15,7 +15,7 @@ use crate::account::Account;
 
 /// Makes `command` start in a session of its own, with no inherited descriptors but its standard ones and with
 /// default signal dispositions, so that it outlives its parent and nothing of the parent's leaks into it.
-pub fn detach(command: &mut Command) {
+pub(crate) fn detach(command: &mut Command) {
     #[expect(
         unsafe_code,
         reason = "a session of its own can only be entered between fork and exec"

@@ -16,7 +16,7 @@ const ROUNDS: u32 = 100;
 
 /// Which processes belong to a session that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leftovers {
+pub(crate) struct Leftovers {
     /// The id of the shell's session: whoever is in it belongs to it, whoever its parent is.
     pub session: i32,
     /// The worker, when it adopts orphans: its descendants belong to the session even after `setsid`.
@@ -28,7 +28,7 @@ impl Leftovers {
     ///
     /// Processes that had themselves started by someone else (`systemd-run`, `at`) are not among them: they belong to
     /// whoever started them.
-    pub fn find(&self) -> Vec<i32> {
+    pub(crate) fn find(&self) -> Vec<i32> {
         let processes = process::all();
         let belongs = |process: &&ProcessStat| {
             !process.is_zombie()
@@ -64,7 +64,7 @@ impl Leftovers {
 /// Hangs up everything that belongs to an ended session, waits a moment, and kills what is still there.
 ///
 /// Returns the number of processes that could not be ended: those of another user, when this process is not root.
-pub async fn end_leftovers(leftovers: Leftovers) -> usize {
+pub(crate) async fn end_leftovers(leftovers: Leftovers) -> usize {
     signal_all(&leftovers.find(), &[Signal::SIGHUP, Signal::SIGCONT]);
     let gone = async {
         while !reaped(&leftovers).is_empty() {

@@ -10,7 +10,7 @@ use super::stream::Stream;
 
 /// Our ends of a program's standard descriptors.
 #[derive(Debug)]
-pub struct Pipes {
+pub(crate) struct Pipes {
     /// What the program reads; none when it reads nothing.
     pub input: Option<Stream>,
     /// What the program writes.
@@ -21,7 +21,7 @@ pub struct Pipes {
 
 /// Which of a program's standard descriptors are pipes of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plumbing {
+pub(crate) struct Plumbing {
     /// Whether somebody writes what the program reads. Otherwise it reads the end of its input at once.
     pub has_input: bool,
     /// Whether errors are told apart from output.

@@ -35,7 +35,7 @@ const OWN_NAME: &str = "drawbridge-agent";
 
 /// A program with everything that decides how it starts, but for what it reads and writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
+pub(crate) struct Program {
     path: OsString,
     /// What it finds as its own name; the path when there is none.
     name: Option<OsString>,
@@ -47,7 +47,7 @@ pub struct Program {
 
 /// Why a program could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     /// The system has no pseudo-terminal to give.
     #[error("cannot open a pseudo-terminal")]
     Terminal(#[source] io::Error),
@@ -86,7 +86,7 @@ pub enum StartError {
 
 impl Program {
     /// The login shell of an account. `locale` is the machine's `LANG`, if it has one.
-    pub fn login_shell(account: Account, locale: Option<&str>) -> Self {
+    pub(crate) fn login_shell(account: Account, locale: Option<&str>) -> Self {
         let path = account.shell.clone();
         let mut name = OsString::from("-");
         name.push(path.file_name().unwrap_or(path.as_os_str()));
@@ -104,7 +104,7 @@ impl Program {
     ///
     /// Accounts with a shell of another language get `sh`. One that is no shell at all, as of accounts nobody may log
     /// in to, is executed all the same, so that it refuses.
-    pub fn command_line(account: Account, locale: Option<&str>, line: &str) -> Self {
+    pub(crate) fn command_line(account: Account, locale: Option<&str>, line: &str) -> Self {
         let own = account.shell.file_name().and_then(OsStr::to_str);
         let is_foreign = own.is_some_and(|name| FOREIGN_SHELLS.contains(&name));
         let path = if is_foreign {
@@ -123,7 +123,7 @@ impl Program {
     }
 
     /// A program with its arguments and without a shell; found along the `PATH` of a fresh login.
-    pub fn words(account: Account, locale: Option<&str>, program: &str, arguments: &[String]) -> Self {
+    pub(crate) fn words(account: Account, locale: Option<&str>, program: &str, arguments: &[String]) -> Self {
         Self {
             path: program.into(),
             name: None,
@@ -137,7 +137,7 @@ impl Program {
     /// This program itself, even if its file has been replaced since, with other arguments.
     ///
     /// `/proc/self/exe` leads there in the child too, whatever folders its account may look into.
-    pub fn itself(account: Account, locale: Option<&str>, arguments: &[&str]) -> Self {
+    pub(crate) fn itself(account: Account, locale: Option<&str>, arguments: &[&str]) -> Self {
         Self {
             path: OWN_EXECUTABLE.into(),
             name: Some(OWN_NAME.into()),
@@ -151,13 +151,13 @@ impl Program {
     /// Starts it in this folder, which its account must be able to enter. Without one it starts in the account's home,
     /// or in the root folder where that is missing.
     #[must_use]
-    pub fn in_folder(self, folder: Option<PathBuf>) -> Self {
+    pub(crate) fn in_folder(self, folder: Option<PathBuf>) -> Self {
         Self { folder, ..self }
     }
 
     /// Adds variables of the machine's own for this account. They do not change who it is or where it lives.
     #[must_use]
-    pub fn with_environment(mut self, variables: Vec<(OsString, OsString)>) -> Self {
+    pub(crate) fn with_environment(mut self, variables: Vec<(OsString, OsString)>) -> Self {
         let variables = variables.into_iter().filter(|(name, _)| !is_identity(name));
         for (name, value) in variables {
             self.environment.retain(|(present, _)| *present != name);
@@ -174,7 +174,7 @@ impl Program {
     /// # Errors
     ///
     /// See [`StartError`]. Must be called within a tokio runtime.
-    pub fn start_on_terminal(&self, columns: u16, rows: u16) -> Result<(Pid, Terminal), StartError> {
+    pub(crate) fn start_on_terminal(&self, columns: u16, rows: u16) -> Result<(Pid, Terminal), StartError> {
         let (terminal, program_end) = Terminal::open().map_err(StartError::Terminal)?;
         terminal.resize(columns, rows).map_err(StartError::Terminal)?;
         if changes_identity() {
@@ -199,7 +199,7 @@ impl Program {
     /// # Errors
     ///
     /// See [`StartError`]. Must be called within a tokio runtime.
-    pub fn start_on_pipes(&self, plumbing: Plumbing) -> Result<(Pid, Pipes), StartError> {
+    pub(crate) fn start_on_pipes(&self, plumbing: Plumbing) -> Result<(Pid, Pipes), StartError> {
         let (pipes, ends) = plumbing.lay().map_err(StartError::Pipes)?;
         let mut command = self.command();
         command.stdin(ends.input).stdout(ends.output).stderr(ends.errors);
@@ -208,7 +208,7 @@ impl Program {
 
     /// Says whether its account's login shell runs whatever it is told, so that a command without it is nothing more than with
     /// it. A menu, or `nologin`, does not.
-    pub fn has_open_shell(&self) -> bool {
+    pub(crate) fn has_open_shell(&self) -> bool {
         let name = self.account.shell.file_name().and_then(OsStr::to_str);
         name.is_some_and(|name| OPEN_SHELLS.contains(&name) || FOREIGN_SHELLS.contains(&name))
     }
@@ -274,11 +274,11 @@ fn hand_over(program_end: &OwnedFd, account: &Account) -> io::Result<()> {
 
 /// How a process ended, as a shell would report it in `$?`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExitStatus(pub i32);
+pub(crate) struct ExitStatus(pub i32);
 
 impl ExitStatus {
     /// Reads the status of a process that has ended; `None` for one that was only stopped or continued.
-    pub fn from_wait(status: WaitStatus) -> Option<Self> {
+    pub(crate) fn from_wait(status: WaitStatus) -> Option<Self> {
         match status {
             WaitStatus::Exited(_, code) => Some(Self(code)),
             // The convention of every shell, so that a client cannot tell a killed shell from one that said so.

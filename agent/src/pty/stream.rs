@@ -12,13 +12,13 @@ use super::descriptor::watch;
 
 /// One end of a terminal, a pipe or a connection.
 #[derive(Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     descriptor: AsyncFd<OwnedFd>,
 }
 
 /// How far a read got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadOutcome {
+pub(crate) enum ReadOutcome {
     /// The limit was reached; more may be waiting.
     Limited,
     /// Everything that was waiting has been read.
@@ -33,7 +33,7 @@ impl Stream {
     /// # Errors
     ///
     /// When the descriptor cannot be watched. Must be called within a tokio runtime.
-    pub fn new(descriptor: OwnedFd, interest: Interest) -> io::Result<Self> {
+    pub(crate) fn new(descriptor: OwnedFd, interest: Interest) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&descriptor, true)?;
         let descriptor = watch(descriptor, interest)?;
         Ok(Self { descriptor })
@@ -46,7 +46,7 @@ impl Stream {
     /// # Errors
     ///
     /// When the descriptor fails in any way other than being closed by its other end.
-    pub async fn read(&self, buffer: &mut Vec<u8>, limit: usize) -> io::Result<ReadOutcome> {
+    pub(crate) async fn read(&self, buffer: &mut Vec<u8>, limit: usize) -> io::Result<ReadOutcome> {
         loop {
             let mut ready = self.descriptor.readable().await?;
             let outcome = self.read_waiting(buffer, limit)?;
@@ -69,7 +69,7 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Stream::read`].
-    pub fn read_waiting(&self, buffer: &mut Vec<u8>, limit: usize) -> io::Result<ReadOutcome> {
+    pub(crate) fn read_waiting(&self, buffer: &mut Vec<u8>, limit: usize) -> io::Result<ReadOutcome> {
         while buffer.len() < limit {
             let room = limit - buffer.len();
             buffer.reserve_exact(room);
@@ -92,7 +92,7 @@ impl Stream {
     /// # Errors
     ///
     /// When nobody has the other end open any more.
-    pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.descriptor.writable().await?;
             match rustix::io::write(self.descriptor.get_ref(), bytes) {
@@ -109,7 +109,7 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Stream::write`].
-    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
         match rustix::io::write(self.descriptor.get_ref(), bytes) {
             Ok(taken) => Ok(taken),
             Err(Errno::INTR | Errno::AGAIN) => Ok(0),

@@ -15,7 +15,7 @@ use super::stream::Stream;
 
 /// The controlling end of a pseudo-terminal: a [`Stream`] that has a size.
 #[derive(Debug)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     control: Stream,
 }
 
@@ -25,7 +25,7 @@ impl Terminal {
     /// # Errors
     ///
     /// When the system has no pseudo-terminal to give. Must be called within a tokio runtime.
-    pub fn open() -> io::Result<(Self, OwnedFd)> {
+    pub(crate) fn open() -> io::Result<(Self, OwnedFd)> {
         let control = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&control)?;
         unlockpt(&control)?;
@@ -42,7 +42,7 @@ impl Terminal {
     /// # Errors
     ///
     /// Only when the terminal itself is gone.
-    pub fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {
+    pub(crate) fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {
         let size = Winsize {
             ws_row: rows,
             ws_col: columns,
