@@ -92,25 +92,11 @@ pub(crate) async fn publish(
 
 #[cfg(test)]
 mod tests {
-    use drawbridge_session::document::SessionType;
-    use drawbridge_session::{AccountId, NodeId, Region, SessionId};
-
     use super::*;
+    use crate::format::tests::header;
 
     fn copies() -> Copies {
-        let header = Header {
-            session_id: SessionId::parse("alice-1").expect("a session id"),
-            account_id: AccountId::parse("123456789012").expect("an account"),
-            region: Region::parse("us-east-1").expect("a region"),
-            target: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("a node"),
-            owner: "arn:aws:iam::123456789012:user/alice".into(),
-            reason: None,
-            document_name: "D".into(),
-            session_type: SessionType::StandardStream,
-            start_date: jiff::Timestamp::UNIX_EPOCH,
-            kms_key_id: None,
-        };
-        Copies::of(header, Duration::ZERO)
+        Copies::of(header(), Duration::ZERO)
     }
 
     fn output(text: &str) -> Event {

@@ -91,13 +91,7 @@ async fn a_node_that_takes_nothing_does_not_keep_the_client() {
         stage.types("to nobody");
         stage.screen.happens(Occurrence::EndOfInput);
         drop(peer);
-        for _ in 0..100 {
-            stage
-                .server
-                .refusals
-                .borrow_mut()
-                .push_back(super::stage::unreachable());
-        }
+        stage.refuses(100);
     })
     .await;
     assert_eq!(played.exit_code(), 0);

@@ -79,11 +79,7 @@ async fn ten_cuts_lose_and_double_nothing() {
 async fn a_long_outage_is_told_and_can_be_left() {
     let played = play(Mode::Plugin, async |stage| {
         let peer = stage.shell().await;
-        stage
-            .server
-            .refusals
-            .borrow_mut()
-            .extend((0..1000).map(|_| unreachable()));
+        stage.refuses(1000);
         drop(peer);
         tokio::time::sleep(Duration::from_millis(1500)).await;
         assert_eq!(stage.screen.notices(), "");
@@ -107,11 +103,7 @@ async fn a_long_outage_is_told_and_can_be_left() {
 async fn the_end_of_an_outage_is_told_and_what_was_typed_in_it_arrives() {
     let played = play(Mode::Plugin, async |stage| {
         let peer = stage.shell().await;
-        stage
-            .server
-            .refusals
-            .borrow_mut()
-            .extend((0..8).map(|_| unreachable()));
+        stage.refuses(8);
         drop(peer);
         stage.types("patience\r");
         let mut peer = stage.accept().await;
@@ -129,11 +121,7 @@ async fn the_end_of_an_outage_is_told_and_what_was_typed_in_it_arrives() {
 async fn an_outage_without_end_is_a_sentence_in_the_end() {
     let played = play(Mode::Plugin, async |stage| {
         let peer = stage.shell().await;
-        stage
-            .server
-            .refusals
-            .borrow_mut()
-            .extend((0..1000).map(|_| unreachable()));
+        stage.refuses(1000);
         drop(peer);
     })
     .await;
@@ -207,11 +195,7 @@ async fn a_resume_that_fails_for_a_while_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn the_first_connection_is_tried_again_for_a_while() {
     let played = play(Mode::Plugin, async |stage| {
-        stage
-            .server
-            .refusals
-            .borrow_mut()
-            .extend((0..3).map(|_| unreachable()));
+        stage.refuses(3);
         let mut peer = stage.accept().await;
         assert_eq!(peer.open.token_value.expose(), "first-token");
         peer.close("").await;
@@ -224,11 +208,7 @@ async fn the_first_connection_is_tried_again_for_a_while() {
 #[tokio::test(start_paused = true)]
 async fn hazard_8_a_first_connection_that_never_comes_is_a_sentence() {
     let played = play(Mode::Plugin, async |stage| {
-        stage
-            .server
-            .refusals
-            .borrow_mut()
-            .extend((0..1000).map(|_| unreachable()));
+        stage.refuses(1000);
     })
     .await;
     assert!(matches!(played.end, Err(ClientError::Open { .. })));

@@ -214,13 +214,7 @@ async fn ctrl_c_ends_a_command_whose_input_is_every_byte_and_whose_node_knows_no
 async fn ctrl_c_works_while_there_is_no_connection() {
     let played = play_piped(Mode::Exec, async |stage| {
         drop(stage.command().await);
-        for _ in 0..100 {
-            stage
-                .server
-                .refusals
-                .borrow_mut()
-                .push_back(super::stage::unreachable());
-        }
+        stage.refuses(100);
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert!(stage.screen.notices().contains("(Ctrl-C to give up)"));
         stage.signals(Signal::Interrupt);

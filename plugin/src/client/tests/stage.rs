@@ -120,6 +120,12 @@ impl Stage {
         peer
     }
 
+    /// Cannot be reached for the next attempts to connect.
+    pub(super) fn refuses(&self, attempts: usize) {
+        let refusals = (0..attempts).map(|_| unreachable());
+        self.server.refusals.borrow_mut().extend(refusals);
+    }
+
     pub(super) fn types(&self, text: impl Into<Bytes>) {
         self.screen.happens(Occurrence::Input(text.into()));
     }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::client_config;
@@ -22,7 +24,7 @@ use crate::listener::{Listen, accept_until_stopped};
 use crate::tls::acceptor;
 
 /// The server's end of a connection in memory, served; the client's end comes back.
-async fn connect(lab: &Lab) -> (DuplexStream, tokio::task::JoinHandle<()>, String) {
+async fn connect(lab: &Lab) -> (DuplexStream, JoinHandle<()>, String) {
     let folder = tempfile::tempdir().expect("temp dir");
     let authority =
         CertificateAuthority::load_or_create(folder.path(), Arc::clone(&lab.gateway.clock)).expect("made");
@@ -45,6 +47,14 @@ async fn connect(lab: &Lab) -> (DuplexStream, tokio::task::JoinHandle<()>, Strin
         stop,
     );
     (near, tokio::spawn(served), pem)
+}
+
+/// The same behind TLS.
+async fn secured(lab: &Lab) -> (TlsStream<DuplexStream>, JoinHandle<()>) {
+    let (near, served, pem) = connect(lab).await;
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connector = TlsConnector::from(client_config(&pem, &[b"http/1.1"]));
+    (connector.connect(name, near).await.expect("TLS"), served)
 }
 
 /// Runs with a clock that jumps to the next deadline; how long that took by it.
@@ -77,12 +87,7 @@ async fn a_handshake_that_never_comes_is_not_waited_for() {
 #[tokio::test]
 async fn headers_that_trickle_in_are_cut_off() {
     let lab = Lab::open().await;
-    let (near, served, pem) = connect(&lab).await;
-    let name = ServerName::try_from("localhost").expect("a name");
-    let mut stream = TlsConnector::from(client_config(&pem, &[b"http/1.1"]))
-        .connect(name, near)
-        .await
-        .expect("TLS");
+    let (mut stream, served) = secured(&lab).await;
     let elapsed = by_the_clock(async {
         stream
             .write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\n")
@@ -103,12 +108,7 @@ async fn headers_that_trickle_in_are_cut_off() {
 #[tokio::test]
 async fn a_body_that_never_ends_is_answered_and_dropped() {
     let lab = Lab::open().await;
-    let (near, _served, pem) = connect(&lab).await;
-    let name = ServerName::try_from("localhost").expect("a name");
-    let mut stream = TlsConnector::from(client_config(&pem, &[b"http/1.1"]))
-        .connect(name, near)
-        .await
-        .expect("TLS");
+    let (mut stream, _served) = secured(&lab).await;
     let mut answer = vec![0; 12];
     let elapsed = by_the_clock(async {
         stream
@@ -129,12 +129,7 @@ async fn a_body_that_never_ends_is_answered_and_dropped() {
 #[tokio::test]
 async fn a_websocket_that_says_nothing_is_closed() {
     let lab = Lab::open().await;
-    let (near, _served, pem) = connect(&lab).await;
-    let name = ServerName::try_from("localhost").expect("a name");
-    let mut stream = TlsConnector::from(client_config(&pem, &[b"http/1.1"]))
-        .connect(name, near)
-        .await
-        .expect("TLS");
+    let (mut stream, _served) = secured(&lab).await;
     let mut rest = Vec::new();
     let elapsed = by_the_clock(async {
         let upgrade = "GET /v1/data-channel/alice-00000000000000001 HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\n\
@@ -161,12 +156,7 @@ async fn a_websocket_that_says_nothing_is_closed() {
 #[tokio::test]
 async fn a_gigabyte_announced_closes_its_own_connection() {
     let lab = Lab::open().await;
-    let (near, _served, pem) = connect(&lab).await;
-    let name = ServerName::try_from("localhost").expect("a name");
-    let mut stream = TlsConnector::from(client_config(&pem, &[b"http/1.1"]))
-        .connect(name, near)
-        .await
-        .expect("TLS");
+    let (mut stream, _served) = secured(&lab).await;
     let upgrade = "GET /v1/data-channel/alice-00000000000000001 HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n\
                    Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     stream.write_all(upgrade.as_bytes()).await.expect("written");

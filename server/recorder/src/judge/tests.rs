@@ -1,10 +1,10 @@
-use drawbridge_session::document::SessionType;
 use drawbridge_session::recording::Header;
-use drawbridge_session::{AccountId, Ending, NodeId, Region, SessionStart, SessionState};
+use drawbridge_session::{Ending, SessionStart, SessionState};
 
 use drawbridge_session::audit::RecordingExpired;
 
 use super::*;
+use crate::format::tests::header;
 
 const DAY: i64 = 24 * 3600;
 
@@ -16,15 +16,8 @@ fn verified(blocks: u64, is_complete: bool) -> Verified {
     Verified {
         header: Header {
             session_id: SessionId::parse("alice-1").expect("a session id"),
-            account_id: AccountId::parse("123456789012").expect("an account"),
-            region: Region::parse("us-east-1").expect("a region"),
-            target: NodeId::parse("mi-0a1b2c3d4e5f67890").expect("a node"),
-            owner: String::new(),
-            reason: None,
-            document_name: String::new(),
-            session_type: SessionType::StandardStream,
             start_date: day(100),
-            kms_key_id: None,
+            ..header()
         },
         blocks,
         events: blocks,
