@@ -173,11 +173,6 @@ impl Tunnel {
         self.news.pop_front()
     }
 
-    /// Says whether there is anything to read for [`poll`](Tunnel::poll), as far as is known.
-    pub fn has_work(&self) -> bool {
-        !self.readable.is_empty()
-    }
-
     /// Says whether what the other end sends should be left unacknowledged for now.
     pub fn is_full(&self) -> bool {
         self.mux.is_full()

@@ -170,11 +170,6 @@ fn too_long(most: u16, key: &str, text: &str, moment: Moment) -> Option<String> 
 impl BelowFloor {
     /// What its text begins with.
     pub const LEAD: &str = "below the session floor";
-
-    /// Returns the rules, and what breaks each.
-    pub fn violations(&self) -> &[Violation] {
-        &self.0
-    }
 }
 
 impl Violation {

@@ -27,11 +27,6 @@ impl PrivateNames {
         }
     }
 
-    /// The host that stream URLs then name.
-    pub fn stream_host(&self) -> String {
-        format!("ssmmessages.{}", self.domain)
-    }
-
     /// Whether a requested name is one of them.
     pub fn covers(&self, name: &str) -> bool {
         let Some(label) = name
