@@ -275,6 +275,17 @@ resource "aws_kms_alias" "session" {
   target_key_id = aws_kms_key.session.key_id
 }
 
+resource "aws_kms_grant" "session" {
+  name               = "tf-session"
+  key_id             = aws_kms_key.session.key_id
+  grantee_principal  = data.aws_caller_identity.current.arn
+  retiring_principal = data.aws_caller_identity.current.arn
+  operations         = ["Encrypt", "RetireGrant"]
+  constraints {
+    encryption_context_equals = { Department = "finance" }
+  }
+}
+
 data "aws_kms_key" "session" {
   key_id     = aws_kms_alias.session.name
   depends_on = [aws_kms_alias.session]
@@ -303,11 +314,13 @@ variable "enabled" {
 def test_terraform_manages_keys(dev, kms, tmp_path):
     terraform = Terraform(dev, tmp_path, CONFIGURATION)
     _, applied = terraform("apply", "-auto-approve")
-    assert "Apply complete! Resources: 2 added" in applied
+    assert "Apply complete! Resources: 3 added" in applied
     different, plan = terraform("plan", "-detailed-exitcode", check=(0, 2))
     assert not different, plan
     _, key = terraform("output", "-raw", "key")
     assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+    [grant] = kms.list_grants(KeyId=key)["Grants"]
+    assert grant["Constraints"] == {"EncryptionContextEquals": {"Department": "finance"}}
 
     changes = ("-var", "team=red", "-var", "rotates=false", "-var", "enabled=false")
     terraform("apply", "-auto-approve", *changes)
@@ -318,6 +331,6 @@ def test_terraform_manages_keys(dev, kms, tmp_path):
     assert not different, plan
 
     _, destroyed = terraform("destroy", "-auto-approve", *changes)
-    assert "Destroy complete! Resources: 2 destroyed." in destroyed
+    assert "Destroy complete! Resources: 3 destroyed." in destroyed
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
     refused(kms.describe_key, "NotFoundException", KeyId="alias/tf-session")
