@@ -100,7 +100,11 @@ async fn show(
         last = now;
         if follow && !pages.is_complete() && now.saturating_sub(asked) >= POLL_PERIOD {
             asked = now;
+            let waited = steering.is_waiting();
             load(pages, steering).await?;
+            if waited {
+                steering.go_on();
+            }
         }
     }
 }
@@ -157,6 +161,18 @@ impl Steering {
             let played = millis(time.mul_f64(self.speed));
             self.playback
                 .seek(self.playback.position_ms().saturating_add(played));
+        }
+    }
+
+    /// Whether everything was played, and what comes next is to be.
+    fn is_waiting(&self) -> bool {
+        self.playback.is_at_end() && !self.is_paused && self.sought.is_none()
+    }
+
+    /// Plays what came meanwhile: however long nothing happened, that time has passed already.
+    fn go_on(&mut self) {
+        if let Some(next) = self.playback.next_ms() {
+            self.playback.seek(next);
         }
     }
 
@@ -298,6 +314,23 @@ mod tests {
         steering.pass(Duration::from_secs(9));
         assert_eq!(position(&steering), 4000);
         assert!(steering.status().starts_with("paused 0:04/0:59 x0.5"));
+    }
+
+    #[test]
+    fn what_comes_after_a_silence_is_not_waited_for_once_more() {
+        let mut steering = steering();
+        assert!(!steering.is_waiting());
+        steering.playback.seek(u64::MAX);
+        assert!(steering.is_waiting());
+        let event = Event {
+            at_ms: 3_600_000,
+            what: Happening::Output(b"an hour later\r\n".to_vec()),
+        };
+        steering.playback.extend([event], false).expect("room");
+        steering.go_on();
+        assert_eq!(position(&steering), 3_600_000);
+        steering.press(b" ");
+        assert!(!steering.is_waiting(), "paused");
     }
 
     #[test]
