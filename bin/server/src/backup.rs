@@ -203,6 +203,10 @@ fn explain(error: BackupError) -> anyhow::Error {
             BAD_CONFIGURATION,
             Some("the right one is `root.key` of the folder that the backup was made of"),
         ),
+        BackupError::Read(_) | BackupError::Malformed(_) => (
+            FAILED,
+            Some("it was cut off or changed on its way, or is no backup: take another copy of it"),
+        ),
         _ => (FAILED, None),
     };
     let failure = Failure::new(code, error.to_string());
@@ -287,5 +291,31 @@ mod tests {
         assert_eq!(code(&again).await.0, FOLDER_UNUSABLE.into(), "not empty");
         let absent = ["restore", &new, "--data-dir", &inside];
         assert_eq!(code(&absent).await.0, FAILED.into(), "a folder is no backup");
+        let lost = ["backup", &inside, "--data-dir", &new];
+        fs::remove_file(elsewhere.path().join("new/root.key")).expect("there");
+        assert_eq!(code(&lost).await.0, FOLDER_UNUSABLE.into(), "no root key");
+    }
+
+    #[tokio::test]
+    async fn a_backup_that_was_cut_off_is_told_from_one_that_is_another() {
+        let data = data_folder();
+        opened(data.path()).await;
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let path = |path: &Path| path.to_str().expect("a text").to_owned();
+        let (data_dir, file) = (path(data.path()), path(&elsewhere.path().join("b")));
+        let new = path(&elsewhere.path().join("new"));
+        ran(&["backup", &file, "--data-dir", &data_dir])
+            .await
+            .expect("written");
+        let whole = fs::read(&file).expect("there");
+        fs::write(&file, &whole[..whole.len() / 2]).expect("written");
+        let key = path(&data.path().join("root.key"));
+        let refused = ran(&["restore", &file, "--data-dir", &new, "--root-key", &key]).await;
+        let error = refused.expect_err("half of it");
+        let hint = error.downcast_ref::<Failure>().and_then(Failure::told_hint);
+        assert!(
+            hint.is_some_and(|hint| hint.starts_with("it was cut off")),
+            "{error:#}"
+        );
     }
 }
