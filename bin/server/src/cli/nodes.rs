@@ -29,7 +29,7 @@ pub(crate) enum Nodes {
         #[command(flatten)]
         server: ServerArguments,
     },
-    /// List every node and whether it can be reached
+    /// List every node and when it was last heard of
     List {
         /// One JSON array, as the API answers it
         #[arg(long)]
