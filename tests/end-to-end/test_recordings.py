@@ -151,8 +151,8 @@ def test_a_server_that_is_killed_loses_nothing_that_was_seen(own_dev, terminal):
 def test_a_killed_agent_leaves_its_recording(own_dev, tmp_path, terminal):
     with Node(own_dev, tmp_path / "node", own_dev.env["AWS_ENDPOINT_URL"]) as node:
         shell = terminal([program("drawbridge"), "connect", node.node], own_dev.env)
-        shell.line("stty -echo; PS1='> '; echo be''fore; echo $PPID")
-        shell.wait_for("before")
+        shell.line("stty -echo; PS1='> '; echo be''fore; echo $PPID ag''ain")
+        shell.wait_for("again")
         session = live_session(own_dev)
         worker = int(re.search(r"before\s+(\d+)", shell.text())[1])
         node.process.kill()
