@@ -333,6 +333,26 @@ fn an_end_waits_for_output_that_had_no_room() {
 }
 
 #[test]
+fn an_owner_does_not_wait_long_for_those_who_watch() {
+    let mut rig = Rig::started(with_our_node(shell()), Some(Capabilities::OURS));
+    let watcher = WatcherAttachment {
+        conn: OTHER,
+        capabilities: Some(Capabilities::OURS),
+        from: Position::Live,
+    };
+    rig.act(|core, now| core.handle_watcher_connected(watcher, now));
+    rig.node_sends(output(0, "bye"));
+    rig.node_sends(terminating(Some(3)));
+    rig.client_sends(ack_output(0));
+    assert_eq!(
+        goodbye(&[rig.sync(), rig.pass(seconds(4)), rig.sync()].concat(), CLIENT),
+        None
+    );
+    let effects = [rig.pass(seconds(2)), rig.sync()].concat();
+    assert_eq!(goodbye(&effects, CLIENT).unwrap().exit_code, Some(3));
+}
+
+#[test]
 fn an_end_waits_for_a_node_that_has_to_connect_anew_to_send_the_rest() {
     for returns in [true, false] {
         let mut rig = Rig::shell();

@@ -81,7 +81,7 @@ impl RelayCore {
             in_order,
             end: (!ended_by_node).then(|| self.intake.next()),
             since: now.monotonic,
-            node_until: now.monotonic + self.config.timers.drain_within,
+            others_until: now.monotonic + self.config.timers.drain_within,
             patience_until: now.monotonic + patience,
             deadline: self.most_patient_until(now),
             cursor: self.owner.reader.cursor(),
@@ -153,7 +153,7 @@ impl RelayCore {
         let patience_until = now.monotonic + self.return_for_end_within(&draining.outcome);
         if let Stage::Draining(draining) = &mut self.stage {
             draining.cursor = self.owner.reader.cursor();
-            draining.node_until = now.monotonic + self.config.timers.drain_within;
+            draining.others_until = now.monotonic + self.config.timers.drain_within;
             draining.patience_until = patience_until;
         }
     }
@@ -175,6 +175,17 @@ impl RelayCore {
             }
         };
         patience.min(draining.deadline)
+    }
+
+    /// Returns when the next of those who are waited for is given up.
+    pub(super) fn next_patience_end(&self, draining: &Draining) -> Duration {
+        [Some(draining.others_until), self.node_awaited_until(draining)]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > self.now.monotonic)
+            .chain([self.gives_up_at(draining)])
+            .min()
+            .unwrap_or(draining.deadline)
     }
 
     /// Returns how long a client may take to come back for an end, or to take it: one that is silent may be away, too, and
@@ -205,7 +216,7 @@ impl RelayCore {
         }
         // The report of an end takes another way than the output before it. A node that has hung up has been read to its last
         // byte.
-        self.node.conn().map(|_here| draining.node_until)
+        self.node.conn().map(|_here| draining.others_until)
     }
 
     fn is_drained(&self, draining: &Draining, now: Time) -> bool {
@@ -229,10 +240,11 @@ impl RelayCore {
                 self.owner.reader.cursor() >= end && draining.outcome.exit_code.is_none()
             }
         };
-        let watchers_have_all = self
-            .watchers
-            .values()
-            .all(|watcher| watcher.reader.cursor() >= end);
+        let watchers_have_all = now.monotonic >= draining.others_until
+            || self
+                .watchers
+                .values()
+                .all(|watcher| watcher.reader.cursor() >= end);
         let recorded = self.recorder.is_synced() || self.recorder.has_failed();
         owner_has_all && watchers_have_all && recorded && !node_may_send_more
     }

@@ -341,12 +341,8 @@ impl RelayCore {
             Stage::Running { .. } => self.next_time_limit(),
             Stage::Draining(draining) => {
                 let quiet = self.owner.link().filter(|link| link.is_quiet(self.now));
-                let node_until = self.node_awaited_until(draining);
-                let node_until = node_until.filter(|at| *at > self.now.monotonic);
-                let gives_up_at = self.gives_up_at(draining);
                 // The link's own deadline says when it is over.
-                let until = || node_until.map_or(gives_up_at, |at| at.min(gives_up_at));
-                quiet.is_none().then(until)
+                quiet.is_none().then(|| self.next_patience_end(draining))
             }
             Stage::Over => None,
         }

@@ -44,9 +44,9 @@ pub(super) struct Draining {
     /// Whether the node said so behind its output, so that nothing is still on its way.
     pub(super) in_order: bool,
     pub(super) since: Duration,
-    /// Gives up on a node that may send more at this time, unless the owner makes progress.
-    pub(super) node_until: Duration,
-    /// The same of a client that is there.
+    /// Gives up on watchers, and on a node that may send more, at this time, unless the owner makes progress.
+    pub(super) others_until: Duration,
+    /// The same of an owner that is there.
     pub(super) patience_until: Duration,
     /// Gives up at this time whatever happens.
     pub(super) deadline: Duration,
