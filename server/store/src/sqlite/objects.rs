@@ -202,7 +202,7 @@ pub(super) async fn put(
     let failed = || StoreError::doing("store an object");
     let found = super::buckets::find(connection, bucket).await.map_err(failed())?;
     let found = found.ok_or(PutObjectError::NoBucket)?;
-    if !found.locks && (object.held.is_some() || object.retention.is_some()) {
+    if !found.locks && (object.held == Some(true) || object.retention.is_some()) {
         return Err(PutObjectError::NoLocks);
     }
     let key = object.key.clone();

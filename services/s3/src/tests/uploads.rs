@@ -1,4 +1,6 @@
-use drawbridge_store::{Condition, Content, ObjectAt, ObjectVersion, PutObjectError, Uploads as _};
+use drawbridge_store::{
+    Condition, Content, ObjectAt, ObjectVersion, Objects as _, PutObjectError, Uploads as _,
+};
 use http::Method;
 use jiff::Timestamp;
 
@@ -60,4 +62,30 @@ async fn a_part_that_was_replaced_meanwhile_is_in_no_object() {
     assert!(done.status.is_success(), "{}", done.text());
     let got = world.ask(Method::GET, "/logs/big", &[], b"").await;
     assert_eq!(got.body.as_ref(), b"second");
+}
+
+/// Earlier builds wrote of every upload whether it holds its object, where nobody had said so.
+#[tokio::test]
+async fn what_is_under_no_hold_needs_no_locks() {
+    let world = World::new().await;
+    world.bucket("logs", &[]).await;
+    for (held, stored) in [(None, true), (Some(false), true), (Some(true), false)] {
+        let object = ObjectVersion {
+            key: "big".to_owned(),
+            number: 0,
+            version: "v".to_owned(),
+            latest: true,
+            modified_at: Timestamp::UNIX_EPOCH,
+            content: Some(Content::default()),
+            tags: Vec::new(),
+            retention: None,
+            held,
+        };
+        let put = world
+            .house
+            .store
+            .put_object("logs", object, Condition::None)
+            .await;
+        assert_eq!(put.is_ok(), stored, "{held:?}");
+    }
 }
