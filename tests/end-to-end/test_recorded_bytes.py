@@ -11,7 +11,7 @@ import subprocess
 
 import pexpect
 
-from drawbridge import PATIENCE, eventually, program
+from drawbridge import PATIENCE, program
 from test_recordings import call, connect, live_session, recorded
 
 SIZE = int(os.environ.get("DRAWBRIDGE_RECORDED_BYTES", 8 * 1024 * 1024))
@@ -46,7 +46,8 @@ def digest(pieces):
 
 def test_a_stream_of_noise_is_recorded_as_it_was_written_and_seen(dev, tmp_path):
     written = tmp_path / "written"
-    script = f"head -c {SIZE} /dev/urandom | tee >(sha256sum > {written})"
+    # The shell waits for the digest: what it leaves behind ends with its session.
+    script = f"mkfifo {tmp_path}/noise && {{ sha256sum < {tmp_path}/noise > {written} & }} && head -c {SIZE} /dev/urandom | tee {tmp_path}/noise; wait"
     said = open(tmp_path / "stderr", "w+")
     with subprocess.Popen([program("drawbridge"), "exec", "--verbose", dev.node, "--", "bash", "-c", script], env=dev.env,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as client:
@@ -55,7 +56,7 @@ def test_a_stream_of_noise_is_recorded_as_it_was_written_and_seen(dev, tmp_path)
     log = said.read()
     assert client.returncode == 0, log
     assert seen[1] == SIZE
-    assert seen[0] == eventually(written.read_text, what="the node's own digest").split()[0]
+    assert seen[0] == written.read_text().split()[0]
     session = re.search(r"[\w+=,.@-]+-0[0-9a-f]{16}\b", log)[0]
     assert "Broken" not in recorded(dev, session)
     assert digest(output(dev, session)) == seen
