@@ -30,7 +30,9 @@ echo "echo through-''private-names; exit" | aws ssm start-session --target "$DRA
 aws ssm describe-sessions --state History --query 'Sessions[0].Status' --output text
 """
 
-NAMES = ["ssm", "ssmmessages", "ec2messages", "kms", "logs", "s3"]
+NAMES = ["ssm", "ssmmessages", "ec2messages", "kms", "logs", "s3", "123456789012.s3-control"]
+# S3's names have no region in the first one.
+GLOBAL_NAMES = ["s3", "tagged.s3"]
 
 
 pytestmark = pytest.mark.skipif(
@@ -40,6 +42,7 @@ pytestmark = pytest.mark.skipif(
 def in_private_network(dev, folder, script):
     """Runs a script in a network of its own; answers the finished process."""
     hosts = ["127.0.0.1 localhost"] + [f"127.0.0.1 {name}.us-east-1.amazonaws.com" for name in NAMES]
+    hosts += [f"127.0.0.1 {name}.amazonaws.com" for name in GLOBAL_NAMES]
     (folder / "hosts").write_text("\n".join(hosts) + "\n")
     os.mkfifo(folder / "fifo")
     env = clean_environment() | {"PATH": dev.env["PATH"], "FOLDER": str(folder), "DRAWBRIDGE": program("drawbridge"),
@@ -75,3 +78,22 @@ def test_an_encrypted_session_finds_the_keys_under_awss_name(dev, tmp_path):
     assert "This session is encrypted using AWS KMS." in done.stdout
     assert "through-private-keys" in done.stdout
     assert done.stdout.rstrip().endswith("Terminated")
+
+
+TAGGED = r"""
+aws s3api create-bucket --bucket tagged --create-bucket-configuration 'Tags=[{Key=team,Value=ops}]' >&2
+control() { aws s3control "$1" --account-id 123456789012 --resource-arn arn:aws:s3:::tagged "${@:2}"; }
+control tag-resource --tags Key=stage,Value=live
+control untag-resource --tag-keys team
+control list-tags-for-resource --query Tags --output text
+control list-tags-for-resource --query Tags --output text --resource-arn arn:aws:s3:::another 2>&1 || echo refused
+"""
+
+
+def test_tags_of_buckets_through_s3_control(dev, tmp_path):
+    """An account stands before the name of S3 Control, whose errors clients look for in an element of their own."""
+    done = in_private_network(dev, tmp_path, BEGIN + TAGGED)
+    assert done.stdout.splitlines() == [
+        "stage\tlive", "",
+        "An error occurred (NoSuchResource) when calling the ListTagsForResource operation: "
+        "The specified resource doesn't exist.", "refused"], done.stdout

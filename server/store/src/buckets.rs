@@ -177,8 +177,12 @@ pub trait Buckets: Send + Sync {
     /// Lists the buckets of an account by name.
     async fn buckets(&self, account: &AccountId) -> Result<Vec<Bucket>, StoreError>;
 
-    /// Makes a bucket.
-    async fn create_bucket(&self, bucket: &Bucket) -> Result<(), CreateBucketError>;
+    /// Makes a bucket with its first settings, each by its name.
+    async fn create_bucket(
+        &self,
+        bucket: &Bucket,
+        settings: &[(&'static str, String)],
+    ) -> Result<(), CreateBucketError>;
 
     /// Changes what becomes of versions; returns whether there is such a bucket, and it may: one that locks its objects
     /// keeps their versions for good.
@@ -204,4 +208,13 @@ pub trait Buckets: Send + Sync {
         name: &str,
         body: Option<&str>,
     ) -> Result<(), StoreError>;
+
+    /// Changes a setting that is `from` to `to`; returns whether it was that.
+    async fn swap_bucket_setting(
+        &self,
+        bucket: &str,
+        name: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<bool, StoreError>;
 }

@@ -12,12 +12,13 @@ mod object_lock;
 mod ownership;
 mod policy;
 mod public_access;
+mod resource_tags;
 mod tagging;
 mod unset;
 mod versioning;
 
 pub(crate) use acl::{GET_BUCKET_ACL, PUT_BUCKET_ACL, is_owners, no_lists, owner, owners_grant};
-pub(crate) use create::CREATE_BUCKET;
+pub(crate) use create::{CREATE_BUCKET, NewBucket, tags_of_new_bucket};
 pub(crate) use delete::DELETE_BUCKET;
 pub(crate) use encryption::{DELETE_BUCKET_ENCRYPTION, GET_BUCKET_ENCRYPTION, PUT_BUCKET_ENCRYPTION};
 pub(crate) use head::HEAD_BUCKET;
@@ -33,6 +34,10 @@ pub(crate) use policy::{
 };
 pub(crate) use public_access::{
     DELETE_PUBLIC_ACCESS_BLOCK, GET_PUBLIC_ACCESS_BLOCK, PUT_PUBLIC_ACCESS_BLOCK,
+};
+pub(crate) use resource_tags::{
+    LIST_TAGS_FOR_RESOURCE, ListTagsForResource, TAG_RESOURCE, TagResource, Tagged, UNTAG_RESOURCE,
+    UntagResource, no_such_resource,
 };
 pub(crate) use tagging::{DELETE_BUCKET_TAGGING, GET_BUCKET_TAGGING, PUT_BUCKET_TAGGING};
 pub(crate) use unset::{

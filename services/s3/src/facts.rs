@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use drawbridge_session::{Caller, Need, Needs, Resource};
+use drawbridge_session::{Caller, Need, Needs, Resource, Tag};
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
@@ -55,6 +55,9 @@ pub(crate) const OWNED: Headers = &["x-amz-object-ownership"];
 
 /// What every request says of its body.
 const BODY: Headers = &["x-amz-content-sha256"];
+
+/// The condition key of what a request would tag.
+const TAG_KEYS: &str = "aws:TagKeys";
 
 /// An object that bytes are copied from.
 #[derive(Debug, Clone, Copy)]
@@ -222,6 +225,17 @@ pub(crate) fn add_tags(
     conditions.insert("s3:RequestObjectTagKeys".to_owned(), Value::Array(keys));
 }
 
+/// Adds `aws:RequestTag/…` and `aws:TagKeys`, of requests that have any.
+pub(crate) fn add_request_tags(conditions: &mut Map<String, Value>, tags: &[Tag]) {
+    for tag in tags {
+        conditions.insert(format!("aws:RequestTag/{}", tag.key), json!(tag.value));
+    }
+    if !tags.is_empty() {
+        let keys: Vec<_> = tags.iter().map(|tag| &tag.key).collect();
+        conditions.insert(TAG_KEYS.to_owned(), json!(keys));
+    }
+}
+
 /// Reads `a=b&c=d`.
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
     let decoded = |text: &str| {
@@ -244,6 +258,19 @@ pub(crate) fn on_everything(_: &Caller, summary: &Value) -> Needs {
 pub(crate) fn on_bucket(_: &Caller, summary: &Value) -> Needs {
     let bucket = text(summary, "bucketName");
     with_conditions(Need::on(Resource::bucket(bucket)), summary).into()
+}
+
+/// Needs the action on a bucket to be, and to tag it where it is to have tags.
+pub(crate) fn on_new_bucket(caller: &Caller, summary: &Value) -> Needs {
+    let needs = on_bucket(caller, summary);
+    match (needs, summary.pointer("/conditions/aws:TagKeys")) {
+        (Needs::All(mut needs), Some(_)) => {
+            let bucket = Resource::bucket(text(summary, "bucketName"));
+            needs.push(with_conditions(Need::also("s3:TagResource", bucket), summary));
+            Needs::All(needs)
+        }
+        (needs, _) => needs,
+    }
 }
 
 /// Needs the action on the object.

@@ -3,18 +3,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::Declaration;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue};
 use s3s::dto;
+use s3s::service::S3ServiceBuilder;
 use s3s::{S3Request, S3Response, S3Result};
 use serde_json::{Map, Value};
 
 use crate::asked::Took;
+use crate::buckets::NewBucket;
+use crate::control::Control;
 use crate::error::{malformed_xml, told};
 use crate::facts::{
-    ACL, COPIED, Headers, Named, OWNED, RequestFacts, STORED, Source, Telling, add_listing, summary,
+    ACL, COPIED, Headers, Named, RequestFacts, STORED, Source, Telling, add_listing, summary,
 };
 use crate::{Operation, buckets, objects, subresource, uploads};
 
@@ -36,6 +40,18 @@ pub trait Gate: Send + Sync + 'static {
     async fn region_of(&self, bucket: &str) -> Option<String>;
 }
 
+/// The body of a request as it came, for what the dialect passes over in it.
+#[derive(Debug, Clone)]
+pub struct Document(pub Bytes);
+
+/// Returns the dialect for one request.
+pub fn dialect<G: Gate>(gate: Arc<G>, facts: RequestFacts) -> S3ServiceBuilder {
+    let front = Front { gate, facts };
+    let mut builder = S3ServiceBuilder::new(front.clone());
+    builder.set_route(Control(front));
+    builder
+}
+
 /// One request on its way to its operation.
 #[derive(Debug)]
 pub struct Front<G> {
@@ -43,13 +59,17 @@ pub struct Front<G> {
     facts: RequestFacts,
 }
 
-impl<G: Gate> Front<G> {
-    /// Stands before a gate with what is known of the request already.
-    pub fn new(gate: Arc<G>, facts: RequestFacts) -> Self {
-        Self { gate, facts }
+impl<G> Clone for Front<G> {
+    fn clone(&self) -> Self {
+        Self {
+            gate: Arc::clone(&self.gate),
+            facts: self.facts.clone(),
+        }
     }
+}
 
-    async fn perform<I, O>(
+impl<G: Gate> Front<G> {
+    pub(crate) async fn perform<I, O>(
         &self,
         operation: &'static Operation<I, O>,
         mut request: S3Request<I>,
@@ -89,6 +109,20 @@ impl<G: Gate> Front<G> {
                 Err(error)
             }
         }
+    }
+
+    /// Makes a bucket, with the tags of the document that the dialect passes over.
+    async fn make_bucket(
+        &self,
+        request: S3Request<dto::CreateBucketInput>,
+    ) -> S3Result<S3Response<dto::CreateBucketOutput>> {
+        let document = request.extensions.get::<Document>();
+        let tags = document.map_or(Ok(Vec::new()), |Document(document)| {
+            buckets::tags_of_new_bucket(document)
+        });
+        let tags = tags.map_err(|error| told(&error))?;
+        let request = request.map_input(|input| NewBucket { input, tags });
+        self.perform(&buckets::CREATE_BUCKET, request).await
     }
 
     /// Removes many objects, each as if it was asked for alone: with its own decision, and its own error.
@@ -173,7 +207,13 @@ const BUCKET_REGION: http::HeaderName = http::HeaderName::from_static("x-amz-buc
 macro_rules! operations {
     ($($method:ident($input:ident: $($named:ident)*) -> $output:ident = $operation:path;)*) => {
         /// Every operation, by its declaration.
-        pub const DECLARATIONS: &[Declaration] = &[$($operation.declaration(),)*];
+        pub const DECLARATIONS: &[Declaration] = &[
+            buckets::CREATE_BUCKET.declaration(),
+            buckets::LIST_TAGS_FOR_RESOURCE.declaration(),
+            buckets::TAG_RESOURCE.declaration(),
+            buckets::UNTAG_RESOURCE.declaration(),
+            $($operation.declaration(),)*
+        ];
 
         #[async_trait]
         impl<G: Gate> s3s::S3 for Front<G> {
@@ -183,6 +223,13 @@ macro_rules! operations {
             ) -> S3Result<S3Response<dto::$output>> {
                 self.perform(&$operation, request).await
             })*
+
+            async fn create_bucket(
+                &self,
+                request: S3Request<dto::CreateBucketInput>,
+            ) -> S3Result<S3Response<dto::CreateBucketOutput>> {
+                self.make_bucket(request).await
+            }
 
             async fn delete_objects(
                 &self,
@@ -237,9 +284,6 @@ macro_rules! named {
     (acl) => {
         const HEADERS: &'static [Headers] = &[ACL];
     };
-    (created) => {
-        const HEADERS: &'static [Headers] = &[ACL, OWNED];
-    };
     (stored) => {
         const HEADERS: &'static [Headers] = &[ACL, STORED];
     };
@@ -280,7 +324,6 @@ operations! {
     complete_multipart_upload(CompleteMultipartUploadInput: bucket owner key upload)
         -> CompleteMultipartUploadOutput = uploads::COMPLETE_MULTIPART_UPLOAD;
     copy_object(CopyObjectInput: bucket owner key source copied) -> CopyObjectOutput = objects::COPY_OBJECT;
-    create_bucket(CreateBucketInput: bucket document created) -> CreateBucketOutput = buckets::CREATE_BUCKET;
     create_multipart_upload(CreateMultipartUploadInput: bucket owner key stored)
         -> CreateMultipartUploadOutput = uploads::CREATE_MULTIPART_UPLOAD;
     delete_bucket(DeleteBucketInput: bucket owner) -> DeleteBucketOutput = buckets::DELETE_BUCKET;

@@ -10,6 +10,7 @@
 mod asked;
 mod buckets;
 mod checksum;
+mod control;
 mod encryption;
 mod error;
 mod facts;
@@ -40,8 +41,9 @@ use drawbridge_store::{Foundation, RootKey, Store};
 use s3s::S3Response;
 
 pub use asked::{Asked, Took};
+pub use control::is_control;
 pub use facts::RequestFacts;
-pub use front::{DECLARATIONS, Front, Gate};
+pub use front::{DECLARATIONS, Document, Front, Gate, dialect};
 pub use shelf::RecordingsShelf;
 
 /// An operation of this service.

@@ -51,15 +51,32 @@ impl S3 {
     /// Reads a setting; one that cannot be read is an error, never the same as none.
     pub(crate) async fn setting<T: Setting>(&self, bucket: &Bucket) -> Result<Option<T>, AwsError> {
         let body = self.store.bucket_setting(&bucket.name, T::NAME).await;
-        let body = body.map_err(of_store)?;
-        let read = body.map(|body| serde_json::from_str(&body)).transpose();
-        read.map_err(internal)
+        parsed(body.map_err(of_store)?.as_deref())
+    }
+
+    /// Makes of a setting what `change` says, from what is there by then, whoever changes it meanwhile.
+    pub(crate) async fn change<T: Setting>(
+        &self,
+        bucket: &Bucket,
+        change: impl Fn(Option<T>) -> Result<Option<T>, AwsError>,
+    ) -> Result<(), AwsError> {
+        loop {
+            let from = self.store.bucket_setting(&bucket.name, T::NAME).await;
+            let from = from.map_err(of_store)?;
+            let to = change(parsed(from.as_deref())?)?;
+            let to = to.as_ref().map(written).transpose()?;
+            let swap = self
+                .store
+                .swap_bucket_setting(&bucket.name, T::NAME, from.as_deref(), to.as_deref());
+            if swap.await.map_err(of_store)? {
+                return Ok(());
+            }
+        }
     }
 
     /// Puts a setting in the place of what was there.
     pub(crate) async fn set<T: Setting>(&self, bucket: &Bucket, setting: &T) -> Result<(), AwsError> {
-        let body = serde_json::to_string(setting).map_err(internal)?;
-        self.put_setting(bucket, T::NAME, Some(&body)).await
+        self.put_setting(bucket, T::NAME, Some(&written(setting)?)).await
     }
 
     /// Removes a setting.
@@ -76,4 +93,13 @@ impl S3 {
         let put = self.store.set_bucket_setting(&bucket.name, name, body).await;
         put.map_err(of_store)
     }
+}
+
+fn parsed<T: Setting>(body: Option<&str>) -> Result<Option<T>, AwsError> {
+    body.map(serde_json::from_str).transpose().map_err(internal)
+}
+
+/// Writes a setting as it is kept.
+pub(crate) fn written<T: Setting>(setting: &T) -> Result<String, AwsError> {
+    serde_json::to_string(setting).map_err(internal)
 }

@@ -75,7 +75,7 @@ impl RecordingsShelf {
 
     /// Finds the bucket as its account has set it up, or makes it.
     async fn ensure(&self, bucket: Bucket) -> Result<Bucket, ShelfTrouble> {
-        match self.0.store.create_bucket(&bucket).await {
+        match self.0.store.create_bucket(&bucket, &[]).await {
             Ok(()) => Ok(bucket),
             Err(CreateBucketError::Exists(there)) if there.account == bucket.account => Ok(*there),
             Err(CreateBucketError::Exists(_)) => Err(ShelfTrouble::NotOurs),

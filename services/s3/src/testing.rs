@@ -11,11 +11,10 @@ use drawbridge_store::Buckets as _;
 use drawbridge_store::blobs::{BlobFolder, Blobs};
 use http::{HeaderMap, Method, Request, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3Response};
 use serde_json::Value;
 
-use crate::{Front, Gate, Operation, RequestFacts, S3, Took};
+use crate::{Document, Gate, Operation, RequestFacts, S3, Took, dialect};
 
 /// What clients leave as it is in a path.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -133,7 +132,8 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(Bytes::copy_from_slice(body)));
+        let body = Bytes::copy_from_slice(body);
+        let request = request.extension(Document(body.clone())).body(Body::from(body));
         self.send(caller, request.expect("a request")).await
     }
 
@@ -144,7 +144,7 @@ impl World {
             caller,
             seen: Arc::clone(&self.seen),
         };
-        let service = S3ServiceBuilder::new(Front::new(Arc::new(gate), RequestFacts::default())).build();
+        let service = dialect(Arc::new(gate), RequestFacts::default()).build();
         let answer = service.call(request).await.expect("answered");
         let (parts, mut body) = answer.into_parts();
         let body = body.store_all_limited(64 << 20).await.expect("read");

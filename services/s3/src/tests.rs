@@ -8,5 +8,6 @@ mod lifecycle;
 mod listings;
 mod locks;
 mod settings;
+mod tags;
 mod uploads;
 mod versions;

@@ -89,7 +89,12 @@ pub(crate) fn tags_of_set(set: dto::TagSet) -> Result<Vec<Tag>, AwsError> {
 
 /// Reads the tag set of a bucket.
 pub(crate) fn bucket_tags(set: dto::TagSet) -> Result<Vec<Tag>, AwsError> {
-    checked_tags(tags(set), MAX_BUCKET_TAGS)
+    checked_bucket_tags(tags(set))
+}
+
+/// Checks what the tags of a bucket would be.
+pub(crate) fn checked_bucket_tags(tags: Vec<Tag>) -> Result<Vec<Tag>, AwsError> {
+    checked_tags(tags, MAX_BUCKET_TAGS)
 }
 
 fn tags(set: dto::TagSet) -> Vec<Tag> {

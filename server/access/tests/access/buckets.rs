@@ -24,7 +24,11 @@ impl Lab {
             locks: false,
             retention: None,
         };
-        self.house.store.create_bucket(&bucket).await.expect("created");
+        self.house
+            .store
+            .create_bucket(&bucket, &[])
+            .await
+            .expect("created");
     }
 
     async fn bucket_policy(&self, statements: &Value) {

@@ -13,39 +13,41 @@ use super::{AuthorityError, CertificateAuthority};
 /// Services that AWS's programs look for under names of their own (private-names mode).
 const PRIVATE_SERVICES: [&str; 7] = ["ssm", "ssmmessages", "ec2messages", "kms", "logs", "s3", "sts"];
 
+/// Those that have a label before their name: a bucket, and an account.
+const LABELLED_SERVICES: [&str; 2] = ["s3", "s3-control"];
+
+/// The region whose buckets have names without a region, too.
+const FIRST_REGION: &str = "us-east-1";
+
 /// The names of AWS's that this server also answers for, once the operator points them at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrivateNames {
-    domain: String,
+    /// As a certificate has them: `*.` stands for one label.
+    names: Vec<String>,
 }
 
 impl PrivateNames {
     /// The names of one region.
     pub fn of_region(region: &str) -> PrivateNames {
-        PrivateNames {
-            domain: format!("{region}.amazonaws.com"),
+        let plain = PRIVATE_SERVICES.iter().map(|service| (*service).to_owned());
+        let labelled = LABELLED_SERVICES.iter().map(|service| format!("*.{service}"));
+        let mut names: Vec<_> = plain
+            .chain(labelled)
+            .map(|service| format!("{service}.{region}.amazonaws.com"))
+            .collect();
+        if region == FIRST_REGION {
+            names.extend(["s3.amazonaws.com", "*.s3.amazonaws.com"].map(str::to_owned));
         }
+        PrivateNames { names }
     }
 
     /// Whether a requested name is one of them.
     pub fn covers(&self, name: &str) -> bool {
-        let Some(label) = name
-            .strip_suffix(&self.domain)
-            .and_then(|rest| rest.strip_suffix('.'))
-        else {
-            return false;
+        let labelled = |own: &str| {
+            let label = own.strip_prefix('*').and_then(|rest| name.strip_suffix(rest));
+            label.is_some_and(|label| !label.is_empty() && !label.contains('.'))
         };
-        let is_bucket = label
-            .strip_suffix(".s3")
-            .is_some_and(|bucket| !bucket.contains('.'));
-        is_bucket || PRIVATE_SERVICES.contains(&label)
-    }
-
-    fn certificate_names(&self) -> Vec<String> {
-        let services = PRIVATE_SERVICES
-            .iter()
-            .map(|service| format!("{service}.{}", self.domain));
-        services.chain([format!("*.s3.{}", self.domain)]).collect()
+        self.names.iter().any(|own| own == name || labelled(own))
     }
 }
 
@@ -71,7 +73,7 @@ impl LeafCertificates {
         let own = Slot::issue(&authority, hosts)?;
         let private = match private {
             Some(names) => {
-                let slot = Slot::issue(&authority, names.certificate_names())?;
+                let slot = Slot::issue(&authority, names.names.clone())?;
                 Some((names, slot))
             }
             None => None,

@@ -16,14 +16,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_aws_dialects::sigv4;
-use drawbridge_service_s3::{Front, Gate, Operation, RequestFacts, Took};
+use drawbridge_service_s3::{Document, Gate, Operation, RequestFacts, Took, dialect, is_control};
 use drawbridge_session::{Caller, Principal, SignedWith};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
-use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3Error, S3ErrorCode, S3Response, S3Result, StdError};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -75,6 +75,7 @@ where
     B: hyper::body::Body<Data = Bytes, Error: Into<StdError>> + Send + Unpin + 'static,
 {
     let head_only = parts.method == Method::HEAD;
+    let is_control = is_control(&parts.uri, &parts.headers);
     let closes = parts.version < Version::HTTP_2 && matches!(parts.method, Method::PUT | Method::POST);
     let mut answer = match serve(gateway, parts, body, peer, id).await {
         Ok(answer) => answer,
@@ -85,7 +86,7 @@ where
     }
     let failed = answer.status().is_client_error() || answer.status().is_server_error();
     if failed {
-        answer = words::told(answer);
+        answer = words::told(answer, is_control);
     }
     let headers = answer.headers_mut();
     // What is left of a body that was refused is not read: a client that is not told would send its next request after it.
@@ -131,7 +132,7 @@ where
         gateway: Arc::clone(gateway),
         caller,
     };
-    let mut service = S3ServiceBuilder::new(Front::new(Arc::new(passage), facts));
+    let mut service = dialect(Arc::new(passage), facts);
     service.set_host(gateway.s3_hosts.clone());
     service.set_auth(OneKey(key));
     service.set_access(DecidedLater);
@@ -143,6 +144,10 @@ where
     let body = Paced::new(body);
     let body = if chunked {
         Body::http_body_unsync(BoundedChunks::new(body))
+    } else if puts_bucket(gateway, &parts) {
+        let document = whole(body, document_bytes).await?;
+        parts.extensions.insert(Document(document.clone()));
+        Body::from(document)
     } else {
         Body::http_body_unsync(body)
     };
@@ -165,6 +170,32 @@ where
         );
         Family::S3.internal()
     })
+}
+
+/// Whether a request puts a bucket, or a setting of one.
+fn puts_bucket(gateway: &Gateway, parts: &Parts) -> bool {
+    let path = parts.uri.path().trim_matches('/');
+    let names_one = match gateway.s3_hosts.bucket(super::host(parts)) {
+        Some(_) => path.is_empty(),
+        None => !path.is_empty() && !path.contains('/'),
+    };
+    parts.method == Method::PUT && names_one
+}
+
+/// Reads the whole of a document.
+async fn whole<B>(body: Paced<B>, most: usize) -> Result<Bytes, AwsError>
+where
+    B: hyper::body::Body<Data = Bytes, Error: Into<StdError>> + Unpin,
+{
+    let read = Limited::new(body, most).collect().await;
+    let read = read.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            AwsError::new("MaxMessageLengthExceeded", "Your request was too big.")
+        } else {
+            AwsError::new("IncompleteBody", "The document of the request broke off.")
+        }
+    })?;
+    Ok(read.to_bytes())
 }
 
 /// Refuses what is signed in a way that is not checked here: older signatures are refused, not taken for none.

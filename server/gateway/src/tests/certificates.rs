@@ -138,6 +138,7 @@ fn awss_names_have_a_certificate_of_their_own_in_private_names_mode_only() {
         "s3",
         "sts",
         "some-bucket.s3",
+        "123456789012.s3-control",
     ] {
         assert!(good(&format!("{service}.eu-west-1.amazonaws.com")), "{service}");
     }
@@ -145,9 +146,25 @@ fn awss_names_have_a_certificate_of_their_own_in_private_names_mode_only() {
         "ssm.us-east-1.amazonaws.com",
         "iam.amazonaws.com",
         "a.b.s3.eu-west-1.amazonaws.com",
+        "s3.amazonaws.com",
         "example.com",
     ] {
         assert!(!good(other), "{other}");
     }
     assert!(good("localhost"));
+}
+
+#[test]
+fn the_first_regions_buckets_have_names_without_it() {
+    let names = PrivateNames::of_region("us-east-1");
+    for name in [
+        "s3.amazonaws.com",
+        "logs.s3.amazonaws.com",
+        "logs.s3.us-east-1.amazonaws.com",
+    ] {
+        assert!(names.covers(name), "{name}");
+    }
+    for name in ["iam.amazonaws.com", ".s3.amazonaws.com", "a.b.s3.amazonaws.com"] {
+        assert!(!names.covers(name), "{name}");
+    }
 }

@@ -51,7 +51,7 @@ impl House {
             retention: None,
         };
         // The second time it is there.
-        let _ = self.store.create_bucket(&bucket).await;
+        let _ = self.store.create_bucket(&bucket, &[]).await;
         let piece = Piece {
             blob: blob.to_owned(),
             size: 1,

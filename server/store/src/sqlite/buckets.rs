@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use drawbridge_session::AccountId;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{Row as _, SqliteConnection, SqliteExecutor};
 
 use super::objects::forget_blobs;
 use super::{Durability, Sqlite, json, moment, ms, parsed, to_json, uploads};
@@ -32,7 +32,11 @@ impl Buckets for Sqlite {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed())
     }
 
-    async fn create_bucket(&self, bucket: &Bucket) -> Result<(), CreateBucketError> {
+    async fn create_bucket(
+        &self,
+        bucket: &Bucket,
+        settings: &[(&'static str, String)],
+    ) -> Result<(), CreateBucketError> {
         let failed = || StoreError::doing("make a bucket");
         let mut transaction = self.write(Durability::Synced).await?;
         if let Some(present) = find(&mut transaction, &bucket.name).await.map_err(failed())? {
@@ -57,6 +61,11 @@ impl Buckets for Sqlite {
             .execute(&mut *transaction)
             .await
             .map_err(failed())?;
+        for (name, body) in settings {
+            set(&mut transaction, &bucket.name, name, Some(body))
+                .await
+                .map_err(failed())?;
+        }
         transaction.commit().await.map_err(failed())?;
         Ok(())
     }
@@ -127,10 +136,7 @@ impl Buckets for Sqlite {
     }
 
     async fn bucket_setting(&self, bucket: &str, name: &str) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar("SELECT body FROM bucket_settings WHERE bucket = ? AND name = ?")
-            .bind(bucket)
-            .bind(name)
-            .fetch_optional(&self.readers)
+        setting(&self.readers, bucket, name)
             .await
             .map_err(StoreError::doing("read a setting of a bucket"))
     }
@@ -143,21 +149,64 @@ impl Buckets for Sqlite {
     ) -> Result<(), StoreError> {
         let failed = || StoreError::doing("change a setting of a bucket");
         let mut transaction = self.write(Durability::Synced).await?;
-        let change = match body {
-            Some(body) => sqlx::query(
-                "INSERT INTO bucket_settings SELECT name, ?, ? FROM buckets WHERE name = ? \
-                 ON CONFLICT DO UPDATE SET body = excluded.body",
-            )
-            .bind(name)
-            .bind(body)
-            .bind(bucket),
-            None => sqlx::query("DELETE FROM bucket_settings WHERE name = ? AND bucket = ?")
-                .bind(name)
-                .bind(bucket),
-        };
-        change.execute(&mut *transaction).await.map_err(failed())?;
+        set(&mut transaction, bucket, name, body)
+            .await
+            .map_err(failed())?;
         transaction.commit().await.map_err(failed())
     }
+
+    async fn swap_bucket_setting(
+        &self,
+        bucket: &str,
+        name: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let failed = || StoreError::doing("change a setting of a bucket");
+        let mut transaction = self.write(Durability::Synced).await?;
+        let present = setting(&mut *transaction, bucket, name).await.map_err(failed())?;
+        if present.as_deref() != from {
+            return Ok(false);
+        }
+        set(&mut transaction, bucket, name, to).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
+    }
+}
+
+async fn setting<'e>(
+    executor: impl SqliteExecutor<'e>,
+    bucket: &str,
+    name: &str,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT body FROM bucket_settings WHERE bucket = ? AND name = ?")
+        .bind(bucket)
+        .bind(name)
+        .fetch_optional(executor)
+        .await
+}
+
+/// Puts a setting in the place of what was there, or removes it; nothing of a bucket that is not there.
+async fn set(
+    connection: &mut SqliteConnection,
+    bucket: &str,
+    name: &str,
+    body: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let change = match body {
+        Some(body) => sqlx::query(
+            "INSERT INTO bucket_settings SELECT name, ?, ? FROM buckets WHERE name = ? \
+             ON CONFLICT DO UPDATE SET body = excluded.body",
+        )
+        .bind(name)
+        .bind(body)
+        .bind(bucket),
+        None => sqlx::query("DELETE FROM bucket_settings WHERE name = ? AND bucket = ?")
+            .bind(name)
+            .bind(bucket),
+    };
+    change.execute(connection).await?;
+    Ok(())
 }
 
 pub(super) async fn find(

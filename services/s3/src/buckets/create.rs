@@ -3,24 +3,29 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, SignedWith};
+use drawbridge_session::{Audit, SignedWith, Tag};
 use drawbridge_store::{Bucket, CreateBucketError, Versioning};
 use http::StatusCode;
 use s3s::S3Response;
-use s3s::dto::{BucketCannedACL, CreateBucketInput, CreateBucketOutput};
+use s3s::dto::{BucketCannedACL, CreateBucketInput, CreateBucketOutput, TagSet};
+use s3s::xml::{DeError, Deserializer};
 use serde_json::{Map, Value, json};
 
 use crate::buckets::ownership::Ownership;
-use crate::error::{invalid_request, of_store};
-use crate::facts::{Telling, on_bucket};
+use crate::buckets::tagging::BucketTags;
+use crate::control::tags_of;
+use crate::error::{invalid_request, malformed_xml, of_store};
+use crate::facts::{ACL, Headers, Named, OWNED, add_request_tags, on_new_bucket};
+use crate::settings::{Setting as _, written};
 use crate::shelf::keep_out;
+use crate::wire::bucket_tags;
 use crate::{Answered, Asked, Operation, S3};
 
-pub(crate) const CREATE_BUCKET: Operation<CreateBucketInput, CreateBucketOutput> = Operation {
+pub(crate) const CREATE_BUCKET: Operation<NewBucket, CreateBucketOutput> = Operation {
     name: "CreateBucket",
     action: "s3:CreateBucket",
     signed_with: SignedWith::AccessKey,
-    needs: on_bucket,
+    needs: on_new_bucket,
     audit: Audit::WRITE,
     handler: |s3, asked| Box::pin(create(s3, asked)),
 };
@@ -28,12 +33,49 @@ pub(crate) const CREATE_BUCKET: Operation<CreateBucketInput, CreateBucketOutput>
 /// The region that is named by saying nothing.
 const FIRST_REGION: &str = "us-east-1";
 
-impl Telling for CreateBucketInput {
+/// A bucket to be.
+#[derive(Debug)]
+pub(crate) struct NewBucket {
+    pub(crate) input: CreateBucketInput,
+    /// Its first tags.
+    pub(crate) tags: Vec<Tag>,
+}
+
+impl Named for NewBucket {
+    const HEADERS: &'static [Headers] = &[ACL, OWNED];
+
+    fn bucket(&self) -> Option<&str> {
+        Some(&self.input.bucket)
+    }
+
     fn conditions(&self, conditions: &mut Map<String, Value>) {
-        if let Some(location) = location(self) {
+        if let Some(location) = location(&self.input) {
             conditions.insert("s3:LocationConstraint".to_owned(), json!(location));
         }
+        add_request_tags(conditions, &self.tags);
     }
+}
+
+/// Reads the tags of a document, which the dialect has read for all else. (Of s3s 0.17 on, it reads them, too.)
+pub(crate) fn tags_of_new_bucket(document: &[u8]) -> Result<Vec<Tag>, AwsError> {
+    if document.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tags = TagSet::new();
+    let mut reader = Deserializer::new(document);
+    let read = reader.named_element("CreateBucketConfiguration", |reader| {
+        reader.for_each_element(|reader, name| match name {
+            b"LocationConstraint" => reader.content::<String>().map(drop),
+            b"Tags" if tags.is_empty() => {
+                tags = tags_of(reader)?;
+                Ok(())
+            }
+            // What is said of a directory bucket, or is new: no bucket of that kind would come of it.
+            _ => Err(DeError::UnexpectedTagName),
+        })
+    });
+    read.map_err(|_error| malformed_xml())?;
+    bucket_tags(tags)
 }
 
 fn location(input: &CreateBucketInput) -> Option<&str> {
@@ -42,9 +84,9 @@ fn location(input: &CreateBucketInput) -> Option<&str> {
     Some(location).filter(|location| !location.is_empty())
 }
 
-async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<CreateBucketOutput> {
+async fn create(s3: Arc<S3>, asked: Asked<NewBucket>) -> Answered<CreateBucketOutput> {
     let caller = asked.caller().clone();
-    let input = asked.input;
+    let NewBucket { input, tags } = asked.input;
     let region = caller.region.as_str();
     match location(&input) {
         Some(location) if location == region && location != FIRST_REGION => {}
@@ -96,7 +138,15 @@ async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<Create
         locks,
         retention: None,
     };
-    match s3.store.create_bucket(&bucket).await {
+    let tagged = !tags.is_empty();
+    let mut settings = Vec::new();
+    if let Some(ownership) = ownership {
+        settings.push((<Option<Ownership>>::NAME, written(&Some(ownership))?));
+    }
+    if let Some(tags) = BucketTags::of(tags) {
+        settings.push((BucketTags::NAME, written(&tags)?));
+    }
+    match s3.store.create_bucket(&bucket, &settings).await {
         Ok(()) => {}
         Err(CreateBucketError::Exists(present)) if present.account != bucket.account => {
             return Err(AwsError::new(
@@ -106,9 +156,9 @@ async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<Create
             )
             .with_status(StatusCode::CONFLICT));
         }
-        // As on AWS, where it began: asking again is no error there.
+        // As on AWS, where it began: asking again is no error there, unless for tags.
         Err(CreateBucketError::Exists(present))
-            if region == FIRST_REGION && present.region == bucket.region => {}
+            if region == FIRST_REGION && present.region == bucket.region && !tagged => {}
         Err(CreateBucketError::Exists(_)) => {
             return Err(AwsError::new(
                 "BucketAlreadyOwnedByYou",
@@ -123,9 +173,6 @@ async fn create(s3: Arc<S3>, asked: Asked<CreateBucketInput>) -> Answered<Create
             ));
         }
         Err(CreateBucketError::Store(error)) => return Err(of_store(error)),
-    }
-    if let Some(ownership) = ownership {
-        s3.set(&bucket, &Some(ownership)).await?;
     }
     Ok(S3Response::new(CreateBucketOutput {
         location: Some(format!("/{}", bucket.name)),
@@ -158,7 +205,26 @@ fn check_name(name: &str) -> Result<(), AwsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::check_name;
+    use super::{check_name, tags_of_new_bucket};
+
+    #[test]
+    fn tags_stand_beside_what_the_dialect_reads() {
+        let document = b"<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint>\
+                         <Tags><Tag><Key>team</Key><Value>ops</Value></Tag></Tags></CreateBucketConfiguration>";
+        let tags = tags_of_new_bucket(document).expect("read");
+        let pairs: Vec<_> = tags
+            .iter()
+            .map(|tag| (tag.key.as_str(), tag.value.as_str()))
+            .collect();
+        assert_eq!(pairs, [("team", "ops")]);
+        assert!(tags_of_new_bucket(b"").expect("none").is_empty());
+        assert!(
+            tags_of_new_bucket(b"<CreateBucketConfiguration/>")
+                .expect("none")
+                .is_empty()
+        );
+        assert!(tags_of_new_bucket(b"<Other/>").is_err());
+    }
 
     #[test]
     fn names_are_dns_labels_and_no_addresses() {

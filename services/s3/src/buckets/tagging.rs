@@ -32,7 +32,14 @@ pub(crate) const DELETE_BUCKET_TAGGING: Operation<DeleteBucketTaggingInput, Dele
 
 /// The tags of a bucket; never none of them.
 #[derive(Debug, Serialize, Deserialize)]
-struct BucketTags(Vec<Tag>);
+pub(crate) struct BucketTags(pub(crate) Vec<Tag>);
+
+impl BucketTags {
+    /// Returns what is set where a bucket has these tags.
+    pub(crate) fn of(tags: Vec<Tag>) -> Option<Self> {
+        (!tags.is_empty()).then_some(Self(tags))
+    }
+}
 
 impl Setting for BucketTags {
     const NAME: &'static str = "tags";
@@ -49,11 +56,9 @@ async fn get(s3: Arc<S3>, asked: Asked<GetBucketTaggingInput>) -> Answered<GetBu
 
 async fn put(s3: Arc<S3>, asked: Asked<PutBucketTaggingInput>) -> Answered<PutBucketTaggingOutput> {
     let bucket = s3.asked_bucket(&asked).await?;
-    let tags = bucket_tags(asked.input.tagging.tag_set)?;
-    if tags.is_empty() {
-        s3.unset::<BucketTags>(&bucket).await?;
-    } else {
-        s3.set(&bucket, &BucketTags(tags)).await?;
+    match BucketTags::of(bucket_tags(asked.input.tagging.tag_set)?) {
+        Some(tags) => s3.set(&bucket, &tags).await?,
+        None => s3.unset::<BucketTags>(&bucket).await?,
     }
     Ok(S3Response::new(PutBucketTaggingOutput {}))
 }

@@ -30,7 +30,7 @@ impl House {
             locks: false,
             retention: None,
         };
-        self.store.create_bucket(&bucket).await.expect("created");
+        self.store.create_bucket(&bucket, &[]).await.expect("created");
     }
 
     async fn make_log_group(&self, name: &str, kms_key: Option<&str>) {

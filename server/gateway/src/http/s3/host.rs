@@ -50,7 +50,7 @@ impl S3Hosts {
     }
 
     /// The bucket before one of the names.
-    fn bucket(&self, host: &str) -> Option<String> {
+    pub(super) fn bucket(&self, host: &str) -> Option<String> {
         let name = name_of(host).to_ascii_lowercase();
         let names = self.own.iter().map(String::as_str).chain(self.shared.as_deref());
         let bucket = names.filter_map(|own| before(&name, own)).next()?;
