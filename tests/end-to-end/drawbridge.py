@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import select
 import shutil
 import signal
@@ -42,6 +43,16 @@ def eventually(condition, patience=PATIENCE, what="condition"):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {patience} s; last value {value!r}")
         select.select([], [], [], 0.05)
+
+
+def free_port():
+    """A port for a server that cannot be told to take a free one. It is none of those that the kernel gives to whoever does
+    not care which, so that nobody gets it meanwhile."""
+    given = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10_000, max(given, 20_000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Dev:
@@ -124,6 +135,13 @@ class Dev:
                          f"key=SessionId,value={session_id}")["Sessions"]
         return found[0] if found else None
 
+    def ended(self, session_id):
+        """A session that is over, once it is: its client may be told before that is on record."""
+        def over():
+            found = self.session(session_id, "History")
+            return found if found and found["Status"] != "Terminating" else None
+        return eventually(over, what=f"the end of {session_id}")
+
     def through(self, proxy):
         """This server's environment with `proxy` in between."""
         return self.env | {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{proxy.port}"}
@@ -190,15 +208,22 @@ class Node(contextlib.AbstractContextManager):
 
 
 class Terminal:
-    """A program under a pseudo-terminal, with the screen a person would see."""
+    """A program under a pseudo-terminal, with the screen a person would see.
 
-    def __init__(self, argv, env, rows=30, columns=100):
+    `errors` is a file for standard error, where our programs say what is not the session's: that the network is away, for
+    one, in the midst of a line if need be.
+    """
+
+    def __init__(self, argv, env, rows=30, columns=100, errors=None):
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
+        self.undrawn = bytearray()
         argv = [shutil.which(argv[0], path=env["PATH"]) or argv[0], *argv[1:]]
-        self.child = pexpect.spawn(argv[0], [str(a) for a in argv[1:]], env=env, dimensions=(rows, columns),
-                                   timeout=PATIENCE, maxread=65536)
+        with open(errors, "ab") if errors else contextlib.nullcontext() as file:
+            self.child = pexpect.spawn(argv[0], [str(a) for a in argv[1:]], env=env, dimensions=(rows, columns),
+                                       timeout=PATIENCE, maxread=65536,
+                                       preexec_fn=(lambda: os.dup2(file.fileno(), 2)) if file else None)
         self.child.delaybeforesend = None
 
     def send(self, text):
@@ -214,12 +239,26 @@ class Terminal:
         except pexpect.TIMEOUT:
             return True
         except pexpect.EOF:
-            return False
+            data = self.last_words()
         self.raw += data
-        self.stream.feed(data)
-        return True
+        self.undrawn += data
+        return bool(data)
+
+    def last_words(self):
+        """What was said after pexpect had looked at the terminal and before it saw that the process was gone."""
+        terminal = self.child.child_fd
+        with contextlib.suppress(OSError):
+            if select.select([terminal], [], [], 0)[0]:
+                return os.read(terminal, 65536)
+        return b""
+
+    def draw(self):
+        """Brings the screen up to date, which takes long where there is much; so it waits until somebody looks."""
+        self.stream.feed(bytes(self.undrawn))
+        self.undrawn.clear()
 
     def text(self):
+        self.draw()
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
     def wait_for(self, needle, patience=PATIENCE):
@@ -242,6 +281,7 @@ class Terminal:
 
     def resize(self, rows, columns):
         self.child.setwinsize(rows, columns)
+        self.draw()
         self.screen.resize(rows, columns)
 
     def end(self, patience=PATIENCE):
@@ -298,15 +338,19 @@ class Proxy:
             except OSError:
                 return
             try:
-                if not self.open:
-                    raise OSError("shut")
                 server = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 client.close()
                 continue
             pair = (client, server)
             with self.lock:
-                self.pairs.add(pair)
+                # Only here: who shuts the door and then cuts has cut everybody who was let in.
+                if is_let_in := self.open:
+                    self.pairs.add(pair)
+            if not is_let_in:
+                for one in pair:
+                    one.close()
+                continue
             for source, sink in (pair, pair[::-1]):
                 threading.Thread(target=self._copy, args=(pair, source, sink), daemon=True).start()
 

@@ -5,16 +5,10 @@ import os
 import pathlib
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 
-from drawbridge import PATIENCE, eventually
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+from drawbridge import PATIENCE, eventually, free_port
 
 
 def unprivileged(name):
