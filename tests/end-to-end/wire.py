@@ -22,9 +22,9 @@ from botocore.credentials import Credentials
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from drawbridge import PATIENCE, eventually
 from principals import NODE_ROLE
 
-PATIENCE = 30  # seconds any single answer may take
 REGION = "us-east-1"
 SECRET_MEMBERS = {"TokenValue", "ActivationCode", "SecretAccessKey", "SessionToken"}
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -405,12 +405,21 @@ class Node:
         return hmac(*self.credentials, service=service)
 
     def connect(self):
-        """Opens the control channel."""
+        """Opens the control channel; answers once the server takes orders for it."""
         token = self.door.create_channel("control", self.id, self.signed()).token
         self.control = self.door.dial_control(self.id, self.signed())
         self.control.text({"Cookie": None, "MessageSchemaVersion": "1.0", "RequestId": str(uuid.uuid4()),
                            "TokenValue": token, "AgentVersion": "3.3.987.0", "PlatformType": "linux"})
+        eventually(self.is_connected, what=f"the control channel of {self.id}")
         return self
+
+    def is_connected(self):
+        return self.door.call("GetConnectionStatus", {"Target": self.id}).json["Status"] == "connected"
+
+    def pulse(self):
+        """Says that it is there, as agents do between orders: a node that is silent for two minutes is given up."""
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            self.control.say(b"", PING)
 
     def next_order(self):
         """Waits for an order to start a session; answers the session's id."""
