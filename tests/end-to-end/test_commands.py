@@ -67,7 +67,7 @@ def test_sessions_are_listed_watched_attached_and_terminated(dev, terminal):
 
     attached.send("\r~d")
     assert attached.end() == 0
-    assert dev.session(session_id)["Status"] == "Disconnected"
+    eventually(lambda: dev.session(session_id)["Status"] == "Disconnected", what="a session without a client")
 
     again = terminal([program("drawbridge"), "sessions", "attach", session_id], dev.env)
     again.line("echo back-''again")
@@ -75,7 +75,7 @@ def test_sessions_are_listed_watched_attached_and_terminated(dev, terminal):
     assert dev.cli("sessions", "terminate", session_id).returncode == 0
     again.end()
     watcher.end()
-    assert dev.session(session_id, "History")["Status"] == "Terminated"
+    assert dev.ended(session_id)["Status"] == "Terminated"
 
 
 def test_connect_by_name_without_the_aws_cli(dev, terminal):
@@ -134,14 +134,15 @@ def test_dev_keeps_its_node_and_keys_and_takes_its_sessions_along_when_it_stops(
     node, key, port = own_dev.node, own_dev.env["AWS_ACCESS_KEY_ID"], own_dev.port
     own_dev.stop()
     shell.end()
-    assert not processes_with("97531")
-    assert not processes_with(str(own_dev.data)), "no agent and no worker is left"
+    # Those that it ended may be the last to know.
+    eventually(lambda: not processes_with("97531"), what="the end of what the shell left behind")
+    eventually(lambda: not processes_with(str(own_dev.data)), what="the end of the agent and of its workers")
 
     own_dev.listen = "127.0.0.1:0"
     own_dev.start()
     assert (own_dev.node, own_dev.env["AWS_ACCESS_KEY_ID"]) == (node, key)
     assert own_dev.port != port
-    assert own_dev.session(session_id, "History")["Status"] == "Terminated"
+    assert own_dev.ended(session_id)["Status"] == "Terminated"
     again, _ = started(terminal, own_dev)
     again.line("exit")
     assert again.end() == 0

@@ -12,11 +12,16 @@ def started(terminal, dev, env=None, **options):
     shell = terminal([*START, dev.node], env or dev.env, **options)
     shell.wait_for(b"Starting session with SessionId: ")
     shell.line("PS1='ready> '; export PS1; printf 'mark-%s\\n' set")
-    shell.wait_for(b"mark-set\r\n")
-    shell.wait_for("ready>")
-    session_id = re.search(rb"SessionId: ([\w+=,.@-]+)", bytes(shell.raw)).group(1).decode()
+    # Not the prompt in what was typed.
+    shell.wait_for("mark-set\nready>")
+    session_id = session_of(shell)
     shell.forget()
     return shell, session_id
+
+
+def session_of(shell):
+    """The id of the session that the AWS CLI has started on this terminal."""
+    return re.search(rb"Starting session with SessionId: ([\w+=,.@-]+)", bytes(shell.raw)).group(1).decode()
 
 
 def test_a_shell_types_resizes_interrupts_and_exits(dev, terminal):
@@ -37,13 +42,13 @@ def test_a_shell_types_resizes_interrupts_and_exits(dev, terminal):
     shell.wait_for(b"after-interrupt\r\n")
 
     shell.line("printf '%s\\n' 'žluťoučký 🐎 日本語' | tee /dev/stderr | wc -m")
-    shell.wait_for("žluťoučký 🐎 日本語")
+    shell.wait_for("žluťoučký 🐎 日本語\r\n".encode())
 
     shell.line("exit")
     code = shell.end()
     assert f"\n\nExiting session with sessionId: {session_id}.\n\n".replace("\n", "\r\n").encode() in shell.raw
     assert code == 0
-    ended = dev.session(session_id, "History")
+    ended = dev.ended(session_id)
     assert ended["Status"] == "Terminated"
     assert ended["Target"] == dev.node
     assert ended["EndDate"] >= ended["StartDate"]
@@ -64,7 +69,9 @@ def test_the_shell_is_the_accounts_own(dev, terminal):
 
 def test_reason_and_owner_are_on_record(dev, terminal):
     shell = terminal([*START, dev.node, "--reason", "change 4711"], dev.env)
-    shell.wait_for(b"Starting session with SessionId: ")
+    shell.line("echo mark-''set")
+    # There is somebody to be told who ended it.
+    shell.wait_for(b"mark-set\r\n")
     sessions = dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"]
     mine = [session for session in sessions if session.get("Reason") == "change 4711"]
     assert len(mine) == 1

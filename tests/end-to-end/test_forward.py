@@ -68,8 +68,7 @@ def test_a_port_leads_through_the_node_and_what_happens_is_told(dev, echo):
         ended = forward.event("ended")
         assert (ended["sent"], ended["received"], ended["broken"]) == (5000, 5000, None)
         assert forward.interrupt() == (0, "")
-    eventually(lambda: dev.session(forward.listening[0]["session"], "History")["Status"] == "Terminated",
-               what="the session's end")
+    assert dev.ended(forward.listening[0]["session"])["Status"] == "Terminated"
 
 
 def test_a_refusal_is_told_with_its_reason(dev):

@@ -23,7 +23,7 @@ def test_the_clients_network_is_cut_ten_times(dev, terminal, proxy):
         assert lines(bytes(shell.raw)) == list(range(1, 3001)), f"round {round_}"
     shell.line("exit")
     assert shell.end() == 0
-    assert dev.session(session_id, "History")["Status"] == "Terminated"
+    assert dev.ended(session_id)["Status"] == "Terminated"
 
 
 def test_the_nodes_network_is_cut_ten_times(dev, terminal, tmp_path):
@@ -57,7 +57,7 @@ def test_kill_dash_nine_of_the_server(own_dev, terminal):
         assert lines(bytes(shell.raw)) == list(range(1, 20001))
     shell.line("exit")
     assert shell.end() == 0
-    assert own_dev.session(session_id, "History")["Status"] == "Terminated"
+    assert own_dev.ended(session_id)["Status"] == "Terminated"
 
 
 def test_a_restarted_agent_keeps_its_sessions(dev, terminal, tmp_path):
@@ -76,7 +76,7 @@ def test_a_restarted_agent_keeps_its_sessions(dev, terminal, tmp_path):
         dev.aws("ssm", "terminate-session", "--session-id", session_id)
         shell.end()
         assert b"terminated by " in shell.raw
-        assert dev.session(session_id, "History")["Status"] == "Terminated"
+        assert dev.ended(session_id)["Status"] == "Terminated"
 
 
 def test_a_node_that_is_not_connected_is_refused_before_anything_starts(dev, tmp_path):

@@ -161,7 +161,7 @@ def test_a_shell_is_streamed_while_it_runs_and_kept_whole(dev, admin, terminal, 
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", event["eventTime"])
     assert event["runAsUser"]
 
-    told = dev.session(shell.id, "History")["OutputUrl"]
+    told = dev.ended(shell.id)["OutputUrl"]
     assert told["S3OutputUrl"].endswith(f"/{BUCKET}/dev/{shell.id}.log")
     assert told["CloudWatchOutputUrl"].endswith(f"group={GROUP};stream={shell.id}")
 
@@ -181,9 +181,12 @@ def test_what_a_command_says_is_kept(dev, admin, terminal, s3, nodes):
                     s3BucketName=BUCKET, s3KeyPrefix="dev")
     run = terminal([*START, nodes["dev"].node, "--document-name", name], dev.env)
     run.end()
-    ended = dev.aws("ssm", "describe-sessions", "--state", "History", "--filters",
-                    f"key=Target,value={nodes['dev'].node}")["Sessions"]
-    session = next(session["SessionId"] for session in ended if session["DocumentName"] == name)
+
+    def ended():
+        found = dev.aws("ssm", "describe-sessions", "--state", "History", "--filters",
+                        f"key=Target,value={nodes['dev'].node}")["Sessions"]
+        return [session["SessionId"] for session in found if session["DocumentName"] == name]
+    [session] = eventually(ended, what="the session's end")
     text = transcript(s3, f"dev/{session}.log")["Body"].read().decode()
     assert "out\n" in text and "err\n" in text
 

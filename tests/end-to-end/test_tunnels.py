@@ -138,7 +138,7 @@ def test_the_aws_cli_opens_a_tunnel_and_says_what_scripts_look_for(dev, echo):
                     f"\nConnection accepted for session [{tunnel.session}]\n"
                     "Terminate signal received, exiting.\n"
                     f"\n\nExiting session with sessionId: {tunnel.session}.\n\n")
-    assert dev.session(tunnel.session, "History")["Status"] == "Terminated"
+    assert dev.ended(tunnel.session)["Status"] == "Terminated"
 
 
 @pytest.mark.parametrize("connections", [1, 8, 200])
