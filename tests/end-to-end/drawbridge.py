@@ -19,7 +19,7 @@ import pyte
 
 from principals import NODE_ROLE
 
-PATIENCE = 60  # seconds any single step may take before the test fails
+PATIENCE = 120  # seconds any single step may take before the test fails; much, since only failures take so long
 REFUSED = (254, 255)  # how an AWS CLI ends that was refused; which one depends on its version
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -134,6 +134,10 @@ class Dev:
         found = self.aws("ssm", "describe-sessions", "--state", state, "--filters",
                          f"key=SessionId,value={session_id}")["Sessions"]
         return found[0] if found else None
+
+    def live(self):
+        """The ids of all sessions that are not over."""
+        return {session["SessionId"] for session in self.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"]}
 
     def ended(self, session_id):
         """A session that is over, once it is: its client may be told before that is on record."""
@@ -293,7 +297,12 @@ class Terminal:
         return self.child.exitstatus
 
     def close(self):
-        self.child.close(force=True)
+        """Ends what still runs, by force if need be."""
+        try:
+            self.child.close(force=True)
+        except pexpect.ExceptionPexpect:
+            # It was killed, which takes a busy machine longer than pexpect waits.
+            eventually(lambda: not self.child.isalive(), what="the end of a program that was killed")
 
 
 class Proxy:

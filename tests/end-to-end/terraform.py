@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-PATIENCE = 170
+PATIENCE = 500
 
 PROVIDER = """
 terraform {

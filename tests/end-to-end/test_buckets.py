@@ -344,7 +344,6 @@ resource "aws_s3_object_copy" "note" {{
 
 
 @pytest.mark.terraform
-@pytest.mark.timeout(600)  # the provider looks many times whether a change is there to stay
 def test_terraform_makes_plans_changes_and_destroys_buckets(dev, s3, tmp_path):
     name = f"terraform-{uuid.uuid4().hex[:12]}"
     terraform = Terraform(dev, tmp_path, BUCKETS.format(name=name))

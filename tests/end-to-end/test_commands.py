@@ -5,13 +5,13 @@ import pathlib
 import re
 import subprocess
 
-from drawbridge import clean_environment, eventually, processes_with, program
+from drawbridge import PATIENCE, clean_environment, eventually, processes_with, program
 from test_first_session import started
 
 
 def run(*arguments):
     return subprocess.run([program("drawbridge"), *map(str, arguments)], env=clean_environment(),
-                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+                          capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
 
 
 def test_a_second_start_on_the_same_folder_is_refused(dev):

@@ -2,7 +2,7 @@
 
 import re
 
-from drawbridge import eventually, processes_with
+from drawbridge import PATIENCE, eventually, processes_with
 
 START = ["aws", "ssm", "start-session", "--target"]
 
@@ -89,6 +89,6 @@ def test_piped_input_runs_and_ends(dev):
     import subprocess
 
     done = subprocess.run([*START, dev.node], env=dev.env, input=b"echo from-''pipe\nexit\n",
-                          capture_output=True, timeout=60)
+                          capture_output=True, timeout=PATIENCE)
     assert b"from-pipe" in done.stdout
     assert done.returncode == 0

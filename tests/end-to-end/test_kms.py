@@ -310,7 +310,6 @@ variable "enabled" {
 
 
 @pytest.mark.terraform
-@pytest.mark.timeout(600)  # the provider looks many times whether a change is there to stay
 def test_terraform_manages_keys(dev, kms, tmp_path):
     terraform = Terraform(dev, tmp_path, CONFIGURATION)
     _, applied = terraform("apply", "-auto-approve")

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from drawbridge import Dev
 from principals import ACCOUNT, administrator, allow, denied, refused
 from terraform import Terraform
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from drawbridge import clean_environment, program
+from drawbridge import PATIENCE, clean_environment, program
 
 BEGIN = r"""
 set -eu
@@ -56,7 +56,7 @@ def in_private_network(dev, folder, script):
     env = clean_environment() | {"PATH": dev.env["PATH"], "FOLDER": str(folder), "DRAWBRIDGE": program("drawbridge"),
                                  "HOME": str(folder)}
     done = subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "bash", "-c", script],
-                          env=env, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+                          env=env, capture_output=True, text=True, timeout=2 * PATIENCE, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr + (folder / "log").read_text()
     return done
 

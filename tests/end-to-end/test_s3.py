@@ -19,6 +19,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from drawbridge import PATIENCE, eventually
 from principals import client, refused
 
 MIB = 1024 * 1024
@@ -416,7 +417,7 @@ def test_the_cli_copies_syncs_and_removes(dev, tmp_path):
     env = dev.env | {"AWS_CONFIG_FILE": str(config)}
 
     def aws(*arguments):
-        done = subprocess.run(["aws", "s3", *arguments], env=env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(["aws", "s3", *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -447,7 +448,7 @@ def raw(dev, method, path, headers, body=b""):
     """A request as it is given, byte for byte; signed by botocore, which does not touch the path."""
     host = dev.env["AWS_ENDPOINT_URL"].removeprefix("https://")
     context = ssl.create_default_context(cafile=dev.env["AWS_CA_BUNDLE"])
-    connection = http.client.HTTPSConnection(host, context=context, timeout=60)
+    connection = http.client.HTTPSConnection(host, context=context, timeout=PATIENCE)
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     for name, value in ({"Host": host} | headers).items():
         connection.putheader(name, value)
@@ -570,11 +571,11 @@ def test_objects_outlive_the_server_and_lie_sealed(own_dev):
     own_dev.start()
     s3 = client(own_dev, "s3")
     assert read(s3, "kept", "k") == body
-    assert not lost.exists(), "nobody's bytes are swept"
+    eventually(lambda: not lost.exists(), what="an end to nobody's bytes")
     blobs = [path for path in (own_dev.data / "objects").rglob("*") if path.is_file()]
     assert len(blobs) == 1 and b"very plain" not in blobs[0].read_bytes()
     s3.delete_object(Bucket="kept", Key="k")
-    assert not blobs[0].exists()
+    eventually(lambda: not blobs[0].exists(), what="the end of the bytes of an object that was deleted")
 
 
 def test_another_client(dev, s3, bucket, tmp_path):

@@ -15,7 +15,7 @@ def test_download(dev, terminal, tmp_path):
     shell, _ = started(terminal, dev)
     shell.line(f"stty -onlcr -echo; printf BEGIN''MARK; cat {tmp_path}/content; printf END''MARK")
     shell.wait_for(b"BEGINMARK")
-    shell.wait_for(b"ENDMARK", 120)
+    shell.wait_for(b"ENDMARK")
     received = bytes(shell.raw).split(b"BEGINMARK", 1)[1].split(b"ENDMARK", 1)[0]
     assert hashlib.sha256(received).hexdigest() == hashlib.sha256(content).hexdigest()
 
@@ -28,5 +28,5 @@ def test_upload(dev, terminal):
     shell.wait_for(b"GOMARK")
     for start in range(0, len(content), 65536):
         shell.child.send(content[start:start + 65536])
-    shell.wait_for(b"DONEMARK", 120)
+    shell.wait_for(b"DONEMARK")
     assert hashlib.sha256(content).hexdigest().encode() in shell.raw
