@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import uuid
 
 import boto3
 import pytest
@@ -17,6 +18,7 @@ from botocore.httpsession import URLLib3Session
 from drawbridge import PATIENCE, Node, eventually, program
 from principals import ACCOUNT, administrator, allow, document, refused
 from test_encrypted_sessions import MARK, lives, session_document
+from test_first_session import session_of
 from test_s3 import newer
 from test_shared import Shared
 
@@ -33,16 +35,17 @@ with sqlite3.connect(sys.argv[1]) as store:
 """
 
 
-def connect(dev):
-    return [program("drawbridge"), "connect", dev.node]
+def connected(terminal, dev, node=None, **options):
+    """A shell by `drawbridge connect`; answers the terminal and the session's id, which the shell does not tell."""
+    reason = uuid.uuid4().hex
+    argv = [program("drawbridge"), "connect", "--reason", reason, node or dev.node]
+    shell = terminal(argv, dev.env, **options)
 
-
-def live_session(dev):
-    """The id of the one live session."""
     def found():
         sessions = dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"]
-        return [one["SessionId"] for one in sessions if one["Status"] == "Connected"]
-    return eventually(found, what="a live session")[0]
+        return [one["SessionId"] for one in sessions if one.get("Reason") == reason]
+    [session] = eventually(found, what="the session of the shell")
+    return shell, session
 
 
 def replay(dev, session, *options, env=None):
@@ -77,14 +80,13 @@ def executed(dev, *command):
 
 
 def test_a_shell_is_recorded_and_replayed(dev, terminal):
-    shell = terminal(connect(dev), dev.env, rows=30, columns=100)
+    shell, session = connected(terminal, dev, rows=30, columns=100)
     shell.line("stty -echo; PS1='> '")
     shell.line("echo first; echo sec''ond; stty size")
-    shell.wait_for("30 100")
-    session = live_session(dev)
+    shell.wait_for(b"30 100\r\n")
     shell.resize(20, 70)
-    shell.line("sleep 0.2; stty size")
-    shell.wait_for("20 70")
+    shell.line("until [ \"$(stty size)\" = '20 70' ]; do :; done; stty size")
+    shell.wait_for(b"20 70\r\n")
     shell.line("exit 0")
     shell.end()
     shown = recorded(dev, session)
@@ -132,11 +134,10 @@ def call(dev, operation, request):
 
 
 def test_a_server_that_is_killed_loses_nothing_that_was_seen(own_dev, terminal):
-    shell = terminal(connect(own_dev), own_dev.env)
+    shell, session = connected(terminal, own_dev)
     shell.line("stty -echo; PS1='> '")
     shell.line("for i in $(seq 300); do echo line-$i-; sleep 0.01; done; echo fini''shed")
-    shell.wait_for("line-100-")
-    session = live_session(own_dev)
+    shell.wait_for(b"line-100-")
     own_dev.kill()
     own_dev.start()
     shell.wait_for("finished")
@@ -150,10 +151,9 @@ def test_a_server_that_is_killed_loses_nothing_that_was_seen(own_dev, terminal):
 
 def test_a_killed_agent_leaves_its_recording(own_dev, tmp_path, terminal):
     with Node(own_dev, tmp_path / "node", own_dev.env["AWS_ENDPOINT_URL"]) as node:
-        shell = terminal([program("drawbridge"), "connect", node.node], own_dev.env)
+        shell, session = connected(terminal, own_dev, node.node)
         shell.line("stty -echo; PS1='> '; echo be''fore; echo $PPID ag''ain")
         shell.wait_for("again")
-        session = live_session(own_dev)
         worker = int(re.search(r"before\s+(\d+)", shell.text())[1])
         node.process.kill()
         os.kill(worker, 9)
@@ -164,11 +164,10 @@ def test_a_killed_agent_leaves_its_recording(own_dev, tmp_path, terminal):
 
 
 def test_a_live_session_is_followed(dev, terminal):
-    shell = terminal(connect(dev), dev.env)
+    shell, session = connected(terminal, dev)
     shell.line("stty -echo; PS1='> '")
     shell.line("echo ear''ly")
     shell.wait_for("early")
-    session = live_session(dev)
     argv = [program("drawbridge"), "replay", session, "--follow", "--asciicast", "-"]
     with subprocess.Popen(argv, env=dev.env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as following:
         seen = b""
@@ -185,15 +184,14 @@ def test_a_live_session_is_followed(dev, terminal):
 
 
 def test_a_storm_of_sizes(dev, terminal):
-    shell = terminal(connect(dev), dev.env)
+    shell, session = connected(terminal, dev)
     shell.line("stty -echo; PS1='> '")
     shell.line("trap 'echo size-$(stty size)-' WINCH; echo rea''dy")
     shell.wait_for("ready")
-    session = live_session(dev)
     for number in range(200):
         shell.resize(20 + number % 7, 60 + number % 11)
     shell.resize(41, 121)
-    shell.line("sleep 0.3; echo size-$(stty size)-")
+    shell.line("until [ \"$(stty size)\" = '41 121' ]; do :; done; echo size-$(stty size)-")
     shell.wait_for("size-41 121-")
     shell.line("exit 0")
     shell.end()
@@ -262,7 +260,7 @@ def test_a_hostile_recording_draws_and_does_nothing_else(dev, terminal):
 
 
 def test_the_player_obeys_its_keys(dev, terminal):
-    _, session = executed(dev, "sh", "-c", "echo one; sleep 2; echo two; sleep 1; echo three")
+    _, session = executed(dev, "sh", "-c", "echo one; sleep 2; echo two; sleep 1; echo and three")
     recorded(dev, session)
     player = terminal([program("drawbridge"), "replay", session, "--speed", "0.25"], dev.env)
     player.wait_for("one")
@@ -270,7 +268,8 @@ def test_the_player_obeys_its_keys(dev, terminal):
     player.send(" ")
     player.wait_for("paused")
     player.send("/three\r")
-    player.wait_for("three")
+    # Not what was typed.
+    player.wait_for("and three")
     player.send("0")
     player.wait_for("0:00/")
     eventually(lambda: player.pump() and "three" not in player.text(), what="the start")
@@ -317,7 +316,24 @@ def complete_recordings(dev, count):
     return eventually(found, what=f"{count} complete recordings")
 
 
-def test_what_the_audit_log_has_is_missed(own_dev):
+def executed_in_two_blocks(dev, release):
+    """Runs a command whose recording has two blocks of events; answers the session's id."""
+    script = f"echo evidence; until [ -e {release} ]; do sleep 0.05; done; echo more"
+    with subprocess.Popen([program("drawbridge"), "exec", "--verbose", dev.node, "--", "sh", "-c", script], env=dev.env,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
+        session = command.stderr.readline().split()[1]
+
+        def has_a_block():
+            files = (dev.data / "recordings").glob("*.unfinished")
+            return any(file.read_bytes().count(b"DRB1") >= 2 for file in files)
+        assert command.stdout.readline() == "evidence\n"
+        eventually(has_a_block, what="the first block of events")
+        release.touch()
+        assert command.stdout.read() == "more\n"
+    return session
+
+
+def test_what_the_audit_log_has_is_missed(own_dev, tmp_path):
     verify = [program("drawbridge"), "recordings", "verify", "--data-dir", own_dev.data]
 
     def verified(*session):
@@ -329,7 +345,7 @@ def test_what_the_audit_log_has_is_missed(own_dev):
             assert re.search(rf"^{re.escape(session)}: BROKEN: {what}", done.stdout, re.MULTILINE), done.stdout
         assert re.search(rf"^{re.escape(other)}: whole: ", verified().stdout, re.MULTILINE)
 
-    _, session = executed(own_dev, "sh", "-c", "echo evidence; sleep 2; echo more")
+    session = executed_in_two_blocks(own_dev, tmp_path / "release")
     _, other = executed(own_dev, "echo", "other")
     files = complete_recordings(own_dev, 2)
     file = next(path for path in files if session.split("-")[-1] in path.name)
@@ -375,10 +391,9 @@ def test_what_the_audit_log_has_is_missed(own_dev):
 
 
 def test_an_older_copy_is_not_the_recording(own_dev, terminal):
-    shell = terminal(connect(own_dev), own_dev.env)
+    shell, session = connected(terminal, own_dev)
     shell.line("stty -echo; PS1='> '; echo fir''st")
     shell.wait_for("first")
-    session = live_session(own_dev)
     folder = own_dev.data / "recordings"
     verify = [program("drawbridge"), "recordings", "verify", "--data-dir", own_dev.data]
 
@@ -409,7 +424,7 @@ def test_an_encrypted_session_is_replayed_by_those_who_may_decrypt(dev, terminal
                               PolicyDocument=document(allow("kms:Decrypt")))
     name = session_document(admin, "RecordedAndEncrypted", key["KeyId"])
     shell = lives(terminal, dev.env, dev.node, name, leave=None)
-    session = live_session(dev)
+    session = session_of(shell)
     shell.line("exit")
     shell.end()
     recorded(dev, session)
