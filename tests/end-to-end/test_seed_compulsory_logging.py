@@ -14,6 +14,7 @@ import pytest
 
 from drawbridge import REFUSED, Dev, Node, eventually
 from principals import ACCOUNT, AWS_POLICY, administrator, allow, refused, trust
+from test_encrypted_sessions import journal
 from test_enrolled_nodes import EnrolledNode
 from test_kms import events, new_account
 from test_recordings import recorded
@@ -184,9 +185,9 @@ def test_a_session_is_encrypted_and_its_log_is_in_the_other_account(dev, securit
 
     context = {"aws:ssm:SessionId": shell.id, "aws:ssm:TargetId": node.node}
     for name in ("GenerateDataKey", "Decrypt"):
-        found = [event for event in events(security, name)
-                 if (event["requestParameters"] or {}).get("encryptionContext") == context]
-        assert found and all("errorCode" not in event for event in found), name
+        found = eventually(lambda: [event for event in events(security, name)
+                                    if (event["requestParameters"] or {}).get("encryptionContext") == context])
+        assert all("errorCode" not in event for event in found), name
         assert {event["userIdentity"]["accountId"] for event in found} == {workload.account}
         assert [resource["ARN"] for resource in found[0]["resources"]] == [logging.key]
 
@@ -197,7 +198,7 @@ def test_a_session_is_encrypted_and_its_log_is_in_the_other_account(dev, securit
     for other in (security, workload, account.tester):
         refused(other.client("s3").get_object, "AccessDenied", Bucket=BUCKET, Key=key)
     assert "Broken" not in recorded(account.here, shell.id)
-    assert not any(b"sh-ready" in path.read_bytes() for path in (dev.data / "journal").rglob("*") if path.is_file())
+    assert b"sh-ready" not in journal(dev)
 
 
 def there(reviewer, key):

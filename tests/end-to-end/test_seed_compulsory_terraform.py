@@ -112,9 +112,9 @@ def test_a_session_is_encrypted_and_its_log_is_for_reviewers(dev, security, work
 
     context = {"aws:ssm:SessionId": shell.id, "aws:ssm:TargetId": node.node}
     for name in ("GenerateDataKey", "Decrypt"):
-        found = [event for event in events(security.pipeline, name)
-                 if (event["requestParameters"] or {}).get("encryptionContext") == context]
-        assert found and all("errorCode" not in event for event in found), name
+        found = eventually(lambda: [event for event in events(security.pipeline, name)
+                                    if (event["requestParameters"] or {}).get("encryptionContext") == context])
+        assert all("errorCode" not in event for event in found), name
         assert {event["userIdentity"]["accountId"] for event in found} == {workload.account}
 
     s3, key = security.reviewer.client("s3"), f"{workload.account}/{shell.id}.log"
