@@ -12,8 +12,8 @@ def lines(raw):
     return [int(number) for number in re.findall(rb"line-(\d+)\r\n", raw)]
 
 
-def test_the_clients_network_is_cut_ten_times(dev, terminal, proxy):
-    shell, session_id = started(terminal, dev, env=dev.through(proxy))
+def test_the_clients_network_is_cut_ten_times(dev, terminal, proxy, tmp_path):
+    shell, session_id = started(terminal, dev, env=dev.through(proxy), errors=tmp_path / "errors")
     for round_ in range(10):
         shell.forget()
         shell.line(COUNT % 3000)
@@ -43,8 +43,8 @@ def test_the_nodes_network_is_cut_ten_times(dev, terminal, tmp_path):
         assert shell.end() == 0
 
 
-def test_kill_dash_nine_of_the_server(own_dev, terminal):
-    shell, session_id = started(terminal, own_dev)
+def test_kill_dash_nine_of_the_server(own_dev, terminal, tmp_path):
+    shell, session_id = started(terminal, own_dev, errors=tmp_path / "errors")
     shell.line("stty -echo; echo qui''et")
     shell.wait_for(b"quiet\r\n")
     for _ in range(2):
@@ -81,8 +81,7 @@ def test_a_restarted_agent_keeps_its_sessions(dev, terminal, tmp_path):
 
 def test_a_node_that_is_not_connected_is_refused_before_anything_starts(dev, tmp_path):
     with Node(dev, tmp_path, dev.env["AWS_ENDPOINT_URL"]) as node:
-        node.process.terminate()
-        node.process.wait()
+        node.stop()
         done = dev.aws("ssm", "start-session", "--target", node.node, check=False)
         assert done.returncode != 0
         assert "TargetNotConnected" in done.stderr

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from drawbridge import Node, Server, clean_environment, eventually, program
+from drawbridge import PATIENCE, Node, Server, clean_environment, eventually, program
 from principals import NODE_ROLE
 from test_first_session import START
 from test_network import COUNT, lines
@@ -19,7 +19,7 @@ def server(tmp_path_factory):
 
 def test_a_deploy_does_not_end_sessions(tmp_path, terminal):
     with Server(tmp_path / "serve") as server, Node(server, tmp_path / "node", server.env["AWS_ENDPOINT_URL"]) as node:
-        shell = terminal([*START, node.node], server.env)
+        shell = terminal([*START, node.node], server.env, errors=tmp_path / "errors")
         shell.wait_for(b"Starting session with SessionId: ")
         shell.line("stty -echo; echo mark-''set")
         shell.wait_for(b"mark-set\r\n")
@@ -39,7 +39,7 @@ def register(server, state, *more, code=None, activation=None):
     env = clean_environment() | {"DRAWBRIDGE_ACTIVATION_CODE": code or made["ActivationCode"]}
     return subprocess.run(
         [program("drawbridge-agent"), "register", "--endpoint", server.env["AWS_ENDPOINT_URL"], "--activation-id",
-         made["ActivationId"], "--state-dir", state, *more], env=env, capture_output=True, text=True, timeout=60)
+         made["ActivationId"], "--state-dir", state, *more], env=env, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_registration_is_refused_in_a_sentence(server, tmp_path):

@@ -90,9 +90,9 @@ def everywhere(admin, s3, logs):
 class Shell:
     """A shell on a node at its first prompt."""
 
-    def __init__(self, terminal, dev, node, name=None):
+    def __init__(self, terminal, dev, node, name=None, **options):
         named = ["--document-name", name] if name else []
-        self.terminal = terminal([*START, node.node, *named], dev.env)
+        self.terminal = terminal([*START, node.node, *named], dev.env, **options)
         self.terminal.wait_for(b"Starting session with SessionId: ")
         self.says("ready")
         self.id = re.search(rb"SessionId: ([\w+=,.@-]+)", bytes(self.terminal.raw)).group(1).decode()
