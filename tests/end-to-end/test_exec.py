@@ -25,6 +25,11 @@ def start(dev, *command, stdin=subprocess.PIPE, **where):
     return subprocess.Popen(argv, env=env, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def told(process):
+    """The id of the session that `--verbose` tells first."""
+    return process.stderr.readline().decode().split()[1]
+
+
 def sleeper(seconds):
     """The command itself, told apart by how long it would sleep, and from what asks for it."""
     found = processes_with(f"sleep\0{seconds}\0")
@@ -78,10 +83,12 @@ def test_no_byte_is_lost_while_the_network_is_cut(dev, proxy):
 
 def test_a_command_that_ends_while_the_network_is_away_still_has_its_last_words_and_its_code(dev, proxy):
     def is_ending():
-        ended = dev.aws("ssm", "describe-sessions", "--state", "History", "--max-results", "1")["Sessions"]
-        return ended[:1] and ended[0]["Status"] == "Terminating"
+        ended = dev.session(session, "History")
+        return ended and ended["Status"] == "Terminating"
 
-    with start(dev, "sh", "-c", "sleep 4713; seq 1 20000; exit 7", env=dev.through(proxy)) as process:
+    with start(dev, "sh", "-c", "sleep 4713; seq 1 20000; exit 7", env=dev.through(proxy),
+               options=["--verbose"]) as process:
+        session = told(process)
         [sleeping] = eventually(lambda: sleeper(4713), what="the command")
         proxy.open = False
         assert proxy.cut() >= 1
@@ -97,7 +104,10 @@ def test_a_command_that_does_not_read_holds_its_writer_up(dev):
         os.set_blocking(process.stdin.fileno(), False)
         written = 0
         # Ten windows' worth would be a leak. What stops the writer is the pipe that nobody empties, for a whole second.
-        while written < 64 * MEGABYTE and select.select([], [process.stdin], [], 1)[1]:
+        while written < 64 * MEGABYTE:
+            patience = PATIENCE if written < MEGABYTE else 1
+            if not select.select([], [process.stdin], [], patience)[1]:
+                break
             written += os.write(process.stdin.fileno(), bytes(65536))
         assert MEGABYTE <= written <= 16 * MEGABYTE
         process.send_signal(signal.SIGINT)
@@ -135,13 +145,14 @@ def test_the_first_signal_is_the_commands(dev):
 
 def test_the_second_signal_gives_up(dev):
     script = "trap 'echo no' INT; echo ready; while :; do sleep 0.05; done"
-    with start(dev, "sh", "-c", script) as process:
+    with start(dev, "sh", "-c", script, options=["--verbose"]) as process:
+        session = told(process)
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == b"no\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
-    eventually(lambda: dev.cli("sessions", "list").stdout == "no sessions\n", what="the session's end")
+    dev.ended(session)
 
 
 def test_ctrl_c_on_a_terminal_is_a_signal_to_a_command_without_one(dev, terminal):
@@ -154,12 +165,13 @@ def test_ctrl_c_on_a_terminal_is_a_signal_to_a_command_without_one(dev, terminal
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command(dev):
-    with start(dev, "sh", "-c", "echo first; yes; sleep 4713") as process:
+    with start(dev, "sh", "-c", "echo first; yes; sleep 4713", options=["--verbose"]) as process:
+        session = told(process)
         assert process.stdout.readline() == b"first\n"
         process.stdout.close()
         assert process.wait(PATIENCE) == 141
         assert process.stderr.read() == b""
-    eventually(lambda: dev.cli("sessions", "list").stdout == "no sessions\n", what="the session's end")
+    dev.ended(session)
 
 
 def test_what_goes_wrong_on_this_side_is_255_with_a_sentence(dev, tmp_path):
@@ -186,9 +198,9 @@ def test_a_command_that_cannot_be_started_ends_as_in_a_shell(dev):
 
 def test_a_session_that_is_ended_by_somebody_is_255_with_the_reason(dev):
     with start(dev, "sleep", "4714", options=["--verbose"], stdin=subprocess.DEVNULL) as process:
-        session_id = process.stderr.readline().decode().split()[1]
+        session = told(process)
         eventually(lambda: sleeper(4714), what="the command")
-        assert dev.cli("sessions", "terminate", session_id).returncode == 0
+        assert dev.cli("sessions", "terminate", session).returncode == 0
         assert process.wait(PATIENCE) == 255
         assert process.stderr.read().startswith(b"error: ")
 

@@ -15,7 +15,7 @@ import threading
 
 import pytest
 
-from drawbridge import PATIENCE, eventually, processes_with, program
+from drawbridge import PATIENCE, free_port, processes_with, program
 from machine import Machine, needs_root
 from test_tunnels import Echo, Tunnel, exchange, serving
 
@@ -72,9 +72,7 @@ def test_a_port_leads_through_the_node_and_what_happens_is_told(dev, echo):
 
 
 def test_a_refusal_is_told_with_its_reason(dev):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with Forward(dev, f"0:{port}") as forward, forward.connect() as connection:
+    with Forward(dev, f"0:{free_port()}") as forward, forward.connect() as connection:
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
         refused = forward.event("refused")

@@ -79,8 +79,7 @@ def test_it_is_one_session_and_the_commands_own_output_errors_and_code(dev, shar
     done = shared.run("sh", "-c", "echo out; echo err >&2")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"out\n", b"err\n")
     assert shared.run("sh", "-c", "kill -9 $$").returncode == 137
-    listed = dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"]
-    assert shared.session in [session["SessionId"] for session in listed]
+    assert shared.session in dev.live()
 
 
 def test_a_session_of_another_document_is_shared_with_its_settings(dev, runtime, tmp_path):
@@ -243,17 +242,13 @@ def test_whoever_takes_the_session_over_begins_without_commands(dev, terminal, r
         assert other.end() == 0
 
 
-def active(dev):
-    return {session["SessionId"] for session in dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"]}
-
-
 def test_whoever_watches_sees_the_terminal_only(dev, terminal, runtime):
     env = dev.env | {"XDG_RUNTIME_DIR": runtime}
-    others = active(dev)
+    others = dev.live()
     shell = terminal([program("drawbridge"), "connect", "--persist", dev.node], env)
     shell.line("echo rea''dy")
     shell.wait_for(b"ready\r\n")
-    [session] = active(dev) - others
+    [session] = dev.live() - others
     watcher = terminal([program("drawbridge"), "sessions", "watch", session], dev.env)
     watcher.wait_for(b"$ " if os.geteuid() else b"# ")
     done = dev.cli("exec", dev.node, "--", "echo", "unseen", env=env)

@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from drawbridge import PATIENCE, Node, Proxy, eventually
+from drawbridge import PATIENCE, Node, Proxy, eventually, free_port
 from servers import postgres, redis
 from test_first_session import started
 
@@ -159,6 +159,7 @@ def test_every_connection_gets_its_own_bytes(dev, echo, connections):
             thread.start()
         for thread in threads:
             thread.join(PATIENCE)
+            assert not thread.is_alive(), "a connection is stuck"
         assert not failures
 
 
@@ -174,8 +175,7 @@ def test_one_direction_may_end_before_the_other(dev, digest):
 
 
 def test_a_refused_connection_is_an_error_and_the_tunnel_goes_on(dev):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with forwarding(dev, port) as tunnel:
         with tunnel.connect() as connection, pytest.raises(ConnectionResetError):
             connection.recv(1)
@@ -231,16 +231,13 @@ def test_the_addresses_that_give_secrets_away_are_refused(dev):
                     host=["169.254.169.254"]) as tunnel:
         with tunnel.connect() as connection, pytest.raises(ConnectionResetError):
             connection.recv(1)
+        tunnel.wait_for(rb"Connection to destination port failed")
         _, err = tunnel.interrupt()
     assert b"Forwarding to IP address 169.254.169.254 is forbidden." in err
 
 
-def live(dev):
-    return {session["SessionId"] for session in dev.aws("ssm", "describe-sessions", "--state", "Active")["Sessions"]}
-
-
 def test_a_port_that_is_taken_is_an_error_that_names_it(dev, echo):
-    before = live(dev)
+    before = dev.live()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = dev.aws("ssm", "start-session", "--target", dev.node, "--document-name",
@@ -248,7 +245,7 @@ def test_a_port_that_is_taken_is_an_error_that_names_it(dev, echo):
                        f"portNumber={echo},localPortNumber={port}", check=False)
     assert done.returncode != 0
     assert f"cannot listen for connections on port {port}" in done.stderr
-    eventually(lambda: live(dev) <= before, what="the session's end")
+    eventually(lambda: dev.live() <= before, what="the session's end")
 
 
 def test_a_transfer_outlives_cuts_of_its_network(dev, digest, proxy):
