@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import stat
 import subprocess
 
@@ -10,7 +9,7 @@ import pytest
 
 from drawbridge import PATIENCE, Dev, Server, Terminal, clean_environment, eventually, program
 from principals import Principal, administrator
-from test_first_session import START
+from test_first_session import START, session_of
 
 MARK = "a-secret-that-only-the-session-shows"
 
@@ -27,7 +26,9 @@ def made(own_server):
     shell.wait_for(b"Starting session with SessionId: ")
     shell.line(f"stty -echo; echo {MARK[:8]}''{MARK[8:]}")
     shell.wait_for(MARK.encode())
-    session = re.search(rb"SessionId: ([\w+=,.@-]+)", bytes(shell.raw)).group(1).decode()
+    session = session_of(shell)
+    # What was shown may be a moment ahead of what is on disk.
+    eventually(lambda: MARK in dev.cli("replay", session, "--text").stdout, what="the mark in the recording")
     backup = folder / "backup"
     done = dev.cli("backup", backup, "--data-dir", dev.data)
     assert done.returncode == 0, done.stderr

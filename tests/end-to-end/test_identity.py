@@ -351,7 +351,8 @@ def test_a_session_lasts_as_long_as_its_role_allows(admin):
     for seconds in (900, 7200):
         given = waiting.sts.assume_role(RoleArn=role, RoleSessionName="visit", DurationSeconds=seconds)
         left = (given["Credentials"]["Expiration"] - server_time(given)).total_seconds()
-        assert seconds - 2 <= left <= seconds + 2
+        # The date is that of the answer, which may be a while after.
+        assert seconds - 60 <= left <= seconds + 2
     refused(waiting.sts.assume_role, "ValidationError", "exceeds the MaxSessionDuration set for this role", RoleArn=role,
             RoleSessionName="visit", DurationSeconds=7201)
     refused(admin.client("sts", validate=False).assume_role, "ValidationError", RoleArn=role, RoleSessionName="visit",

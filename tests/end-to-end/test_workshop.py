@@ -73,6 +73,7 @@ SSM_DEV_ACCESS = """{
 """
 USER = "MyWorkshopUser"
 TIER = "/ssm/managed-instance/activation-tier"
+CONNECTED = []  # nodes that only speak the protocol
 
 
 @pytest.fixture(scope="module")
@@ -176,9 +177,17 @@ def instances(dev, roles):
         enrolled = EnrolledNode(Door(dev), "--instance-profile", "SSMLabProfile", "--name", name,
                                 "--tag", f"Environment={environment}")
         nodes[name] = enrolled.connect()
+        CONNECTED.append(enrolled)
     yield nodes
     for node in nodes.values():
         node.control.drop()
+
+
+@pytest.fixture(autouse=True)
+def instances_stay_connected():
+    """However long the tests are that have nothing to do with them."""
+    for node in CONNECTED:
+        node.pulse()
 
 
 def test_task_3_has_instances_with_the_profile_of_task_1(admin, instances):
