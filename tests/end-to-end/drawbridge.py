@@ -224,10 +224,11 @@ class Terminal:
         self.raw = bytearray()
         self.undrawn = bytearray()
         argv = [shutil.which(argv[0], path=env["PATH"]) or argv[0], *argv[1:]]
-        with open(errors, "ab") if errors else contextlib.nullcontext() as file:
-            self.child = pexpect.spawn(argv[0], [str(a) for a in argv[1:]], env=env, dimensions=(rows, columns),
-                                       timeout=PATIENCE, maxread=65536,
-                                       preexec_fn=(lambda: os.dup2(file.fileno(), 2)) if file else None)
+
+        def redirect():
+            os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+        self.child = pexpect.spawn(argv[0], [str(a) for a in argv[1:]], env=env, dimensions=(rows, columns),
+                                   timeout=PATIENCE, maxread=65536, preexec_fn=redirect if errors else None)
         self.child.delaybeforesend = None
 
     def send(self, text):
