@@ -5,13 +5,17 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
+use tokio::time::{sleep, timeout};
 
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 /// No file the agent keeps comes near this; a larger one is not the agent's.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Time between two looks at a lock that another process has.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A folder that only its owner can enter, and the files in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +137,23 @@ impl StateFolder {
                 source: error.into(),
             }),
         }
+    }
+
+    /// Takes the folder as [`lock`](Self::lock) does, and waits this long for a process that has it to end.
+    ///
+    /// # Errors
+    ///
+    /// When the lock file cannot be made.
+    pub async fn lock_within(&self, patience: Duration) -> Result<Option<File>, StateError> {
+        let taken = async {
+            loop {
+                if let Some(lock) = self.lock()? {
+                    return Ok(Some(lock));
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        timeout(patience, taken).await.unwrap_or(Ok(None))
     }
 
     /// Writes a file of mode 0600 so that readers see all of it or what was there before, also after a power loss.
@@ -316,6 +337,35 @@ mod tests {
         assert!(folder.lock().expect("lockable").is_none());
         drop(held);
         assert!(folder.lock().expect("lockable").is_some());
+    }
+
+    #[tokio::test]
+    async fn is_waited_for_while_another_process_ends_that_has_it() {
+        let (_parent, folder) = folder();
+        let held = folder.lock().expect("lockable").expect("free");
+        assert!(
+            folder
+                .lock_within(Duration::ZERO)
+                .await
+                .expect("lockable")
+                .is_none()
+        );
+        // Let go only after the first look.
+        let (taken, ()) = tokio::join!(folder.lock_within(Duration::from_secs(60)), async { drop(held) });
+        let _taken = taken.expect("lockable").expect("free by then");
+        assert!(folder.lock().expect("lockable").is_none());
+    }
+
+    #[tokio::test]
+    async fn is_taken_at_once_where_nobody_has_it() {
+        let (_parent, folder) = folder();
+        assert!(
+            folder
+                .lock_within(Duration::ZERO)
+                .await
+                .expect("lockable")
+                .is_some()
+        );
     }
 
     #[test]

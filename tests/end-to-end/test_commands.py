@@ -1,5 +1,8 @@
 """`drawbridge` as its users type it: refusals, sessions, watch and attach."""
 
+import concurrent.futures
+import contextlib
+import fcntl
 import json
 import pathlib
 import re
@@ -146,3 +149,23 @@ def test_dev_keeps_its_node_and_keys_and_takes_its_sessions_along_when_it_stops(
     again, _ = started(terminal, own_dev)
     again.line("exit")
     assert again.end() == 0
+
+
+def test_dev_starts_again_while_the_agent_of_the_one_that_was_killed_still_ends(own_dev):
+    def waits(pid):
+        """Whether a program has gone to sleep time and again."""
+        with contextlib.suppress(OSError):
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+            return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1]) > 10
+        return False
+
+    own_dev.kill()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with open(own_dev.data / "node/lock", "ab") as lock:
+            # What an agent has that takes its time.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            starting = pool.submit(own_dev.start)
+            agents = f"run\0--state-dir\0{own_dev.data}/"
+            eventually(lambda: starting.done() or any(map(waits, processes_with(agents))), what="the next agent")
+        starting.result(PATIENCE)
+    assert own_dev.cli("exec", own_dev.node, "--", "echo", "here").stdout == "here\n"

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use drawbridge_agent::AgentSettings;
@@ -22,6 +23,9 @@ use tracing::Instrument as _;
 use crate::cli::Run;
 use crate::exit::{FOLDER_IN_USE, Failure};
 
+/// How long an agent that ends with its standard input may take for that.
+const PREDECESSOR_ENDS_WITHIN: Duration = Duration::from_secs(20);
+
 /// Serves sessions until a signal; sessions go on without it.
 pub(crate) async fn run(arguments: Run) -> Result<()> {
     protect_memory();
@@ -34,7 +38,13 @@ pub(crate) async fn run(arguments: Run) -> Result<()> {
         }
         opened => opened?,
     };
-    let _lock = folder.lock()?.ok_or(Failure {
+    // Whoever ends with its standard input may do so only just now, when what had started it died and was started again.
+    let patience = if arguments.until_stdin_closes {
+        PREDECESSOR_ENDS_WITHIN
+    } else {
+        Duration::ZERO
+    };
+    let _lock = folder.lock_within(patience).await?.ok_or(Failure {
         code: FOLDER_IN_USE,
         sentence: "another agent runs with the same state folder",
         hint: "stop it, or give this one a folder of its own with `--state-dir`",
