@@ -66,7 +66,7 @@ def recorded(dev, session):
         done = dev.cli("sessions", "show", session, "--json")
         assert done.returncode == 0, done.stderr
         shown = json.loads(done.stdout)
-        return shown if shown.get("Complete") else None
+        return shown if shown.get("Complete") and shown["Status"] != "Terminating" else None
     return eventually(complete, what="the end of the recording")
 
 
