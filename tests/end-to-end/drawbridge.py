@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import select
 import shutil
 import signal
@@ -53,6 +54,22 @@ def free_port():
         port = random.randrange(10_000, max(given, 20_000))
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+#: What clients of ours say to those who wait for a slow machine, a line each.
+WAITING = re.compile(rb"^(no connection yet|connection lost|connected again|waiting for the session to begin).*\n", re.MULTILINE)
+
+
+def unhurried(errors):
+    """What was said on standard error, as if nobody had had to wait."""
+    return WAITING.sub(b"", errors)
+
+
+def finished(argv, **options):
+    """Runs a client to its end, which may be slow in coming."""
+    done = subprocess.run(argv, capture_output=True, timeout=PATIENCE, **options)
+    done.stderr = unhurried(done.stderr)
+    return done
 
 
 class Dev:

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from drawbridge import PATIENCE, Dev, Node, Server, eventually, program
+from drawbridge import PATIENCE, Dev, Node, Server, eventually, finished, program
 from principals import ACCOUNT, AWS_POLICY, NODE_ROLE, Principal, administrator, allow, document, refused
 from test_enrolled_nodes import EnrolledNode
 from test_first_session import START, session_of
@@ -126,8 +126,7 @@ def test_exec_and_cp_over_documents_with_a_key(dev, admin, key, tmp_path):
     name = command_document(admin, "Command", "alias/sessions")
 
     def run(*arguments, **options):
-        return subprocess.run([program("drawbridge"), *arguments], env=dev.env, capture_output=True, timeout=PATIENCE,
-                              **options)
+        return finished([program("drawbridge"), *arguments], env=dev.env, **options)
     done = run("exec", "--document", name, dev.node, "--", "sh", "-c", "cat; echo err >&2; exit 7", input=b"through\n")
     assert (done.returncode, done.stdout, done.stderr) == (7, b"through\n", b"err\n")
     (tmp_path / "from").write_bytes(bytes(range(256)) * 4000)

@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 
-from drawbridge import PATIENCE, Node, echoed_through_cuts, eventually, processes_with, program
+from drawbridge import PATIENCE, Node, echoed_through_cuts, eventually, finished, processes_with, program, unhurried
 
 MEGABYTE = 1 << 20
 
@@ -17,7 +17,7 @@ def exec_(dev, *command, options=(), env=None, node=None):
 
 def run(dev, *command, input=b"", **where):
     argv, env = exec_(dev, *command, **where)
-    return subprocess.run(argv, env=env, input=input, capture_output=True, timeout=PATIENCE)
+    return finished(argv, env=env, input=input)
 
 
 def start(dev, *command, stdin=subprocess.PIPE, **where):
@@ -129,7 +129,7 @@ def test_ctrl_c_ends_the_command(dev):
         eventually(lambda: sleeper(4712), what="the command")
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
-        assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
+        assert (process.stdout.read(), unhurried(process.stderr.read())) == (b"", b"")
     eventually(lambda: not sleeper(4712), what="the command's end")
 
 
@@ -170,7 +170,7 @@ def test_a_reader_that_has_seen_enough_ends_the_command(dev):
         assert process.stdout.readline() == b"first\n"
         process.stdout.close()
         assert process.wait(PATIENCE) == 141
-        assert process.stderr.read() == b""
+        assert unhurried(process.stderr.read()) == b""
     dev.ended(session)
 
 
@@ -202,7 +202,7 @@ def test_a_session_that_is_ended_by_somebody_is_255_with_the_reason(dev):
         eventually(lambda: sleeper(4714), what="the command")
         assert dev.cli("sessions", "terminate", session).returncode == 0
         assert process.wait(PATIENCE) == 255
-        assert process.stderr.read().startswith(b"error: ")
+        assert unhurried(process.stderr.read()).startswith(b"error: ")
 
 
 def test_a_command_on_a_terminal(dev, terminal):
@@ -219,10 +219,10 @@ def test_a_command_on_a_terminal(dev, terminal):
 
 def test_the_aws_cli_passes_bytes_and_turns_every_failure_into_255(dev):
     def started(command, **options):
-        return subprocess.run(
+        return finished(
             ["aws", "ssm", "start-session", "--target", dev.node, "--document-name", "AWS-StartNonInteractiveCommand",
              "--parameters", f'{{"command":["{command}"],"separateOutputStream":["true"]}}'],
-            env=dev.env, capture_output=True, timeout=PATIENCE, **options)
+            env=dev.env, **options)
 
     sent = os.urandom(MEGABYTE)
     done = started("cat", input=sent)

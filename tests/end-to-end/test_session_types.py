@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from drawbridge import PATIENCE, Dev, Proxy, eventually, free_port, program
+from drawbridge import PATIENCE, Dev, Proxy, eventually, finished, free_port, program
 from machine import Machine, needs_root
 from principals import administrator, document, refused
 
@@ -44,15 +44,14 @@ def run_cli(dev, machine, name, parameters, env=None, **options):
     """Starts a session of a document with the AWS CLI; answers the finished process."""
     argv = start(machine, "--document-name", name, "--parameters", json.dumps(parameters))
     options.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run(argv, env=env or dev.env, capture_output=True, timeout=PATIENCE, **options)
+    return finished(argv, env=env or dev.env, **options)
 
 
 def executed(dev, machine, *argv, env=None, **options):
     """Runs `drawbridge exec`; answers the finished process."""
     if "input" not in options:
         options.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run([program("drawbridge"), "exec", machine.node, "--", *argv], env=env or dev.env,
-                          capture_output=True, timeout=PATIENCE, **options)
+    return finished([program("drawbridge"), "exec", machine.node, "--", *argv], env=env or dev.env, **options)
 
 
 def test_a_shell_is_ssm_users_who_may_sudo(dev, machine, terminal):

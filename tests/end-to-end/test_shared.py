@@ -13,7 +13,7 @@ import tempfile
 
 import pytest
 
-from drawbridge import PATIENCE, echoed_through_cuts, eventually, processes_with, program
+from drawbridge import PATIENCE, echoed_through_cuts, eventually, finished, processes_with, program, unhurried
 from test_exec import MEGABYTE, sleeper
 from test_forward import kill_workers
 
@@ -29,7 +29,7 @@ class Shared:
             [program("drawbridge"), "connect", "--persist", *arguments, dev.node], env=self.env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stderr.readline()
-        if line == "This session is encrypted using AWS KMS.\n":
+        while line == "This session is encrypted using AWS KMS.\n" or line and not unhurried(line.encode()):
             line = self.process.stderr.readline()
         assert line.startswith("session ") and line.endswith(" is shared\n"), line
         self.session = line.split()[1]
@@ -94,7 +94,7 @@ def test_a_session_of_another_document_is_shared_with_its_settings(dev, runtime,
 
 def test_what_cannot_be_executed_is_told_as_without_sharing(dev, shared):
     for command in (["/no/such/program"], ["/etc/passwd"]):
-        alone = subprocess.run(shared.argv(*command), env=dev.env, capture_output=True, timeout=PATIENCE)
+        alone = finished(shared.argv(*command), env=dev.env)
         together = shared.run(*command)
         assert (together.returncode, together.stdout, together.stderr) == (
             alone.returncode, alone.stdout, alone.stderr)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from drawbridge import PATIENCE, eventually, free_port
+from drawbridge import PATIENCE, eventually, finished, free_port
 
 MEGABYTE = 1 << 20
 
@@ -21,8 +21,7 @@ class Ssh:
         return [name, "-F", self.config, *map(str, arguments)]
 
     def __call__(self, name, *arguments, **options):
-        return subprocess.run(self.argv(name, *arguments), env=self.dev.env, capture_output=True, timeout=PATIENCE,
-                              **options)
+        return finished(self.argv(name, *arguments), env=self.dev.env, **options)
 
 
 @pytest.fixture(scope="module")
