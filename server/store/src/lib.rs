@@ -22,6 +22,7 @@ pub mod log_groups;
 pub mod nodes;
 pub mod objects;
 pub mod parameters;
+mod reserve;
 pub mod root_key;
 pub mod sessions;
 pub mod settings;
@@ -65,6 +66,7 @@ pub use objects::{
     Place, PutObjectError, Retention, RetentionMode, Sealing,
 };
 pub use parameters::{Parameter, ParameterAt, ParameterKind, Parameters, PutParameterError};
+pub use reserve::{NoRoom, Reserve, Space};
 pub use root_key::{RootKey, RootKeyError, SealError};
 pub use sessions::{CreateSessionError, SessionLimits, SessionPage, Sessions, StateChangeError};
 pub use settings::Settings;

@@ -13,7 +13,7 @@ use super::BackupError;
 use super::entries::{self, HEADER, MANIFEST, ROOT_KEY, SCRATCH, SEAL_PURPOSE, TAG};
 use super::manifest::{Hasher, Header, Listed, Manifest, Summary, is_tagged};
 use crate::blobs::PLACE_SETTING;
-use crate::{DataFolder, FolderError, RootKey, Settings as _, Sqlite};
+use crate::{DataFolder, FolderError, RootKey, Settings as _, Space, Sqlite};
 
 /// What was restored.
 #[derive(Debug)]
@@ -336,8 +336,8 @@ fn create(place: &Path) -> Result<File, BackupError> {
 }
 
 fn free_bytes(folder: &Path) -> Result<u64, BackupError> {
-    let found = rustix::fs::statvfs(folder).map_err(|error| folder_error(folder, error.into()))?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    let space = Space::of(folder).map_err(|error| folder_error(folder, error))?;
+    Ok(space.free_bytes)
 }
 
 fn folder_error(path: &Path, source: io::Error) -> BackupError {
