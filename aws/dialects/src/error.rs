@@ -115,6 +115,11 @@ impl AwsError {
         Self::new(code, "An internal error occurred.").with_status(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Makes a fault that passes (status 503): clients try again by themselves, and wait longer each time.
+    pub fn unavailable(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::new(code, message).with_status(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
     /// Replaces the status.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {

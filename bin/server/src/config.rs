@@ -46,6 +46,9 @@ pub(crate) struct Config {
     /// Room for all recordings, in MiB; without it, as much as the disk holds.
     #[serde(default)]
     pub(crate) recordings_quota_mib: Option<u64>,
+    /// What uploads leave free on the disk of the data folder, in MiB; 0 for nothing.
+    #[serde(default)]
+    pub(crate) reserve_mib: Option<u64>,
     /// The bucket of another store that the bytes of objects lie in; the data folder without one.
     #[serde(default)]
     pub(crate) objects: Option<BucketConfig>,
@@ -110,6 +113,7 @@ impl Default for Config {
             activation_tier: ActivationTier::default(),
             recordings_days: default_recordings_days(),
             recordings_quota_mib: None,
+            reserve_mib: None,
             objects: None,
         }
     }
@@ -157,6 +161,7 @@ mod tests {
         assert_eq!(config.activation_tier, ActivationTier::Standard);
         assert_eq!(config.recordings_days, 365);
         assert_eq!(config.recordings_quota_mib, None);
+        assert_eq!(config.reserve_mib, None);
         assert!(config.objects.is_none());
     }
 

@@ -50,15 +50,18 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig> {
         activation_tier: config.activation_tier,
         recordings: RecordingsConfig {
             keep_days: (config.recordings_days > 0).then_some(config.recordings_days),
-            quota_bytes: config
-                .recordings_quota_mib
-                .map(|mib| mib.saturating_mul(1024 * 1024)),
+            quota_bytes: config.recordings_quota_mib.map(bytes_of_mib),
         },
+        reserve_bytes: config.reserve_mib.map(bytes_of_mib),
         objects: config.objects.clone().map(|bucket| Backing {
             bucket,
             environment: drawbridge_aws_client::Environment::of_process(),
         }),
     })
+}
+
+fn bytes_of_mib(mib: u64) -> u64 {
+    mib.saturating_mul(1024 * 1024)
 }
 
 /// The administrator's environment on a server that listens.

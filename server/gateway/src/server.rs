@@ -27,7 +27,7 @@ use drawbridge_service_ssmmessages::SsmMessages;
 use drawbridge_service_sts::Sts;
 use drawbridge_session::{Random, SystemClock, SystemRandom};
 use drawbridge_store::blobs::Blobs;
-use drawbridge_store::{DataFolder, Foundation, RootKey, Sqlite};
+use drawbridge_store::{DataFolder, FolderError, Foundation, Reserve, RootKey, Space, Sqlite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -105,7 +105,8 @@ impl Server {
             activation_tier: config.activation_tier,
             ..Settings::new(config.public_host.clone().unwrap_or_else(|| address.to_string()))
         };
-        let services = services(&foundation, settings, &access, blobs, &sessions);
+        let reserve = open_reserve(&config, folder.path(), &foundation)?;
+        let services = services(&foundation, settings, &access, blobs, reserve, &sessions);
         let open_channels = Arc::new(OpenChannels::default());
         let revocation = config
             .end_disallowed_sessions
@@ -117,7 +118,7 @@ impl Server {
                 )
             })
             .map(|revocation| tokio::spawn(watch_live_sessions(revocation)));
-        let shelf = Arc::new(RecordingsShelf::new(Arc::clone(&services.s3)));
+        let shelf = Arc::new(RecordingsShelf::new(&services.s3));
         let recording = Recording::start(sessions.recorder_task.with_shelf(shelf), &services.relay);
         let housekeeping = housekeeping::start(
             sessions.journal,
@@ -284,12 +285,28 @@ async fn open_blobs(
     }
 }
 
+/// Keeps room for the server itself on the disk of the data folder, where uploads leave rows wherever their bytes go.
+fn open_reserve(
+    config: &ServerConfig,
+    folder: &Path,
+    foundation: &Foundation,
+) -> Result<Arc<Reserve>, FolderError> {
+    let path = folder.to_owned();
+    let probe = move || Space::of(&path);
+    let reserve = Reserve::open(probe, config.reserve_bytes, Arc::clone(&foundation.clock));
+    reserve.map(Arc::new).map_err(|source| FolderError::Unusable {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
 /// Brings every service together with what it needs.
 fn services(
     foundation: &Foundation,
     settings: Settings,
     access: &Access,
     blobs: Arc<dyn Blobs>,
+    reserve: Arc<Reserve>,
     sessions: &Sessions,
 ) -> Services {
     let (store, clock) = (&foundation.store, &foundation.clock);
@@ -312,10 +329,14 @@ fn services(
         ec2messages: Arc::new(Ec2Messages::default()),
         iam: Arc::new(Iam::new(foundation.clone())),
         kms: Arc::clone(&kms),
-        logs: Arc::new(Logs::new(foundation.clone(), Arc::clone(&kms) as _)),
+        logs: Arc::new(Logs::new(
+            foundation.clone(),
+            Arc::clone(&kms) as _,
+            Arc::clone(&reserve),
+        )),
         operator: Arc::new(Operator::new(foundation.clone(), Arc::new(access.clone()))),
         organizations: Arc::new(Organizations::new(Arc::clone(store))),
-        s3: Arc::new(S3::new(foundation.clone(), blobs, kms)),
+        s3: Arc::new(S3::new(foundation.clone(), blobs, kms, reserve)),
         ssm: Arc::new(Ssm::new(foundation.clone(), parts)),
         ssmmessages: Arc::new(ssmmessages),
         sts: Arc::new(Sts::new(foundation.clone())),

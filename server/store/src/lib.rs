@@ -66,7 +66,7 @@ pub use objects::{
     Place, PutObjectError, Retention, RetentionMode, Sealing,
 };
 pub use parameters::{Parameter, ParameterAt, ParameterKind, Parameters, PutParameterError};
-pub use reserve::{NoRoom, Reserve, Space};
+pub use reserve::{NoRoom, Reserve, Space, Uploading};
 pub use root_key::{RootKey, RootKeyError, SealError};
 pub use sessions::{CreateSessionError, SessionLimits, SessionPage, Sessions, StateChangeError};
 pub use settings::Settings;

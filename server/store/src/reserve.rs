@@ -5,7 +5,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drawbridge_session::Clock;
@@ -46,11 +46,24 @@ impl Space {
 /// it at most. They are taken again when there is an eighth more than what is kept.
 pub struct Reserve(Option<Kept>);
 
+/// One upload, from before its first byte until it is durable or given up.
+pub struct Uploading<'a> {
+    kept: Option<&'a Kept>,
+    /// What may be on its way to the disk still.
+    unseen: u64,
+}
+
 struct Kept {
     bytes: u64,
     probe: Box<dyn Fn() -> io::Result<Space> + Send + Sync>,
     clock: Arc<dyn Clock>,
-    view: Mutex<View>,
+    state: Mutex<State>,
+}
+
+struct State {
+    view: View,
+    /// What all uploads may have on their way to the disk, where a look does not see it.
+    unseen: u64,
 }
 
 /// What the last look at the disk came to.
@@ -87,6 +100,9 @@ const STEP: u64 = 8;
 const USUAL_BYTES: u64 = 1024 * MIB;
 const PART: u64 = 20;
 
+/// More than the buffers hold that are between an upload and the disk.
+const MOST_UNSEEN: u64 = 2 * MIB;
+
 /// Empty objects use files up before bytes: one file is kept for so many bytes that are.
 const BYTES_OF_A_FILE: u64 = 64 * 1024;
 
@@ -114,28 +130,70 @@ impl Reserve {
             bytes,
             probe: Box::new(probe),
             clock,
-            view: Mutex::new(View::Unknown),
+            state: Mutex::new(State {
+                view: View::Unknown,
+                unseen: 0,
+            }),
         })))
     }
 
-    /// Asks before `bytes` of an upload are written; 0 before anything of it is.
+    /// Begins an upload.
+    pub fn upload(&self) -> Uploading<'_> {
+        Uploading {
+            kept: self.0.as_ref(),
+            unseen: 0,
+        }
+    }
+
+    /// Asks before anything of an upload is done.
+    ///
+    /// # Errors
+    ///
+    /// Uploads are refused.
+    pub fn check(&self) -> Result<(), NoRoom> {
+        self.upload().admit(0)
+    }
+}
+
+impl Uploading<'_> {
+    /// Asks before so many bytes more are written.
     ///
     /// # Errors
     ///
     /// They are not to be written.
-    pub fn admit(&self, bytes: u64) -> Result<(), NoRoom> {
-        self.0.as_ref().map_or(Ok(()), |kept| kept.admit(bytes))
+    pub fn admit(&mut self, bytes: u64) -> Result<(), NoRoom> {
+        let Some(kept) = self.kept else {
+            return Ok(());
+        };
+        let mut state = kept.state();
+        kept.admit(&mut state, bytes)?;
+        let unseen = self.unseen.saturating_add(bytes).min(MOST_UNSEEN);
+        state.unseen += unseen - self.unseen;
+        self.unseen = unseen;
+        Ok(())
+    }
+}
+
+impl Drop for Uploading<'_> {
+    fn drop(&mut self) {
+        if let Some(kept) = self.kept {
+            kept.state().unseen -= self.unseen;
+        }
     }
 }
 
 impl Kept {
-    fn admit(&self, bytes: u64) -> Result<(), NoRoom> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admit(&self, state: &mut State, bytes: u64) -> Result<(), NoRoom> {
         let now = self.clock.monotonic();
-        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        if !view.answers(now, bytes) {
-            *view = self.look(*view, now, bytes);
+        if !state.view.answers(now, bytes) {
+            let coming = state.unseen.saturating_add(bytes);
+            state.view = self.look(state.view, now, coming);
         }
-        match &mut *view {
+        match &mut state.view {
             View::Enough { left, .. } => {
                 *left = left.saturating_sub(bytes);
                 Ok(())
@@ -146,7 +204,8 @@ impl Kept {
         }
     }
 
-    fn look(&self, before: View, at: Duration, bytes: u64) -> View {
+    /// Looks whether there is room for what is coming.
+    fn look(&self, before: View, at: Duration, coming: u64) -> View {
         let step = self.bytes / STEP;
         let was_short = matches!(before, View::Short { .. });
         // Without the step between, a large upload that is refused and removed would open and shut the door each time.
@@ -154,7 +213,7 @@ impl Kept {
         let found = (self.probe)();
         let is_enough = found.as_ref().is_ok_and(|space| {
             let files = (wanted / BYTES_OF_A_FILE).min(space.all_files / PART);
-            space.free_bytes >= wanted.saturating_add(bytes) && space.free_files >= files
+            space.free_bytes >= wanted.saturating_add(coming) && space.free_files >= files
         });
         match (was_short, is_enough) {
             (false, false) => warn(&found, self.bytes),
@@ -182,15 +241,15 @@ impl View {
 }
 
 fn warn(found: &io::Result<Space>, kept_bytes: u64) {
-    const REFUSED: &str =
-        "the disk is nearly full: uploads of objects and of log events are refused, so that sessions go on";
+    const TEXT: &str =
+        "the disk is nearly full: uploads of objects and log events are refused, so that sessions go on";
     match found {
         Ok(Space {
             free_bytes,
             free_files,
             ..
-        }) => tracing::warn!(free_bytes, free_files, kept_bytes, REFUSED),
-        Err(error) => tracing::warn!(error = error as &dyn std::error::Error, kept_bytes, REFUSED),
+        }) => tracing::warn!(free_bytes, free_files, kept_bytes, "{TEXT}"),
+        Err(error) => tracing::warn!(error = error as &dyn std::error::Error, kept_bytes, "{TEXT}"),
     }
 }
 

@@ -1,12 +1,18 @@
 //! The errors that several operations answer.
 
 use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_store::NoRoom;
 
 /// Answers a fault of ours, which is logged here with its causes and not shown.
 pub(crate) fn internal(error: impl std::error::Error + 'static) -> AwsError {
     let error = &error as &dyn std::error::Error;
     tracing::error!(error, "an operation failed inside");
     AwsError::internal("ServiceUnavailableException")
+}
+
+/// The events would take what the server keeps of its disk for itself.
+pub(crate) fn no_room(error: NoRoom) -> AwsError {
+    AwsError::unavailable("ServiceUnavailableException", error.to_string())
 }
 
 /// Refuses what the model cannot.

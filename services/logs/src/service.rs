@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use drawbridge_session::keys::Keys;
 use drawbridge_session::{Clock, Random};
-use drawbridge_store::{Foundation, RootKey, Store};
+use drawbridge_store::{Foundation, Reserve, RootKey, Store};
 
 use crate::open_keys::OpenKeys;
 use crate::{OPERATIONS, Operation};
@@ -17,11 +17,13 @@ pub struct Logs {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) open_keys: OpenKeys,
+    /// What events leave of the disk.
+    pub(crate) reserve: Arc<Reserve>,
 }
 
 impl Logs {
     /// Brings the parts together.
-    pub fn new(foundation: Foundation, keys: Arc<dyn Keys>) -> Self {
+    pub fn new(foundation: Foundation, keys: Arc<dyn Keys>, reserve: Arc<Reserve>) -> Self {
         Self {
             store: foundation.store,
             root: foundation.root,
@@ -29,6 +31,7 @@ impl Logs {
             clock: foundation.clock,
             random: foundation.random,
             open_keys: OpenKeys::default(),
+            reserve,
         }
     }
 

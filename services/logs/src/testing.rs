@@ -6,6 +6,7 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::model;
 use drawbridge_house::{FakeKeys, Stage};
 use drawbridge_session::Clock as _;
+use drawbridge_store::Reserve;
 use serde_json::{Value, json};
 
 use crate::Logs;
@@ -25,9 +26,13 @@ impl Deref for House {
 
 impl House {
     pub(crate) async fn new() -> Self {
-        let house = drawbridge_house::House::new().await;
+        Self::with(drawbridge_house::House::new().await, Reserve::none())
+    }
+
+    /// The same in a house, with what events leave of its disk.
+    pub(crate) fn with(house: drawbridge_house::House, reserve: Reserve) -> Self {
         let keys = Arc::new(FakeKeys::default());
-        let logs = Logs::new(house.foundation(), keys.clone());
+        let logs = Logs::new(house.foundation(), keys.clone(), Arc::new(reserve));
         let stage = Stage::new(house, logs, |name| Some((Logs::operation(name)?, model::logs())));
         Self { keys, stage }
     }

@@ -21,7 +21,7 @@ use s3s::dto::ServerSideEncryption;
 use serde::{Deserialize, Serialize};
 
 use crate::S3;
-use crate::error::{internal, invalid_argument, not_implemented, of_blobs};
+use crate::error::{internal, invalid_argument, not_implemented, of_blobs, of_reserve};
 use crate::settings::Setting;
 use crate::shelf::keep_out;
 
@@ -142,6 +142,8 @@ impl S3 {
         headers: &HeaderMap,
     ) -> Result<Protection, AwsError> {
         keep_out(&bucket.name)?;
+        // Before a key is asked for, which leaves an audit event.
+        self.reserve.check().map_err(of_reserve)?;
         let wanted = match wanted(headers)? {
             Some(wanted) => wanted,
             None => self.wanted_by(bucket).await?,
@@ -193,6 +195,7 @@ impl S3 {
         sealing: Option<&Sealing>,
         content: &Content,
     ) -> Result<Protection, AwsError> {
+        self.reserve.check().map_err(of_reserve)?;
         match sealing {
             None | Some(Sealing::Root(_)) => Ok(Protection::Root),
             Some(sealing @ Sealing::Kms { wrapped, context, .. }) => Ok(Protection::Kms {

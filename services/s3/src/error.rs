@@ -5,7 +5,7 @@ use std::io;
 
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_store::blobs::is_away;
-use drawbridge_store::{LockError, PutObjectError, StoreError};
+use drawbridge_store::{LockError, NoRoom, PutObjectError, StoreError};
 use http::StatusCode;
 use s3s::{S3Error, S3ErrorCode};
 
@@ -40,12 +40,18 @@ pub(crate) fn of_blobs(error: io::Error) -> AwsError {
         error = &error as &dyn std::error::Error,
         "a request for objects was told to come back"
     );
-    AwsError::new(
-        "ServiceUnavailable",
+    AwsError::unavailable(
+        UNAVAILABLE,
         "The store of the objects cannot be reached. Please try again.",
     )
-    .with_status(StatusCode::SERVICE_UNAVAILABLE)
 }
+
+/// The upload would take what the server keeps of its disk for itself.
+pub(crate) fn of_reserve(error: NoRoom) -> AwsError {
+    AwsError::unavailable(UNAVAILABLE, error.to_string())
+}
+
+const UNAVAILABLE: &str = "ServiceUnavailable";
 
 pub(crate) fn no_such_bucket(bucket: &str) -> AwsError {
     not_found(

@@ -37,7 +37,7 @@ use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::keys::Keys;
 use drawbridge_session::{Clock, Random};
 use drawbridge_store::blobs::Blobs;
-use drawbridge_store::{Foundation, RootKey, Store};
+use drawbridge_store::{Foundation, Reserve, RootKey, Store};
 use s3s::S3Response;
 
 pub use asked::{Asked, Took};
@@ -56,6 +56,7 @@ type Answer<O> = drawbridge_session::Answer<AwsError, O>;
 type Answered<O> = Result<S3Response<O>, AwsError>;
 
 /// The `s3` service of one server.
+#[derive(Clone)]
 pub struct S3 {
     store: Arc<dyn Store>,
     blobs: Arc<dyn Blobs>,
@@ -64,11 +65,18 @@ pub struct S3 {
     random: Arc<dyn Random>,
     /// What wraps data keys that are not the root key's to seal.
     keys: Arc<dyn Keys>,
+    /// What uploads leave of the disk.
+    reserve: Arc<Reserve>,
 }
 
 impl S3 {
     /// Brings the parts together.
-    pub fn new(foundation: Foundation, blobs: Arc<dyn Blobs>, keys: Arc<dyn Keys>) -> Self {
+    pub fn new(
+        foundation: Foundation,
+        blobs: Arc<dyn Blobs>,
+        keys: Arc<dyn Keys>,
+        reserve: Arc<Reserve>,
+    ) -> Self {
         Self {
             store: foundation.store,
             blobs,
@@ -76,6 +84,7 @@ impl S3 {
             clock: foundation.clock,
             random: foundation.random,
             keys,
+            reserve,
         }
     }
 }

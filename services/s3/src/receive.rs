@@ -17,7 +17,7 @@ use s3s::{StdError, TrailingHeaders};
 use crate::S3;
 use crate::checksum::{Algorithm, Announced, Hasher, well_formed};
 use crate::encryption::Protection;
-use crate::error::{invalid_request, of_blobs};
+use crate::error::{invalid_request, of_blobs, of_reserve};
 
 /// The most bytes of one request (S3's documented limit).
 pub(crate) const MAX_BYTES: u64 = 5 * 1024 * 1024 * 1024;
@@ -98,6 +98,7 @@ impl S3 {
             .checksum
             .as_ref()
             .map_or(Algorithm::Crc64Nvme, |it| it.algorithm);
+        let mut upload = self.reserve.upload();
         let (mut writer, sealing) = self.sealed_writer(protection).await?;
         let kept = expected.keeps.unwrap_or(algorithm);
         let mut other = (kept != algorithm).then(|| kept.hasher());
@@ -116,6 +117,7 @@ impl S3 {
                     too_large()
                 });
             }
+            upload.admit(bytes.len() as u64).map_err(of_reserve)?;
             md5.update(&bytes);
             hasher.update(&bytes);
             if let Some(other) = &mut other {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::recording::{BUCKET_PREFIX, Shelf, ShelfError, bucket_name};
 use drawbridge_session::{AccountId, Region};
-use drawbridge_store::{Bucket, Condition, Content, CreateBucketError, ObjectVersion, Versioning};
+use drawbridge_store::{Bucket, Condition, Content, CreateBucketError, ObjectVersion, Reserve, Versioning};
 use futures_util::stream;
 use http::StatusCode;
 use s3s::dto::StreamingBlob;
@@ -42,9 +42,12 @@ impl From<AwsError> for ShelfTrouble {
 pub struct RecordingsShelf(Arc<S3>);
 
 impl RecordingsShelf {
-    /// Puts them into the buckets of this service.
-    pub fn new(s3: Arc<S3>) -> Self {
-        Self(s3)
+    /// Puts them into the buckets of this service, also into the room that is kept of the disk: it is kept for them.
+    pub fn new(s3: &S3) -> Self {
+        Self(Arc::new(S3 {
+            reserve: Arc::new(Reserve::none()),
+            ..s3.clone()
+        }))
     }
 
     async fn store(

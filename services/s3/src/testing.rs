@@ -7,8 +7,8 @@ use bytes::Bytes;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_house::{FakeKeys, House};
 use drawbridge_session::{Authority, Caller, Refusal};
-use drawbridge_store::Buckets as _;
 use drawbridge_store::blobs::{BlobFolder, Blobs};
+use drawbridge_store::{Buckets as _, Reserve};
 use http::{HeaderMap, Method, Request, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::{Body, S3Response};
@@ -81,10 +81,14 @@ impl World {
 
     /// The same with a service of keys.
     pub(crate) async fn with_keys(keys: Arc<FakeKeys>) -> Self {
-        let house = House::new().await;
+        Self::with(House::new().await, keys, Reserve::none())
+    }
+
+    /// The same in a house, with what uploads leave of its disk.
+    pub(crate) fn with(house: House, keys: Arc<FakeKeys>, reserve: Reserve) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let blobs: Arc<dyn Blobs> = Arc::new(BlobFolder::open(folder.path()).expect("opens"));
-        let s3 = S3::new(house.foundation(), blobs, keys);
+        let s3 = S3::new(house.foundation(), blobs, keys, Arc::new(reserve));
         Self {
             house,
             s3: Arc::new(s3),

@@ -7,6 +7,7 @@ mod keys;
 mod lifecycle;
 mod listings;
 mod locks;
+mod reserve;
 mod settings;
 mod tags;
 mod uploads;

@@ -7,12 +7,14 @@
 
 mod answer;
 mod callers;
+mod disk;
 mod keys;
 mod nodes;
 mod stage;
 
 use std::sync::Arc;
 
+pub use disk::FakeDisk;
 pub use keys::{FakeKeys, KEY, KeyUsed};
 pub use stage::Stage;
 

@@ -38,6 +38,8 @@ pub struct ServerConfig {
     pub activation_tier: ActivationTier,
     /// How much is kept of recordings, and how long.
     pub recordings: FolderConfig,
+    /// What uploads leave free on the disk of the data folder; as the disk is large without it, nothing with 0.
+    pub reserve_bytes: Option<u64>,
     /// The bucket of another store that the bytes of objects lie in; the data folder without one.
     pub objects: Option<Backing>,
 }

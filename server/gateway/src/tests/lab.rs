@@ -241,6 +241,7 @@ pub(super) fn config(home: &std::path::Path) -> ServerConfig {
         end_disallowed_sessions: true,
         activation_tier: ActivationTier::Advanced,
         recordings: FolderConfig::default(),
+        reserve_bytes: None,
         objects: None,
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::batch::{self, Event, MAX_BATCH, MAX_EVENT};
 use super::retention::{days_before, oldest_kept};
-use crate::error::{internal, invalid_parameter, no_stream};
+use crate::error::{internal, invalid_parameter, no_room, no_stream};
 use crate::name::on_stream;
 use crate::streams::sequence_token;
 use crate::{Logs, Operation, input};
@@ -89,6 +89,8 @@ async fn put(logs: Arc<Logs>, call: Call) -> Result<Value, AwsError> {
     let (taken, rejected) = sort_out(&events, &group, now);
     let mut last_batch = stream.last_batch;
     if !taken.is_empty() {
+        let mut upload = logs.reserve.upload();
+        upload.admit(bytes_of(taken)).map_err(no_room)?;
         let key = logs.open_key(&caller, &group, &group.key).await?;
         let plain = batch::encode(taken).map_err(internal)?;
         let sealed = key.seal(&context(&group, &stream.name), plain, logs.random.as_ref());
@@ -123,12 +125,16 @@ async fn store(
         first_ms,
         last_ms,
         ingested_at: now,
-        bytes: taken.iter().map(Event::size).sum(),
+        bytes: bytes_of(taken),
         key_number: group.key.number,
         sealed,
     };
     let id = logs.store.add_log_batch(batch).await.map_err(internal)?;
     id.ok_or_else(no_stream)
+}
+
+fn bytes_of(events: &[Event]) -> u64 {
+    events.iter().map(Event::size).sum()
 }
 
 /// Checks what makes a whole batch invalid.
@@ -138,7 +144,7 @@ fn check(events: &[Event]) -> Result<(), AwsError> {
             "Log event too large: {size} bytes exceeds limit of {MAX_EVENT}"
         )));
     }
-    let size: u64 = events.iter().map(Event::size).sum();
+    let size = bytes_of(events);
     if size > MAX_BATCH {
         return Err(invalid_parameter(format!(
             "Upload too large: {size} bytes exceeds limit of {MAX_BATCH}"
@@ -179,6 +185,7 @@ fn sort_out<'a>(events: &'a [Event], group: &LogGroup, now: Timestamp) -> (&'a [
 
 #[cfg(test)]
 mod tests {
+    use drawbridge_house::FakeDisk;
     use serde_json::json;
 
     use super::*;
@@ -262,6 +269,41 @@ mod tests {
             json!({"tooNewLogEventStartIndex": 0})
         );
         assert_eq!(messages(&house).await, ["e", "kept too"]);
+    }
+
+    #[tokio::test]
+    async fn events_do_not_take_what_is_kept_of_the_disk() {
+        let (rooms, disk) = (drawbridge_house::House::new().await, FakeDisk::new());
+        let reserve = disk.reserve(&rooms);
+        let house = House::with(rooms, reserve);
+        house
+            .done("CreateLogGroup", json!({"logGroupName": "group"}))
+            .await;
+        house.give_stream("group", "stream").await;
+        house.put("group", "stream", &[(0, "before")]).await;
+        disk.set_free(FakeDisk::KEPT_BYTES - 1, &house);
+        let input = batch(&json!([{"timestamp": house.now(), "message": "x"}]));
+        let refused = house
+            .ask("PutLogEvents", input.clone())
+            .await
+            .expect_err("refused");
+        assert_eq!(
+            (refused.code(), refused.status().as_u16()),
+            ("ServiceUnavailableException", 503)
+        );
+        assert!(refused.message().contains("(reserve_mib)"), "{refused}");
+        // The agent of AWS gives a log up for good whose stream it cannot make.
+        house.give_stream("group", "other").await;
+        assert_eq!(messages(&house).await, ["before"]);
+        house
+            .done(
+                "DeleteLogStream",
+                json!({"logGroupName": "group", "logStreamName": "other"}),
+            )
+            .await;
+        disk.set_free(2 * FakeDisk::KEPT_BYTES, &house);
+        house.done("PutLogEvents", input).await;
+        assert_eq!(messages(&house).await, ["before", "x"]);
     }
 
     #[tokio::test]
