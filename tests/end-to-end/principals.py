@@ -14,13 +14,13 @@ NODE_ROLE = "DrawbridgeNodeRole"  # there from a server's first start
 AWS_POLICY = "arn:aws:iam::aws:policy/"
 
 
-def client(dev, service, key=None, secret=None, token=None, validate=True, region="us-east-1"):
-    """A client of boto3 that neither retries nor looks for credentials anywhere; the administrator's by default."""
+def client(dev, service, key=None, secret=None, token=None, validate=True, region="us-east-1", retries=None):
+    """A client of boto3 that looks for credentials nowhere; the administrator's, and without retries, by default."""
     return boto3.client(
         service, endpoint_url=dev.env["AWS_ENDPOINT_URL"], region_name=region, verify=dev.env["AWS_CA_BUNDLE"],
         aws_access_key_id=key or dev.env["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=secret or dev.env["AWS_SECRET_ACCESS_KEY"], aws_session_token=token,
-        config=Config(retries={"max_attempts": 0}, parameter_validation=validate),
+        config=Config(retries=retries or {"max_attempts": 0}, parameter_validation=validate),
     )
 
 

@@ -286,20 +286,26 @@ def test_the_server_is_killed(own_dev, tmp_path, terminal):
         streamed(admin, shell, 40000)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A server whose data folder is a disk of its own."""
-    data = tmp_path / "dev/data"
-    data.mkdir(parents=True)
+@contextlib.contextmanager
+def on_a_disk(server, mib):
+    """Runs a server whose data folder is a disk of its own."""
+    server.data.mkdir(parents=True)
     mounted = os.getuid() == 0 and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", data], capture_output=True).returncode == 0
+        ["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=700", "tmpfs", server.data],
+        capture_output=True).returncode == 0
     if not mounted:
         pytest.skip("needs root to mount a small disk")
     try:
-        with Dev(tmp_path / "dev") as running:
-            yield running
+        with server:
+            yield server
     finally:
-        subprocess.run(["umount", "--lazy", data], check=True)
+        subprocess.run(["umount", "--lazy", server.data], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    with on_a_disk(Dev(tmp_path / "dev"), 64) as running:
+        yield running
 
 
 def fill(dev):
