@@ -214,13 +214,18 @@ impl Members {
             Ok(Algorithm::Sha256) => members.sha256 = value,
             Err(_) => return members,
         }
-        members.kind = Some(dto::ChecksumType::from_static(if checksum.composite {
-            dto::ChecksumType::COMPOSITE
-        } else {
-            dto::ChecksumType::FULL_OBJECT
-        }));
+        members.kind = Some(kind(checksum.composite));
         members
     }
+}
+
+/// What a checksum is of: of the checksums of parts, or of all bytes.
+pub(crate) fn kind(composite: bool) -> dto::ChecksumType {
+    dto::ChecksumType::from_static(if composite {
+        dto::ChecksumType::COMPOSITE
+    } else {
+        dto::ChecksumType::FULL_OBJECT
+    })
 }
 
 /// Writes the six members of an answer that has them.

@@ -1,5 +1,6 @@
 //! What no single operation shows: keys, decisions, versions, locks and listings.
 
+mod answers;
 mod copies;
 mod decisions;
 mod encryption;

@@ -31,6 +31,11 @@ pub(crate) fn time(at: Timestamp) -> dto::Timestamp {
     SystemTime::from(at).into()
 }
 
+/// When something was stored, as every answer tells it: headers have whole seconds, and clients compare documents with them.
+pub(crate) fn second(at: Timestamp) -> dto::Timestamp {
+    time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
 /// Reads a time to the millisecond; `None` outside of what can be kept.
 pub(crate) fn moment(at: &dto::Timestamp) -> Option<Timestamp> {
     let mut text = Vec::new();

@@ -11,9 +11,10 @@ use s3s::dto::{
 };
 
 use super::listing::{Last, Mark, Wanted, Which, limit, list, rolled_up, url_encoding};
+use crate::checksum::kind;
 use crate::error::invalid_argument;
 use crate::facts::on_bucket;
-use crate::wire::{encoded, etag, place, time, token};
+use crate::wire::{encoded, etag, place, second, token};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const LIST_OBJECTS_V2: Operation<ListObjectsV2Input, ListObjectsV2Output> = Operation {
@@ -139,14 +140,21 @@ pub(crate) fn common_prefixes(prefixes: &[String], url: bool) -> Vec<dto::Common
 
 pub(crate) fn object(version: ObjectVersion, url: bool, owner: Option<dto::Owner>) -> dto::Object {
     let content = version.content.unwrap_or_default();
-    let algorithm = content
+    let (algorithm, kind) = content
         .checksum
-        .map(|checksum| vec![dto::ChecksumAlgorithm::from(checksum.algorithm)]);
+        .map(|checksum| {
+            (
+                vec![dto::ChecksumAlgorithm::from(checksum.algorithm)],
+                kind(checksum.composite),
+            )
+        })
+        .unzip();
     dto::Object {
         checksum_algorithm: algorithm,
+        checksum_type: kind,
         e_tag: Some(etag(&content.etag)),
         key: Some(encoded(&version.key, url)),
-        last_modified: Some(time(version.modified_at)),
+        last_modified: Some(second(version.modified_at)),
         owner,
         size: i64::try_from(content.size).ok(),
         storage_class: Some(ObjectStorageClass::from(

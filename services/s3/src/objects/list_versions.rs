@@ -12,9 +12,10 @@ use s3s::dto::{
 
 use super::list::{after_marker, common_prefixes};
 use super::listing::{Last, Mark, Wanted, Which, limit, list, url_encoding};
+use crate::checksum::kind;
 use crate::error::{invalid_argument, of_store};
 use crate::facts::on_bucket;
-use crate::wire::{encoded, etag, time};
+use crate::wire::{encoded, etag, second};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const LIST_OBJECT_VERSIONS: Operation<ListObjectVersionsInput, ListObjectVersionsOutput> =
@@ -118,7 +119,7 @@ fn marker(version: ObjectVersion, url: bool, owner: &dto::Owner) -> DeleteMarker
     DeleteMarkerEntry {
         is_latest: Some(version.latest),
         key: Some(encoded(&version.key, url)),
-        last_modified: Some(time(version.modified_at)),
+        last_modified: Some(second(version.modified_at)),
         owner: Some(owner.clone()),
         version_id: Some(version.version),
     }
@@ -126,16 +127,23 @@ fn marker(version: ObjectVersion, url: bool, owner: &dto::Owner) -> DeleteMarker
 
 fn entry(version: ObjectVersion, url: bool, owner: &dto::Owner) -> dto::ObjectVersion {
     let content = version.content.unwrap_or_default();
-    let algorithm = content
+    let (algorithm, kind) = content
         .checksum
-        .map(|checksum| vec![dto::ChecksumAlgorithm::from(checksum.algorithm)]);
+        .map(|checksum| {
+            (
+                vec![dto::ChecksumAlgorithm::from(checksum.algorithm)],
+                kind(checksum.composite),
+            )
+        })
+        .unzip();
     let class = content.storage_class.unwrap_or_else(|| "STANDARD".to_owned());
     dto::ObjectVersion {
         checksum_algorithm: algorithm,
+        checksum_type: kind,
         e_tag: Some(etag(&content.etag)),
         is_latest: Some(version.latest),
         key: Some(encoded(&version.key, url)),
-        last_modified: Some(time(version.modified_at)),
+        last_modified: Some(second(version.modified_at)),
         owner: Some(owner.clone()),
         size: i64::try_from(content.size).ok(),
         storage_class: Some(ObjectVersionStorageClass::from(class)),

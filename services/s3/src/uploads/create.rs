@@ -8,9 +8,9 @@ use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::{Upload, UploadedObject};
 use http::HeaderMap;
 use s3s::S3Response;
-use s3s::dto::{ChecksumAlgorithm, ChecksumType, CreateMultipartUploadInput, CreateMultipartUploadOutput};
+use s3s::dto::{ChecksumAlgorithm, CreateMultipartUploadInput, CreateMultipartUploadOutput};
 
-use crate::checksum::Algorithm;
+use crate::checksum::{Algorithm, kind};
 use crate::encryption::with_encryption;
 use crate::error::{invalid_request, no_such_bucket, of_store};
 use crate::facts::of_upload;
@@ -81,13 +81,7 @@ async fn create(
         checksum_algorithm: checksum
             .asked
             .then(|| ChecksumAlgorithm::from(checksum.algorithm.as_str().to_owned())),
-        checksum_type: checksum.asked.then(|| {
-            ChecksumType::from_static(if checksum.composite {
-                ChecksumType::COMPOSITE
-            } else {
-                ChecksumType::FULL_OBJECT
-            })
-        }),
+        checksum_type: checksum.asked.then(|| kind(checksum.composite)),
         key: Some(upload.key),
         upload_id: Some(upload.id),
         ..output

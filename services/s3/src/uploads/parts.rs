@@ -6,10 +6,10 @@ use drawbridge_session::{Audit, SignedWith};
 use s3s::S3Response;
 use s3s::dto::{self, ChecksumAlgorithm, Initiator, ListPartsInput, ListPartsOutput, StorageClass};
 
-use crate::checksum::with_checksum;
+use crate::checksum::{kind, with_checksum};
 use crate::error::{invalid_argument, of_store};
 use crate::facts::on_object;
-use crate::wire::{etag, time};
+use crate::wire::{etag, second};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const LIST_PARTS: Operation<ListPartsInput, ListPartsOutput> = Operation {
@@ -44,7 +44,7 @@ async fn list(s3: Arc<S3>, asked: Asked<ListPartsInput>) -> Answered<ListPartsOu
     let parts = parts.into_iter().map(|part| {
         let mut told = dto::Part {
             e_tag: Some(etag(&part.etag)),
-            last_modified: Some(time(part.modified_at)),
+            last_modified: Some(second(part.modified_at)),
             part_number: i32::try_from(part.number).ok(),
             size: i64::try_from(part.piece.size).ok(),
             ..dto::Part::default()
@@ -61,6 +61,11 @@ async fn list(s3: Arc<S3>, asked: Asked<ListPartsInput>) -> Answered<ListPartsOu
         is_truncated: Some(more),
         part_number_marker: Some(input.part_number_marker.unwrap_or(0)),
         next_part_number_marker: last.and_then(|last| i32::try_from(last).ok()),
+        checksum_type: upload
+            .object
+            .checksum
+            .as_ref()
+            .map(|_| kind(upload.object.composite)),
         checksum_algorithm: upload.object.checksum.map(ChecksumAlgorithm::from),
         initiator: Some(Initiator {
             id: Some(upload.initiator),
