@@ -7,6 +7,7 @@
 mod body;
 mod chunks;
 mod host;
+mod leftover;
 mod words;
 
 use std::borrow::Cow;
@@ -37,6 +38,7 @@ use crate::connection::Peer;
 use body::Paced;
 use chunks::BoundedChunks;
 pub(crate) use host::S3Hosts;
+use leftover::lend;
 
 /// Printed by clients, as S3 calls it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -77,6 +79,8 @@ where
     let head_only = parts.method == Method::HEAD;
     let is_control = is_control(&parts.uri, &parts.headers);
     let closes = parts.version < Version::HTTP_2 && matches!(parts.method, Method::PUT | Method::POST);
+    let waits = parts.headers.contains_key(header::EXPECT);
+    let (body, leftover) = lend(body);
     let mut answer = match serve(gateway, parts, body, peer, id).await {
         Ok(answer) => answer,
         Err(error) => error_answer(&error, id),
@@ -89,8 +93,8 @@ where
         answer = words::told(answer, is_control);
     }
     let headers = answer.headers_mut();
-    // What is left of a body that was refused is not read: a client that is not told would send its next request after it.
-    if failed && closes {
+    // A client that is not told would send its next request after what is left of a body that was refused.
+    if failed && closes && !leftover.read(waits).await {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
