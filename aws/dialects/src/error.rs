@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::constraint::shorten;
 
@@ -84,6 +84,7 @@ pub struct AwsError {
     code: Cow<'static, str>,
     message: String,
     status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl AwsError {
@@ -93,6 +94,7 @@ impl AwsError {
             code: code.into(),
             message: message.into(),
             status: StatusCode::BAD_REQUEST,
+            headers: Vec::new(),
         }
     }
 
@@ -127,6 +129,13 @@ impl AwsError {
         self
     }
 
+    /// Adds a header; only S3 tells clients of something in them besides the error.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     /// The code that clients branch on, without prefix.
     pub fn code(&self) -> &str {
         &self.code
@@ -140,6 +149,11 @@ impl AwsError {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// What [`with_header`](Self::with_header) added.
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_store::blobs::is_away;
 use drawbridge_store::{LockError, NoRoom, PutObjectError, StoreError};
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use s3s::{S3Error, S3ErrorCode};
 
 /// Turns an error into the dialect's.
@@ -99,7 +99,20 @@ pub(crate) fn not_implemented(what: &str) -> AwsError {
         .with_status(StatusCode::NOT_IMPLEMENTED)
 }
 
-/// A method that a delete marker does not take.
+/// Adds headers whose values are of our own making.
+pub(crate) fn with_headers(
+    error: AwsError,
+    headers: impl IntoIterator<Item = (HeaderName, String)>,
+) -> AwsError {
+    headers.into_iter().fold(error, |error, (name, value)| {
+        match HeaderValue::from_str(&value) {
+            Ok(value) => error.with_header(name, value),
+            Err(_) => error,
+        }
+    })
+}
+
+/// What does not go with a resource of its kind.
 pub(crate) fn method_not_allowed() -> AwsError {
     AwsError::new(
         "MethodNotAllowed",

@@ -100,6 +100,7 @@ impl<G: Gate> Front<G> {
                 Ok(answer)
             }
             Err(error) => {
+                headers.extend(error.headers().iter().cloned());
                 let mut error = told(&error);
                 // These take the place of the dialect's own.
                 let xml = HeaderValue::from_static("application/xml");
@@ -143,6 +144,8 @@ impl<G: Gate> Front<G> {
                     version_id: object.version_id.clone(),
                     bypass_governance_retention: input.bypass_governance_retention,
                     if_match: object.e_tag.clone().map(dto::ETagCondition::ETag),
+                    if_match_last_modified_time: object.last_modified_time.clone(),
+                    if_match_size: object.size,
                     ..dto::DeleteObjectInput::default()
                 },
                 method: http::Method::DELETE,

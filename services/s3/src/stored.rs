@@ -6,16 +6,16 @@ use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::Caller;
 use drawbridge_store::blobs::draw_id;
 use drawbridge_store::{Bucket, Content, ObjectAt, ObjectVersion, Retention, RetentionMode};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use s3s::dto;
 
 use crate::error::{
     invalid_argument, invalid_request, method_not_allowed, no_such_bucket, no_such_key, no_such_version,
-    not_implemented, of_store,
+    not_implemented, of_store, with_headers,
 };
 use crate::facts::Named;
-use crate::wire::moment;
+use crate::wire::{http_date, moment};
 use crate::{Asked, S3};
 
 /// Headers that are kept as they are and answered with the object.
@@ -30,6 +30,9 @@ const KEPT: [&str; 6] = [
 
 /// The most bytes of all names and values of an object's metadata (S3's documented limit).
 const MAX_METADATA: usize = 2 * 1024;
+
+const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
+const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
 
 impl S3 {
     /// Finds the bucket that a request is about, if it is whose the request expects it to be.
@@ -77,8 +80,9 @@ impl S3 {
         let mut found = found.ok_or_else(missing)?;
         match found.content.take() {
             Some(content) => Ok((found, content)),
-            None if version.is_some() => Err(method_not_allowed()),
-            None => Err(no_such_key()),
+            None if version.is_some() => Err(of_marker(method_not_allowed(), &found)
+                .with_header(header::ALLOW, HeaderValue::from_static("DELETE"))),
+            None => Err(of_marker(no_such_key(), &found)),
         }
     }
 
@@ -101,6 +105,16 @@ impl S3 {
     pub(crate) fn draw_version(&self) -> String {
         draw_id(self.random.as_ref())
     }
+}
+
+/// Says that it is a delete marker that is in the way, and which.
+fn of_marker(error: AwsError, marker: &ObjectVersion) -> AwsError {
+    let headers = [
+        (DELETE_MARKER, "true".to_owned()),
+        (VERSION_ID, marker.version.clone()),
+        (header::LAST_MODIFIED, http_date(marker.modified_at)),
+    ];
+    with_headers(error, headers)
 }
 
 /// What an object will be, as the headers say.
@@ -148,7 +162,7 @@ const STORAGE_CLASSES: &[&str] = &[
 
 /// The encoding of the object: `aws-chunked` is that of the request.
 fn content_encoding(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(http::header::CONTENT_ENCODING).iter();
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
     let names: Vec<&str> = values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))

@@ -36,6 +36,11 @@ pub(crate) fn second(at: Timestamp) -> dto::Timestamp {
     time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
+/// When something was stored, as headers have it.
+pub(crate) fn http_date(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// Reads a time to the millisecond; `None` outside of what can be kept.
 pub(crate) fn moment(at: &dto::Timestamp) -> Option<Timestamp> {
     let mut text = Vec::new();

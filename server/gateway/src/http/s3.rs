@@ -88,6 +88,10 @@ where
     if head_only && answer.status().is_client_error() {
         *answer.body_mut() = Body::empty();
     }
+    // The dialect says so of `GetObject` only.
+    if head_only && answer.headers().contains_key(header::CONTENT_RANGE) {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
     let failed = answer.status().is_client_error() || answer.status().is_server_error();
     if failed {
         answer = words::told(answer, is_control);

@@ -77,6 +77,14 @@ fn parts(content: &Content, input: &GetObjectAttributesInput) -> Option<GetObjec
     if content.parts.is_empty() {
         return None;
     }
+    let total = i32::try_from(content.parts.len()).ok();
+    if !content.checksum.as_ref().is_some_and(|sum| sum.composite) {
+        // As on AWS, which lists parts for the sake of their checksums.
+        return Some(GetObjectAttributesParts {
+            total_parts_count: total,
+            ..GetObjectAttributesParts::default()
+        });
+    }
     let after = input.part_number_marker.unwrap_or(0).max(0);
     let limit = input.max_parts.unwrap_or(1000).clamp(0, 1000);
     let numbered = (1..).zip(&content.parts);
@@ -89,10 +97,9 @@ fn parts(content: &Content, input: &GetObjectAttributesInput) -> Option<GetObjec
             ..ObjectPart::default()
         })
         .collect();
-    let total = i32::try_from(content.parts.len()).ok();
-    let last = some.last().and_then(|part| part.part_number).unwrap_or(after);
+    let last = some.last().and_then(|part| part.part_number).unwrap_or(0);
     Some(GetObjectAttributesParts {
-        is_truncated: Some(total.is_some_and(|total| last < total)),
+        is_truncated: Some(!some.is_empty() && total.is_some_and(|total| last < total)),
         max_parts: Some(limit),
         next_part_number_marker: Some(last),
         part_number_marker: Some(after),

@@ -51,7 +51,7 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
         modified_since: input.copy_source_if_modified_since.as_ref(),
         unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
     };
-    conditions.check_copy(&source.version, &source.content)?;
+    conditions.check_copy(&source.version, &source.content, s3.clock.now())?;
     check_size(source.content.size)?;
     let replaces = is_replaced(
         "metadata",

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, Caller, Needs, SignedWith};
-use drawbridge_store::Condition;
+use drawbridge_store::{Condition, ObjectAt};
 use s3s::S3Response;
-use s3s::dto::{DeleteObjectInput, DeleteObjectOutput};
+use s3s::dto::{DeleteObjectInput, DeleteObjectOutput, ETagCondition};
 use serde_json::Value;
 
-use crate::error::{not_implemented, of_lock, of_put};
+use crate::error::{not_implemented, of_lock, of_put, of_store, precondition_failed};
 use crate::facts::{also, bypasses, on_version};
 use crate::stored::check_key;
 use crate::wire::condition;
@@ -44,6 +45,7 @@ async fn delete(s3: Arc<S3>, asked: Asked<DeleteObjectInput>) -> Answered<Delete
     let now = s3.clock.now();
     let deleted = match input.version_id.as_deref() {
         Some(version) => {
+            s3.check_version(at, version, input.if_match.as_ref()).await?;
             let deleted = s3.store.delete_version(at, version, bypass, now).await;
             deleted.map_err(|error| of_lock(error, Some(version)))?
         }
@@ -63,4 +65,23 @@ async fn delete(s3: Arc<S3>, asked: Asked<DeleteObjectInput>) -> Answered<Delete
         version_id: deleted.version,
         ..DeleteObjectOutput::default()
     }))
+}
+
+impl S3 {
+    /// Refuses to remove a version that is not what the request says. Versions never change, so that it is enough to look before.
+    async fn check_version(
+        &self,
+        at: ObjectAt<'_>,
+        version: &str,
+        matches: Option<&ETagCondition>,
+    ) -> Result<(), AwsError> {
+        let Some(wanted) = matches.and_then(condition) else {
+            return Ok(());
+        };
+        let found = self.store.object(at, Some(version)).await.map_err(of_store)?;
+        match found.and_then(|found| found.content) {
+            Some(content) if content.etag == wanted => Ok(()),
+            _ => Err(precondition_failed()),
+        }
+    }
 }

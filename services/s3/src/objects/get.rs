@@ -78,7 +78,7 @@ impl S3 {
             modified_since: input.if_modified_since.as_ref(),
             unmodified_since: input.if_unmodified_since.as_ref(),
         };
-        conditions.check(&version, &content)?;
+        conditions.check(&version, &content, self.clock.now())?;
         let range = range_of(&content, input)?;
         let partial = input.range.is_some() || input.part_number.is_some();
         let whole = range == (0..content.size);

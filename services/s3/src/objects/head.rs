@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_session::{Audit, SignedWith};
-use http::StatusCode;
+use http::HeaderName;
 use s3s::S3Response;
 use s3s::dto::{GetObjectInput, HeadObjectInput, HeadObjectOutput};
 
@@ -18,6 +18,9 @@ pub(crate) const HEAD_OBJECT: Operation<HeadObjectInput, HeadObjectOutput> = Ope
     audit: Audit::OFF,
     handler: |s3, asked| Box::pin(head(s3, asked)),
 };
+
+/// The dialect has it for `GetObject` only.
+const TAGGING_COUNT: HeaderName = HeaderName::from_static("x-amz-tagging-count");
 
 async fn head(s3: Arc<S3>, asked: Asked<HeadObjectInput>) -> Answered<HeadObjectOutput> {
     let bucket = s3.asked_bucket(&asked).await?;
@@ -40,7 +43,7 @@ async fn head(s3: Arc<S3>, asked: Asked<HeadObjectInput>) -> Answered<HeadObject
         response_content_type: input.response_content_type,
         ..GetObjectInput::default()
     };
-    let (output, found) = s3.describe(&bucket, &as_get).await?;
+    let (output, _) = s3.describe(&bucket, &as_get).await?;
     let mut answer = S3Response::new(HeadObjectOutput {
         accept_ranges: output.accept_ranges,
         cache_control: output.cache_control,
@@ -72,6 +75,8 @@ async fn head(s3: Arc<S3>, asked: Asked<HeadObjectInput>) -> Answered<HeadObject
         website_redirect_location: output.website_redirect_location,
         ..HeadObjectOutput::default()
     });
-    answer.status = found.partial.then_some(StatusCode::PARTIAL_CONTENT);
+    if let Some(count) = output.tag_count {
+        answer.headers.insert(TAGGING_COUNT, count.into());
+    }
     Ok(answer)
 }

@@ -36,6 +36,7 @@ async fn list_objects(s3: Arc<S3>, asked: Asked<ListObjectsV2Input>) -> Answered
         (None, Some(key)) => Mark::After(key.clone().into_bytes()),
         (None, None) => Mark::Start,
     };
+    let from_the_start = input.continuation_token.is_none();
     let wanted = Wanted {
         which: Which::Current,
         bucket: &bucket.name,
@@ -55,7 +56,7 @@ async fn list_objects(s3: Arc<S3>, asked: Asked<ListObjectsV2Input>) -> Answered
     Ok(S3Response::new(ListObjectsV2Output {
         name: Some(bucket.name),
         prefix: Some(encode(input.prefix).unwrap_or_default()),
-        delimiter: encode(input.delimiter),
+        delimiter: encode(said(input.delimiter)),
         max_keys: Some(max_keys),
         key_count: i32::try_from(count).ok(),
         is_truncated: Some(page.last.is_some()),
@@ -64,7 +65,7 @@ async fn list_objects(s3: Arc<S3>, asked: Asked<ListObjectsV2Input>) -> Answered
         contents: Some(contents.collect()),
         common_prefixes: Some(common_prefixes(&page.prefixes, url)),
         encoding_type: input.encoding_type,
-        start_after: encode(input.start_after),
+        start_after: encode(input.start_after).filter(|_| from_the_start),
         ..ListObjectsV2Output::default()
     }))
 }
@@ -84,7 +85,7 @@ async fn list_by_marker(s3: Arc<S3>, asked: Asked<ListObjectsInput>) -> Answered
     let url = url_encoding(input.encoding_type.as_ref())?;
     let (limit, max_keys) = limit(input.max_keys)?;
     let prefix = input.prefix.as_deref().unwrap_or_default();
-    let delimiter = input.delimiter.as_deref();
+    let delimiter = input.delimiter.as_deref().filter(|it| !it.is_empty());
     let wanted = Wanted {
         which: Which::Current,
         bucket: &bucket.name,
@@ -108,10 +109,10 @@ async fn list_by_marker(s3: Arc<S3>, asked: Asked<ListObjectsInput>) -> Answered
         name: Some(bucket.name),
         is_truncated: Some(last.is_some()),
         // Without a delimiter the last key says as much.
-        next_marker: last.filter(|_| input.delimiter.is_some()),
+        next_marker: last.filter(|_| delimiter.is_some()),
         prefix: Some(encode(input.prefix).unwrap_or_default()),
         marker: Some(encode(input.marker).unwrap_or_default()),
-        delimiter: encode(input.delimiter),
+        delimiter: encode(said(input.delimiter)),
         max_keys: Some(max_keys),
         contents: Some(contents.collect()),
         common_prefixes: Some(common_prefixes(&page.prefixes, url)),
@@ -120,15 +121,20 @@ async fn list_by_marker(s3: Arc<S3>, asked: Asked<ListObjectsInput>) -> Answered
     }))
 }
 
-/// Where a marker leads: behind a key, or behind all keys of a common prefix.
+/// Where a marker leads: behind a key, or behind all keys of the common prefix that it is or is in.
 pub(super) fn after_marker(marker: Option<&str>, prefix: &str, delimiter: Option<&str>) -> Mark {
-    match marker.filter(|marker| !marker.is_empty()) {
-        None => Mark::Start,
-        Some(marker) if rolled_up(marker, prefix, delimiter) == Some(marker) => {
-            Mark::AfterPrefix(marker.as_bytes().to_vec())
-        }
-        Some(marker) => Mark::After(marker.as_bytes().to_vec()),
+    let Some(marker) = marker.filter(|marker| !marker.is_empty()) else {
+        return Mark::Start;
+    };
+    match rolled_up(marker, prefix, delimiter) {
+        Some(rolled) => Mark::AfterPrefix(rolled.as_bytes().to_vec()),
+        None => Mark::After(marker.as_bytes().to_vec()),
     }
+}
+
+/// A parameter without a value says nothing.
+pub(super) fn said(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 pub(crate) fn common_prefixes(prefixes: &[String], url: bool) -> Vec<dto::CommonPrefix> {

@@ -10,7 +10,7 @@ use s3s::dto::{
     self, DeleteMarkerEntry, ListObjectVersionsInput, ListObjectVersionsOutput, ObjectVersionStorageClass,
 };
 
-use super::list::{after_marker, common_prefixes};
+use super::list::{after_marker, common_prefixes, said};
 use super::listing::{Last, Mark, Wanted, Which, limit, list, url_encoding};
 use crate::checksum::kind;
 use crate::error::{invalid_argument, of_store};
@@ -67,7 +67,7 @@ async fn list_versions(
     Ok(S3Response::new(ListObjectVersionsOutput {
         name: Some(bucket.name),
         prefix: Some(encode(input.prefix).unwrap_or_default()),
-        delimiter: encode(input.delimiter),
+        delimiter: encode(said(input.delimiter)),
         max_keys: Some(max_keys),
         is_truncated: Some(next_key_marker.is_some()),
         key_marker: Some(encode(input.key_marker).unwrap_or_default()),

@@ -75,3 +75,51 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn a_marker_inside_a_common_prefix_leads_behind_it() {
+    let world = World::new().await;
+    world.bucket("list", &[]).await;
+    for key in ["a/1", "a/2", "b"] {
+        world.ask(Method::PUT, &path_of("list", key), &[], b"").await;
+    }
+    for path in [
+        "/list?delimiter=/&marker=a/1",
+        "/list?versions&delimiter=/&key-marker=a/1",
+    ] {
+        let answer = world.ask(Method::GET, path, &[], b"").await;
+        assert_eq!(answer.elements("Key"), ["b"], "{}", answer.text());
+        assert_eq!(answer.element("CommonPrefixes"), "", "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_said_is_not_told() {
+    let world = World::new().await;
+    world.bucket("list", &[]).await;
+    for key in ["a", "b", "c"] {
+        world.ask(Method::PUT, &path_of("list", key), &[], b"").await;
+    }
+    for path in [
+        "/list?delimiter=",
+        "/list?list-type=2&delimiter=",
+        "/list?versions&delimiter=",
+    ] {
+        let answer = world.ask(Method::GET, path, &[], b"").await;
+        assert!(!answer.text().contains("Delimiter"), "{}", answer.text());
+    }
+    let first = world
+        .ask(
+            Method::GET,
+            "/list?list-type=2&start-after=a&max-keys=1",
+            &[],
+            b"",
+        )
+        .await;
+    assert_eq!(first.element("StartAfter"), "a");
+    let token = first.element("NextContinuationToken");
+    let path = format!("/list?list-type=2&start-after=a&continuation-token={token}");
+    let second = world.ask(Method::GET, &path, &[], b"").await;
+    assert_eq!(second.elements("Key"), ["c"]);
+    assert!(!second.text().contains("StartAfter"), "{}", second.text());
+}

@@ -16,7 +16,7 @@ use crate::encryption::with_encryption;
 use crate::error::{internal, invalid_request, of_store};
 use crate::facts::on_upload;
 use crate::objects::{condition_of, named_version};
-use crate::wire::etag;
+use crate::wire::{encoded, etag};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const COMPLETE_MULTIPART_UPLOAD: Operation<
@@ -84,7 +84,11 @@ async fn complete(
     };
     let stored = completing.await.map_err(internal)??;
     let mut output = CompleteMultipartUploadOutput {
-        location: Some(format!("https://{host}/{}/{}", bucket.name, input.key)),
+        location: Some(format!(
+            "https://{host}/{}/{}",
+            bucket.name,
+            encoded(&input.key, true)
+        )),
         bucket: Some(bucket.name),
         key: Some(input.key),
         version_id: named_version(&stored),

@@ -39,7 +39,7 @@ async fn copy(s3: Arc<S3>, asked: Asked<UploadPartCopyInput>) -> Answered<Upload
         modified_since: input.copy_source_if_modified_since.as_ref(),
         unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
     };
-    conditions.check_copy(&source.version, &source.content)?;
+    conditions.check_copy(&source.version, &source.content, s3.clock.now())?;
     let (from, length) = source.range(input.copy_source_range.as_deref())?;
     check_size(length)?;
     let expected = Expected {
