@@ -34,13 +34,19 @@ def put(logs, group, *messages, stream="s", at=None):
 
 
 def test_events_are_written_and_read_by_the_cli(dev, group):
-    """As AWS's agent does: look for the group by its name, ask for the token, write."""
+    """As AWS's agent does: look for the group by its name, ask for the token, write; the first time there is none."""
     found = dev.aws("logs", "describe-log-groups", "--log-group-name-prefix", group)["logGroups"]
     arn = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{group}"
     assert [(it["logGroupName"], it["arn"], it["logGroupArn"]) for it in found] == [(group, f"{arn}:*", arn)]
-    token = dev.aws("logs", "describe-log-streams", "--log-group-name", group)["logStreams"][0]["uploadSequenceToken"]
     events = json.dumps([{"timestamp": now(), "message": f"line {nth}"} for nth in range(3)])
     stream = ["--log-group-name", group, "--log-stream-name", "s"]
+
+    def described():
+        return dev.aws("logs", "describe-log-streams", "--log-group-name", group)["logStreams"][0]
+
+    assert "uploadSequenceToken" not in described()
+    dev.aws("logs", "put-log-events", *stream, "--log-events", json.dumps([{"timestamp": now(), "message": "first"}]))
+    token = described()["uploadSequenceToken"]
     answer = dev.aws("logs", "put-log-events", *stream, "--sequence-token", token, "--log-events", events)
     assert answer["nextSequenceToken"] != token
     read = dev.aws("logs", "get-log-events", *stream, "--limit", "2")

@@ -23,16 +23,21 @@ pub enum InvalidInput {
     /// Not JSON, or a value of the wrong JSON type: `SerializationException`.
     #[error("{0}")]
     Serialization(String),
-    /// One or more constraints broken, in AWS's words: `ValidationException`.
-    #[error("{0}")]
-    Validation(String),
+    /// One or more constraints broken, in AWS's words and with the code of the service.
+    #[error("{text}")]
+    Validation {
+        /// `ValidationException`, in most services.
+        code: &'static str,
+        /// What is wrong with what.
+        text: String,
+    },
 }
 
 impl From<InvalidInput> for AwsError {
     fn from(error: InvalidInput) -> Self {
         match error {
             InvalidInput::Serialization(message) => Self::new("SerializationException", message),
-            InvalidInput::Validation(message) => Self::validation(message),
+            InvalidInput::Validation { code, text } => Self::new(code, text),
         }
     }
 }
@@ -61,7 +66,10 @@ pub fn read(operation: &Operation, body: &[u8]) -> Result<Value, InvalidInput> {
 pub fn validate(operation: &Operation, input: &Value) -> Result<(), InvalidInput> {
     constraint::check(operation, input).map_err(|refusal| match refusal {
         Refusal::WrongType(text) => InvalidInput::Serialization(text),
-        Refusal::Broken(broken) => InvalidInput::Validation(broken.to_string()),
+        Refusal::Broken(broken) => InvalidInput::Validation {
+            code: operation.wire.broken_constraint(),
+            text: broken.to_string(),
+        },
     })
 }
 

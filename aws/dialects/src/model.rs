@@ -80,6 +80,16 @@ pub(crate) struct Wire {
     pub(crate) xml_namespace: String,
 }
 
+impl Wire {
+    /// The code of the error that answers an input against the model. CloudWatch Logs has one of its own.
+    pub(crate) fn broken_constraint(&self) -> &'static str {
+        match self.signing_name.as_str() {
+            "logs" => "InvalidParameterException",
+            _ => "ValidationException",
+        }
+    }
+}
+
 /// One operation: its name, the shapes of input and output, and its errors.
 #[derive(Debug)]
 pub struct Operation {

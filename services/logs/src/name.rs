@@ -60,8 +60,8 @@ pub(crate) fn one_of<'a>(name: Option<&'a str>, identifier: Option<&'a str>) -> 
     match (name, identifier) {
         (Some(name), None) => Ok(name),
         (None, Some(identifier)) => Ok(identifier),
-        (Some(_), Some(_)) => Err(invalid_parameter(
-            "Only one of logGroupName and logGroupIdentifier (or resourceIdentifier) can be specified.",
+        (Some(_), Some(_)) => Err(AwsError::validation(
+            "LogGroup name and LogGroup ARN are mutually exclusive parameters.",
         )),
         (None, None) => Err(invalid_parameter(
             "One of logGroupName and logGroupIdentifier (or resourceIdentifier) must be specified.",

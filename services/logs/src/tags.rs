@@ -281,9 +281,9 @@ mod tests {
             .refuses(
                 "TagResource",
                 &[
-                    (tag(json!({})), "ValidationException"),
-                    (tag(json!({"": ""})), "ValidationException"),
-                    (tag(json!({"a": "x".repeat(257)})), "ValidationException"),
+                    (tag(json!({})), "InvalidParameterException"),
+                    (tag(json!({"": ""})), "InvalidParameterException"),
+                    (tag(json!({"a": "x".repeat(257)})), "InvalidParameterException"),
                     (tag(json!({"aws:x": ""})), "InvalidParameterException"),
                     (tag(json!({"TEAM": ""})), "InvalidParameterException"),
                     (tag(json!({"a": "", "A": ""})), "InvalidParameterException"),

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{InvalidInput, error_body, read, target, validate};
-use crate::model::{Operation, ssm};
+use crate::error::AwsError;
+use crate::model::{Operation, logs, ssm};
 
 fn operation(name: &str) -> &'static Operation {
     ssm().operation(name).unwrap()
@@ -11,7 +12,7 @@ fn operation(name: &str) -> &'static Operation {
 /// The text of the validation error.
 fn refusal(name: &str, input: &Value) -> String {
     match validate(operation(name), input) {
-        Err(InvalidInput::Validation(text)) => text,
+        Err(InvalidInput::Validation { text, .. }) => text,
         other => panic!("{name} {input}: {other:?}"),
     }
 }
@@ -20,6 +21,17 @@ fn misread(name: &str, input: &Value) -> String {
     match validate(operation(name), input) {
         Err(InvalidInput::Serialization(text)) => text,
         other => panic!("{name} {input}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_broken_constraint_has_the_code_of_its_service() {
+    for (service, name, code) in [
+        (ssm(), "StartSession", "ValidationException"),
+        (logs(), "GetLogEvents", "InvalidParameterException"),
+    ] {
+        let refused = validate(service.operation(name).unwrap(), &json!({})).unwrap_err();
+        assert_eq!(AwsError::from(refused).code(), code);
     }
 }
 

@@ -290,18 +290,18 @@ mod tests {
                     ),
                     (
                         on(json!({"filterPattern": "x".repeat(1025)})),
-                        "ValidationException",
+                        "InvalidParameterException",
                     ),
                     (
                         on(json!({"logStreamNames": ["b"], "logStreamNamePrefix": "b"})),
                         "InvalidParameterException",
                     ),
-                    (on(json!({"logStreamNames": []})), "ValidationException"),
+                    (on(json!({"logStreamNames": []})), "InvalidParameterException"),
                     (
                         on(json!({"logStreamNames": ["b", "none"]})),
                         "ResourceNotFoundException",
                     ),
-                    (on(json!({"limit": 0})), "ValidationException"),
+                    (on(json!({"limit": 0})), "InvalidParameterException"),
                     (on(json!({"nextToken": "x"})), "InvalidParameterException"),
                     (on(json!({ "nextToken": another })), "InvalidParameterException"),
                     (

@@ -317,13 +317,13 @@ mod tests {
             .refuses(
                 "PutLogEvents",
                 &[
-                    (json!({}), "ValidationException"),
-                    (batch(&json!([])), "ValidationException"),
-                    (batch(&json!([event(0, 0)])), "ValidationException"),
-                    (batch(&many), "ValidationException"),
+                    (json!({}), "InvalidParameterException"),
+                    (batch(&json!([])), "InvalidParameterException"),
+                    (batch(&json!([event(0, 0)])), "InvalidParameterException"),
+                    (batch(&many), "InvalidParameterException"),
                     (
                         batch(&json!([{"timestamp": -1, "message": "x"}])),
-                        "ValidationException",
+                        "InvalidParameterException",
                     ),
                     (
                         batch(&json!([{"timestamp": "now", "message": "x"}])),

@@ -292,12 +292,15 @@ mod tests {
         let house = house(&["a"]).await;
         let exists = [
             (json!({"logGroupName": "a"}), "ResourceAlreadyExistsException"),
-            (json!({"logGroupName": "a b"}), "ValidationException"),
-            (json!({"logGroupName": "x".repeat(513)}), "ValidationException"),
+            (json!({"logGroupName": "a b"}), "InvalidParameterException"),
+            (
+                json!({"logGroupName": "x".repeat(513)}),
+                "InvalidParameterException",
+            ),
             (json!({"logGroupName": "aws/x"}), "InvalidParameterException"),
             (
                 json!({"logGroupName": "x", "logGroupClass": "OTHER"}),
-                "ValidationException",
+                "InvalidParameterException",
             ),
         ];
         house.refuses("CreateLogGroup", &exists).await;
@@ -307,7 +310,7 @@ mod tests {
                 "DescribeLogGroups",
                 &[
                     (both, "InvalidParameterException"),
-                    (json!({"limit": 51}), "ValidationException"),
+                    (json!({"limit": 51}), "InvalidParameterException"),
                     (json!({"nextToken": "!"}), "InvalidParameterException"),
                     (
                         json!({"logGroupIdentifiers": ["a"], "logGroupNamePrefix": "a"}),
@@ -325,7 +328,7 @@ mod tests {
                     (days(2), "InvalidParameterException"),
                     (days(-1), "InvalidParameterException"),
                     (days(4000), "InvalidParameterException"),
-                    (json!({"logGroupName": "a"}), "ValidationException"),
+                    (json!({"logGroupName": "a"}), "InvalidParameterException"),
                     (
                         json!({"logGroupName": "b", "retentionInDays": 1}),
                         "ResourceNotFoundException",

@@ -224,7 +224,7 @@ mod tests {
             .refuses(
                 "AssociateKmsKey",
                 &[
-                    (group(&json!({})), "ValidationException"),
+                    (group(&json!({})), "InvalidParameterException"),
                     (json!({ "kmsKeyId": KEY }), "InvalidParameterException"),
                     (to("alias/x"), "InvalidParameterException"),
                     (to("1234abcd-12ab-34cd-56ef-1234567890ab"), "InvalidParameterException"),

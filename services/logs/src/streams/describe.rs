@@ -64,7 +64,9 @@ struct Shown {
     last_event_timestamp: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_ingestion_time: Option<i64>,
-    upload_sequence_token: String,
+    /// A stream has none until something is written to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_sequence_token: Option<String>,
     arn: String,
     /// Always 0, as on AWS today; the group has a number.
     stored_bytes: u64,
@@ -73,12 +75,13 @@ struct Shown {
 
 impl Shown {
     fn new(group: &str, stream: LogStream) -> Self {
+        let is_written = stream.last_batch > 0;
         Self {
             creation_time: stream.created_at.as_millisecond(),
             first_event_timestamp: stream.first_event_ms,
-            last_event_timestamp: (stream.last_batch > 0).then_some(stream.last_event_ms),
+            last_event_timestamp: is_written.then_some(stream.last_event_ms),
             last_ingestion_time: stream.last_ingestion_at.map(|at| at.as_millisecond()),
-            upload_sequence_token: sequence_token(stream.last_batch),
+            upload_sequence_token: is_written.then(|| sequence_token(stream.last_batch)),
             arn: format!("{group}:log-stream:{}", stream.name),
             stored_bytes: 0,
             log_stream_name: stream.name,
@@ -193,7 +196,6 @@ mod tests {
         let now = house.now();
         let mut expected = json!({
             "creationTime": now,
-            "uploadSequenceToken": "0".repeat(56),
             "arn": format!("{arn}:log-stream:stream"),
             "storedBytes": 0,
             "logStreamName": "stream",
@@ -242,9 +244,9 @@ mod tests {
                 "DescribeLogStreams",
                 &[
                     (json!({}), "InvalidParameterException"),
-                    (on(json!({"limit": 0})), "ValidationException"),
-                    (on(json!({"limit": 51})), "ValidationException"),
-                    (on(json!({"orderBy": "Size"})), "ValidationException"),
+                    (on(json!({"limit": 0})), "InvalidParameterException"),
+                    (on(json!({"limit": 51})), "InvalidParameterException"),
+                    (on(json!({"orderBy": "Size"})), "InvalidParameterException"),
                     (on(json!({"nextToken": "x"})), "InvalidParameterException"),
                     (
                         on(json!({"orderBy": "LastEventTime", "logStreamNamePrefix": "s"})),
@@ -258,9 +260,9 @@ mod tests {
             .refuses(
                 "CreateLogStream",
                 &[
-                    (on(json!({})), "ValidationException"),
-                    (on(json!({"logStreamName": "a:b"})), "ValidationException"),
-                    (on(json!({"logStreamName": "a*"})), "ValidationException"),
+                    (on(json!({})), "InvalidParameterException"),
+                    (on(json!({"logStreamName": "a:b"})), "InvalidParameterException"),
+                    (on(json!({"logStreamName": "a*"})), "InvalidParameterException"),
                     (
                         json!({"logGroupName": "other", "logStreamName": "a"}),
                         "ResourceNotFoundException",

@@ -159,15 +159,12 @@ async fn refuses_what_is_wrong() {
         .refuses(
             "GetLogEvents",
             &[
-                (json!({"logGroupName": "group"}), "ValidationException"),
+                (json!({"logGroupName": "group"}), "InvalidParameterException"),
                 (json!({"logStreamName": "stream"}), "InvalidParameterException"),
-                (
-                    on(json!({"logGroupIdentifier": "group"})),
-                    "InvalidParameterException",
-                ),
-                (on(json!({"limit": 0})), "ValidationException"),
-                (on(json!({"limit": 10_001})), "ValidationException"),
-                (on(json!({"startTime": -1})), "ValidationException"),
+                (on(json!({"logGroupIdentifier": "group"})), "ValidationException"),
+                (on(json!({"limit": 0})), "InvalidParameterException"),
+                (on(json!({"limit": 10_001})), "InvalidParameterException"),
+                (on(json!({"startTime": -1})), "InvalidParameterException"),
                 (
                     json!({"logGroupName": "other", "logStreamName": "stream"}),
                     "ResourceNotFoundException",
