@@ -6,7 +6,7 @@ pub(crate) mod list;
 
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Caller, Need, Needs, Resource};
-use drawbridge_store::{KeyPlace, KeyRef, provided};
+use drawbridge_store::provided;
 use serde_json::Value;
 
 use crate::{input, needs};
@@ -27,20 +27,32 @@ fn arn(caller: &Caller, name: &str) -> String {
     format!("arn:aws:kms:{}:{}:{name}", caller.region, caller.account)
 }
 
-/// Refuses a name that aliases of customers cannot have.
-fn check_name<'a>(caller: &Caller, name: &'a str) -> Result<&'a str, AwsError> {
-    let invalid = |text: String| Err(AwsError::new("InvalidAliasNameException", text));
-    let place = KeyPlace::parse(&arn(caller, name));
-    if !place.is_some_and(|place| matches!(place.key, KeyRef::Alias(_))) {
-        return invalid(format!("Alias names begin with alias/; {name} does not."));
-    }
+/// Refuses what is no name of an alias, and the server's own names.
+fn check_name(name: &str) -> Result<&str, AwsError> {
+    check_form(name)?;
     if name.starts_with(provided::PREFIX) {
-        return invalid(format!(
-            "Aliases under {} are the server's own.",
-            provided::PREFIX
+        return Err(AwsError::new(
+            "InvalidAliasNameException",
+            format!("Aliases under {} are the server's own.", provided::PREFIX),
         ));
     }
     Ok(name)
+}
+
+/// Refuses what is no name of an alias.
+fn check_form(name: &str) -> Result<(), AwsError> {
+    let Some(rest) = name.strip_prefix("alias/") else {
+        return Err(AwsError::validation(format!(
+            "Alias must start with the prefix \"alias/\"; {name} does not."
+        )));
+    };
+    // The model lets colons pass, which part an ARN.
+    if rest.is_empty() || rest.contains(':') {
+        return Err(AwsError::validation(format!(
+            "{name} contains invalid characters for an alias, or nothing after its prefix."
+        )));
+    }
+    Ok(())
 }
 
 fn not_found(caller: &Caller, name: &str) -> AwsError {

@@ -160,7 +160,15 @@ async fn an_alias_names_a_key_where_keys_are_used() {
                 (point(&one), "AlreadyExistsException"),
                 (
                     json!({"AliasName": "app", "TargetKeyId": one}),
-                    "InvalidAliasNameException",
+                    "ValidationException",
+                ),
+                (
+                    json!({"AliasName": "alias/", "TargetKeyId": one}),
+                    "ValidationException",
+                ),
+                (
+                    json!({"AliasName": "alias/a:b", "TargetKeyId": one}),
+                    "ValidationException",
                 ),
                 (
                     json!({"AliasName": "alias/aws/x", "TargetKeyId": one}),
@@ -168,11 +176,22 @@ async fn an_alias_names_a_key_where_keys_are_used() {
                 ),
                 (
                     json!({"AliasName": "alias/x", "TargetKeyId": "alias/app"}),
+                    "ValidationException",
+                ),
+                (
+                    json!({"AliasName": "alias/x", "TargetKeyId": "x"}),
                     "NotFoundException",
                 ),
             ],
         )
         .await;
+    for (name, code) in [
+        ("app", "ValidationException"),
+        ("alias/none", "NotFoundException"),
+    ] {
+        let refused = [(json!({ "AliasName": name }), code)];
+        house.refuses("DeleteAlias", &refused).await;
+    }
     let by_alias = json!({"KeyId": "alias/app", "Plaintext": PLAIN});
     let sealed = house.done("Encrypt", by_alias.clone()).await;
     assert_eq!(sealed["KeyId"], json!(one));

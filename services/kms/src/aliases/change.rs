@@ -61,7 +61,12 @@ async fn update(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
 /// Reads which alias a key is to have.
 async fn wanted(kms: &Kms, call: Call) -> Result<Alias, AwsError> {
     let (caller, allowed, input) = call.into_parts();
-    let name = check_name(&caller, input::text(&input, "AliasName"))?;
+    let name = check_name(input::text(&input, "AliasName"))?;
+    if input::text(&input, "TargetKeyId").contains("alias/") {
+        return Err(AwsError::validation(
+            "Aliases must refer to keys, not to aliases.",
+        ));
+    }
     let key: Key = kms.own(&caller, &allowed, 0).await?;
     key.changeable().map_err(|wrong| wrong_state(&key, wrong))?;
     let now = kms.clock.now();

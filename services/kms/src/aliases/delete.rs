@@ -7,7 +7,7 @@ use drawbridge_session::{Audit, Call, Need, Resource, SignedWith};
 use drawbridge_store::provided;
 use serde_json::{Value, json};
 
-use super::{alias, not_found};
+use super::{alias, check_form, not_found};
 use crate::error::internal;
 use crate::{Kms, Operation, input};
 
@@ -27,6 +27,7 @@ pub(crate) const OPERATION: Operation = Operation {
 async fn delete(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
     let (caller, _, input) = call.into_parts();
     let name = input::text(&input, "AliasName");
+    check_form(name)?;
     // The server's own would be made again with another key at their next use.
     if name.starts_with(provided::PREFIX) {
         return Err(not_found(&caller, name));

@@ -33,7 +33,7 @@ async fn rotate(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
             format!("A key is rotated on demand at most {MOST} times."),
         ));
     }
-    let id = key.id.clone();
+    let (id, arn) = (key.id.clone(), key.arn());
     let rotated = kms.rotate(key, MaterialCause::OnDemand).await;
     rotated.map_err(unchanged)?;
     tracing::info!(
@@ -41,5 +41,5 @@ async fn rotate(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
         principal.id = call.caller().principal.user_id(),
         "key rotated"
     );
-    Ok(json!({"KeyId": id}))
+    Ok(json!({ "KeyId": arn }))
 }

@@ -33,7 +33,8 @@ async fn an_old_ciphertext_stays_readable_when_its_key_is_rotated() {
     let of_key = json!({"KeyId": key});
     let old = sealed(&house, &key).await;
     let (_, first) = opened(&house, &old).await;
-    house.done("RotateKeyOnDemand", of_key.clone()).await;
+    let rotated = house.done("RotateKeyOnDemand", of_key.clone()).await;
+    assert_eq!(rotated, json!({ "KeyId": key }));
     let new = sealed(&house, &key).await;
     let (plain, second) = opened(&house, &new).await;
     assert_eq!(
