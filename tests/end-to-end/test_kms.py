@@ -295,6 +295,14 @@ output "key" {
   value = data.aws_kms_key.session.arn
 }
 
+data "aws_kms_alias" "objects" {
+  name = "alias/aws/s3"
+}
+
+output "objects" {
+  value = data.aws_kms_alias.objects.target_key_arn
+}
+
 variable "team" {
   default = "blue"
 }
@@ -317,6 +325,8 @@ def test_terraform_manages_keys(dev, kms, tmp_path):
     different, plan = terraform("plan", "-detailed-exitcode", check=(0, 2))
     assert not different, plan
     _, key = terraform("output", "-raw", "key")
+    _, objects = terraform("output", "-raw", "objects")
+    assert kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]["Arn"] == objects
     assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
     [grant] = kms.list_grants(KeyId=key)["Grants"]
     assert grant["Constraints"] == {"EncryptionContextEquals": {"Department": "finance"}}

@@ -215,6 +215,47 @@ async fn an_alias_names_a_key_where_keys_are_used() {
     house.refuses("Encrypt", &[(by_alias, "NotFoundException")]).await;
 }
 
+/// Terraform's `data "aws_kms_alias"` looks for the name in the list before it asks for the key.
+#[tokio::test]
+async fn the_servers_own_aliases_are_listed_before_their_keys_are_made() {
+    let house = House::new().await;
+    let key = house.key().await;
+    for name in ["alias/a", "alias/b", "alias/z"] {
+        let input = json!({"AliasName": name, "TargetKeyId": key});
+        house.done("CreateAlias", input).await;
+    }
+    house.done("DescribeKey", json!({"KeyId": "alias/aws/s3"})).await;
+    let expected = [
+        ("alias/a", true),
+        ("alias/aws/ebs", false),
+        ("alias/aws/logs", false),
+        ("alias/aws/s3", true),
+        ("alias/aws/ssm", false),
+        ("alias/b", true),
+        ("alias/z", true),
+    ];
+    for limit in 1..9 {
+        let mut input = json!({"Limit": limit});
+        let mut listed = Vec::new();
+        loop {
+            let page = house.done("ListAliases", input.clone()).await;
+            for alias in page["Aliases"].as_array().expect("a list") {
+                let name = text(&alias["AliasName"]);
+                assert!(text(&alias["AliasArn"]).ends_with(&name));
+                listed.push((name, alias["TargetKeyId"].is_string()));
+            }
+            match page.get("NextMarker") {
+                Some(marker) => input["Marker"] = marker.clone(),
+                None => break,
+            }
+        }
+        let listed: Vec<_> = listed.iter().map(|(name, has)| (name.as_str(), *has)).collect();
+        assert_eq!(listed, expected, "by {limit}");
+    }
+    let of_key = house.done("ListAliases", json!({"KeyId": key})).await;
+    assert_eq!(of_key["Aliases"].as_array().map(Vec::len), Some(3));
+}
+
 #[tokio::test]
 async fn the_key_policy_decides_and_may_leave_it_to_the_account() {
     let house = House::new().await;

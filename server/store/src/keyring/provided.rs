@@ -15,6 +15,11 @@ pub fn service(alias: &str) -> Option<&'static str> {
     SERVICES.into_iter().find(|it| *it == service)
 }
 
+/// Lists the aliases of such keys, in the order of their names.
+pub fn aliases() -> impl Iterator<Item = String> {
+    SERVICES.iter().map(|service| format!("{PREFIX}{service}"))
+}
+
 /// Writes the policy of the key for a service: the account's principals use it through the service, and see it.
 pub fn policy(service: &str, account: &AccountId, region: &Region) -> String {
     // EBS encrypts in the name of EC2.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, Call, Resource, SignedWith};
-use drawbridge_store::{Alias, KeyPlace, KeyRef};
+use drawbridge_session::{Audit, Call, Caller, Resource, SignedWith};
+use drawbridge_store::{Alias, KeyPlace, KeyRef, provided};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -29,11 +29,27 @@ const NAME: &str = "ListAliases";
 struct Shown<'a> {
     alias_name: &'a str,
     alias_arn: String,
+    #[serde(flatten)]
+    target: Option<Target<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Target<'a> {
     target_key_id: &'a str,
     #[serde(serialize_with = "wire::epoch")]
     creation_date: Timestamp,
     #[serde(serialize_with = "wire::epoch")]
     last_updated_date: Timestamp,
+}
+
+/// What is listed.
+enum Listed {
+    /// An alias with its key.
+    There(Alias),
+    /// The name of one of the server's own, whose key is made at its first use. Clients look for the name here before
+    /// they ask for the key.
+    Promised(String),
 }
 
 async fn list(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
@@ -62,19 +78,56 @@ async fn list(kms: Arc<Kms>, call: Call) -> Result<Value, AwsError> {
         .store
         .aliases(account, region, key.as_ref(), page.after(), page.wanted())
         .await;
+    let found = found.map_err(internal)?;
+    let mut listed: Vec<_> = found.into_iter().map(Listed::There).collect();
+    if key.is_none() {
+        listed.extend(promised(&kms, &caller, page.after()).await?);
+        listed.sort_by(|one, other| one.name().cmp(other.name()));
+        listed.truncate(page.wanted() as usize);
+    }
     Ok(page.answer(
         "Aliases",
-        found.map_err(internal)?,
-        |alias| alias.name.clone(),
-        |alias| input::write(&Shown::of(alias)).unwrap_or_default(),
+        listed,
+        |listed| listed.name().to_owned(),
+        |listed| input::write(&listed.shown(&caller)).unwrap_or_default(),
     ))
 }
 
-impl<'a> Shown<'a> {
+/// Finds the server's own aliases that have no key in the caller's account and region.
+async fn promised(kms: &Kms, caller: &Caller, after: Option<&str>) -> Result<Vec<Listed>, AwsError> {
+    let mut promised = Vec::new();
+    for name in provided::aliases().filter(|name| after.is_none_or(|after| name.as_str() > after)) {
+        let found = kms.store.alias(&caller.account, &caller.region, &name).await;
+        if found.map_err(internal)?.is_none() {
+            promised.push(Listed::Promised(name));
+        }
+    }
+    Ok(promised)
+}
+
+impl Listed {
+    fn name(&self) -> &str {
+        match self {
+            Self::There(alias) => &alias.name,
+            Self::Promised(name) => name,
+        }
+    }
+
+    fn shown(&self, caller: &Caller) -> Shown<'_> {
+        Shown {
+            alias_name: self.name(),
+            alias_arn: super::arn(caller, self.name()),
+            target: match self {
+                Self::There(alias) => Some(Target::of(alias)),
+                Self::Promised(_) => None,
+            },
+        }
+    }
+}
+
+impl<'a> Target<'a> {
     fn of(alias: &'a Alias) -> Self {
         Self {
-            alias_name: &alias.name,
-            alias_arn: alias.arn(),
             target_key_id: alias.key.as_str(),
             creation_date: alias.created_at,
             last_updated_date: alias.updated_at,
