@@ -333,13 +333,17 @@ class Proxy:
         self.open = True
         self.pairs = set()
         self.lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.door = threading.Thread(target=self._accept, daemon=True)
+        self.door.start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.open = False
+        # Whoever waits at a door that is only closed may find itself at the next one that gets its descriptor.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.door.join(PATIENCE)
         self.listener.close()
         self.cut()
 
