@@ -22,6 +22,9 @@ use crate::error::{invalid_request, of_blobs, of_reserve};
 /// The most bytes of one request (S3's documented limit).
 pub(crate) const MAX_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
+/// How much is read of a body after it was refused: more than the parts that clients usually send.
+pub(crate) const HEARD_BYTES: usize = 16 * 1024 * 1024;
+
 /// What a request says of its body.
 #[derive(Debug, Default)]
 pub(crate) struct Expected<'a> {
@@ -117,7 +120,12 @@ impl S3 {
                     too_large()
                 });
             }
-            upload.admit(bytes.len() as u64).map_err(of_reserve)?;
+            if let Err(error) = upload.admit(bytes.len() as u64) {
+                // What came of it gives its room back first.
+                drop(writer);
+                hear_out(body).await;
+                return Err(of_reserve(error));
+            }
             md5.update(&bytes);
             hasher.update(&bytes);
             if let Some(other) = &mut other {
@@ -159,6 +167,16 @@ impl S3 {
                 );
             }
         }
+    }
+}
+
+/// Reads some more of a body that is refused: most clients hear no answer before they have sent it.
+async fn hear_out(body: &mut StreamingBlob) {
+    let mut left = HEARD_BYTES;
+    while left > 0
+        && let Some(Ok(bytes)) = body.next().await
+    {
+        left = left.saturating_sub(bytes.len());
     }
 }
 

@@ -12,7 +12,8 @@ use s3s::Body;
 use s3s::dto::StreamingBlob;
 
 use crate::RecordingsShelf;
-use crate::testing::World;
+use crate::receive::HEARD_BYTES;
+use crate::testing::{Answer, World};
 
 const KMS: (&str, &str) = ("x-amz-server-side-encryption", "aws:kms");
 const SOURCE: (&str, &str) = ("x-amz-copy-source", "/logs/there");
@@ -75,33 +76,46 @@ async fn uploads_of_every_kind_are_refused_and_all_else_is_done() {
     assert_eq!(put.status, StatusCode::OK, "{}", put.text());
 }
 
-/// The disk may have room when a body begins, and none before it ends.
-#[tokio::test]
-async fn a_long_body_stops_before_it_takes_what_is_kept() {
-    const PIECE: usize = 64 * 1024;
-    let (world, disk, _) = world().await;
-    let (pieces, fits) = (1000_u64, 100_u64);
-    disk.set_free(FakeDisk::KEPT_BYTES + fits * PIECE as u64, &world.house);
-    let (filled, sent) = (disk.clone(), Arc::new(AtomicU64::new(0)));
-    let counted = Arc::clone(&sent);
+const PIECE: u64 = 64 * 1024;
+
+/// Sends a body that the disk has room for when it begins, so many pieces of it; answers how many were read.
+async fn send(world: &World, disk: &FakeDisk, pieces: u64, fits: u64) -> (Answer, u64) {
+    disk.set_free(FakeDisk::KEPT_BYTES + fits * PIECE, &world.house);
+    let (filled, read) = (disk.clone(), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&read);
     let body = stream::iter(0..pieces).map(move |_| {
         counted.fetch_add(1, Ordering::Relaxed);
-        filled.fill(PIECE as u64);
-        Ok::<_, std::io::Error>(Bytes::from(vec![0; PIECE]))
+        filled.fill(PIECE);
+        Ok::<_, std::io::Error>(Bytes::from_static(&[0; PIECE as usize]))
     });
     let request = Request::builder()
         .method(Method::PUT)
         .uri("/logs/long")
         .header("host", "127.0.0.1")
-        .header("content-length", pieces * PIECE as u64)
+        .header("content-length", pieces * PIECE)
         .body(Body::from(StreamingBlob::wrap(body)))
         .expect("a request");
-    let refused = world.send(world.house.admin(), request).await;
+    let answer = world.send(world.house.admin(), request).await;
+    (answer, read.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn a_long_body_stops_before_it_takes_what_is_kept() {
+    let (world, disk, _) = world().await;
+    let (refused, read) = send(&world, &disk, 1000, 100).await;
     assert_eq!(refused.code(), "ServiceUnavailable");
-    let sent = sent.load(Ordering::Relaxed);
-    // What passes without another look is an eighth of what is kept, and 2 MiB may be in buffers.
-    let (least, most) = (fits - 33, fits + FakeDisk::KEPT_BYTES / 8 / PIECE as u64 + 1);
-    assert!((least..=most).contains(&sent), "{sent} pieces were read");
+    // An eighth of what is kept passes without another look, and what is read after that is kept nowhere.
+    let most = 100 + (FakeDisk::KEPT_BYTES / 8 + HEARD_BYTES as u64) / PIECE + 1;
+    assert!((100..=most).contains(&read), "{read} pieces were read");
+    let listed = world.s3.blobs.list(None).await.expect("listed");
+    assert_eq!(listed, Vec::<String>::new(), "nothing of it is left");
+}
+
+#[tokio::test]
+async fn a_short_body_is_heard_out_before_it_is_refused() {
+    let (world, disk, _) = world().await;
+    let (refused, read) = send(&world, &disk, 120, 60).await;
+    assert_eq!((refused.code().as_str(), read), ("ServiceUnavailable", 120));
     let listed = world.s3.blobs.list(None).await.expect("listed");
     assert_eq!(listed, Vec::<String>::new(), "nothing of it is left");
 }
