@@ -57,6 +57,9 @@ pub struct Content {
     /// The lengths of the parts that it was uploaded in; empty for one that came whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<u64>,
+    /// The upload that it was put together by: whoever did not hear of that completes it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
     /// `content-type` and the like, by their names in lower case.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,

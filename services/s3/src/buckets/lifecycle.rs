@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
+use drawbridge_store::blobs::draw_id;
 use drawbridge_store::{
     Bucket, Condition, KeyRange, LockError, ObjectVersion, Place, PutObjectError, StoreError,
 };
@@ -124,7 +125,11 @@ async fn put(
             "The x-amz-transition-default-minimum-object-size header is not valid",
         ));
     }
-    s3.set(&bucket, &Lifecycle::of(wanted, smallest)?).await?;
+    let mut named = wanted.clone();
+    for rule in &mut named.rules {
+        rule.id.get_or_insert_with(|| draw_id(s3.random.as_ref()));
+    }
+    s3.set(&bucket, &Lifecycle::of(&named, smallest)?).await?;
     Ok(S3Response::new(PutBucketLifecycleConfigurationOutput {
         transition_default_minimum_object_size: Some(TransitionDefaultMinimumObjectSize::from(
             smallest.to_owned(),

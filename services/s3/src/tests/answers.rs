@@ -207,3 +207,34 @@ async fn removal_on_a_condition_is_no_removal_without_it() {
         .await;
     assert_eq!(removed.status, StatusCode::NO_CONTENT);
 }
+
+#[tokio::test]
+async fn a_lifecycle_rule_without_a_name_gets_one_and_keeps_it() {
+    let world = World::new().await;
+    world.bucket("box", &[]).await;
+    let rule = |id: &str, prefix: &str| {
+        format!(
+            "<Rule>{id}<Filter><Prefix>{prefix}</Prefix></Filter><Status>Enabled</Status>\
+             <Expiration><Days>1</Days></Expiration></Rule>"
+        )
+    };
+    let rules = [rule("", "a"), rule("<ID>mine</ID>", "b"), rule("", "c")].concat();
+    let rules = format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>");
+    let put = world
+        .ask(Method::PUT, "/box?lifecycle", &[], rules.as_bytes())
+        .await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.text());
+    let ids = world
+        .ask(Method::GET, "/box?lifecycle", &[], b"")
+        .await
+        .elements("ID");
+    assert!(
+        matches!(&*ids, [a, mine, c] if mine == "mine" && a != c && a.len() > 8),
+        "{ids:?}"
+    );
+    let again = world
+        .ask(Method::GET, "/box?lifecycle", &[], b"")
+        .await
+        .elements("ID");
+    assert_eq!(again, ids);
+}

@@ -1,7 +1,7 @@
 use drawbridge_store::{
     Condition, Content, ObjectAt, ObjectVersion, Objects as _, PutObjectError, Uploads as _,
 };
-use http::Method;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 
 use crate::testing::World;
@@ -88,4 +88,43 @@ async fn what_is_under_no_hold_needs_no_locks() {
             .await;
         assert_eq!(put.is_ok(), stored, "{held:?}");
     }
+}
+
+/// The answer to a completion may be lost, and then clients ask again.
+#[tokio::test]
+async fn an_upload_that_was_completed_may_be_completed_again() {
+    let world = World::new().await;
+    world.bucket("logs", &[]).await;
+    let begun = world.ask(Method::POST, "/logs/big?uploads", &[], b"").await;
+    let path = format!("/logs/big?uploadId={}", begun.element("UploadId"));
+    let part = world
+        .ask(Method::PUT, &format!("{path}&partNumber=1"), &[], b"part")
+        .await;
+    let etag = part.headers["etag"].to_str().expect("text").to_owned();
+    let of = |etag: &str| {
+        format!(
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+        )
+    };
+    let complete =
+        async |path: &str, etag: &str| world.ask(Method::POST, path, &[], of(etag).as_bytes()).await;
+    let first = complete(&path, &etag).await;
+    let second = complete(&path, &etag).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text());
+    assert_eq!(second.status, StatusCode::OK, "{}", second.text());
+    assert_eq!(first.text(), second.text());
+    for (path, etag) in [
+        (&*path, "00000000000000000000000000000000"),
+        (&*path, "no digest"),
+        ("/logs/other?uploadId=other", &*etag),
+        ("/logs/big?uploadId=other", &*etag),
+    ] {
+        assert_eq!(complete(path, etag).await.code(), "NoSuchUpload", "{path} {etag}");
+    }
+    world.ask(Method::PUT, "/logs/big", &[], b"something else").await;
+    assert_eq!(
+        complete(&path, &etag).await.code(),
+        "NoSuchUpload",
+        "it is not there any more"
+    );
 }

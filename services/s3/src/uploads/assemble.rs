@@ -78,16 +78,14 @@ fn invalid_part() -> AwsError {
 }
 
 /// The ETag of an object of parts: the MD5 of their MD5s, and how many there are.
-pub(super) fn etag_of(parts: &[Part]) -> Result<String, AwsError> {
+pub(super) fn etag_of<'a>(parts: impl Iterator<Item = &'a str>) -> Result<String, hex::FromHexError> {
     let mut md5 = Md5::new();
+    let mut count = 0;
     for part in parts {
-        md5.update(&hex::decode(&part.etag).map_err(internal)?);
+        md5.update(&hex::decode(part)?);
+        count += 1;
     }
-    Ok(format!(
-        "{}-{}",
-        hex::encode(md5.finalize().as_ref()),
-        parts.len()
-    ))
+    Ok(format!("{}-{count}", hex::encode(md5.finalize().as_ref())))
 }
 
 /// The checksum of an object of parts: of their checksums, or of all bytes.

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use drawbridge_aws_dialects::error::AwsError;
 use drawbridge_session::{Audit, SignedWith};
 use drawbridge_store::objects::Checksum;
-use drawbridge_store::{Content, ObjectVersion};
+use drawbridge_store::{Content, ObjectAt, ObjectVersion};
 use s3s::S3Response;
-use s3s::dto::{CompleteMultipartUploadInput, CompleteMultipartUploadOutput};
+use s3s::dto::{CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart};
 
 use super::MAX_PART;
 use super::assemble::{checksum_of, etag_of, pick};
 use crate::checksum::{Algorithm, with_checksum};
 use crate::encryption::with_encryption;
-use crate::error::{internal, invalid_request, of_store};
+use crate::error::{internal, invalid_request, no_such_upload, of_store};
 use crate::facts::on_upload;
 use crate::objects::{condition_of, named_version};
-use crate::wire::{encoded, etag};
+use crate::wire::{encoded, etag, etag_value};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const COMPLETE_MULTIPART_UPLOAD: Operation<
@@ -40,13 +40,17 @@ async fn complete(
     let input = asked.input;
     let condition = condition_of(input.if_match.as_ref(), input.if_none_match.as_ref())?;
     let at = bucket.at(&input.key);
-    let upload = s3.upload(at, &input.upload_id).await?;
-    let uploaded = s3.store.parts(&upload.id, 0, MAX_PART).await.map_err(of_store)?;
     let named = input
         .multipart_upload
         .as_ref()
         .and_then(|it| it.parts.as_deref())
         .unwrap_or_default();
+    let location = format!("https://{host}/{}/{}", bucket.name, encoded(&input.key, true));
+    let Some(upload) = s3.store.upload(at, &input.upload_id).await.map_err(of_store)? else {
+        let stored = s3.completed(at, &input.upload_id, named).await?;
+        return Ok(S3Response::new(output(bucket.name, location, &stored)));
+    };
+    let uploaded = s3.store.parts(&upload.id, 0, MAX_PART).await.map_err(of_store)?;
     let parts = pick(&uploaded, named)?;
     let size: u64 = parts.iter().map(|part| part.piece.size).sum();
     if input
@@ -61,7 +65,8 @@ async fn complete(
     check_checksum(&input, checksum.as_ref())?;
     let content = Content {
         size,
-        etag: etag_of(&parts)?,
+        etag: etag_of(parts.iter().map(|part| part.etag.as_str())).map_err(internal)?,
+        upload: Some(upload.id.clone()),
         parts: parts.iter().map(|part| part.piece.size).collect(),
         pieces: parts.into_iter().map(|part| part.piece).collect(),
         checksum,
@@ -83,15 +88,15 @@ async fn complete(
         })
     };
     let stored = completing.await.map_err(internal)??;
+    Ok(S3Response::new(output(bucket.name, location, &stored)))
+}
+
+fn output(bucket: String, location: String, stored: &ObjectVersion) -> CompleteMultipartUploadOutput {
     let mut output = CompleteMultipartUploadOutput {
-        location: Some(format!(
-            "https://{host}/{}/{}",
-            bucket.name,
-            encoded(&input.key, true)
-        )),
-        bucket: Some(bucket.name),
-        key: Some(input.key),
-        version_id: named_version(&stored),
+        location: Some(location),
+        bucket: Some(bucket),
+        key: Some(stored.key.clone()),
+        version_id: named_version(stored),
         ..CompleteMultipartUploadOutput::default()
     };
     if let Some(content) = &stored.content {
@@ -99,7 +104,28 @@ async fn complete(
         output.checksum_type = with_checksum!(output, content.checksum.as_ref());
         with_encryption!(output, content);
     }
-    Ok(S3Response::new(output))
+    output
+}
+
+impl S3 {
+    /// Finds the object that an upload became. A client whose answer was lost completes it again, and must not take it for failed.
+    async fn completed(
+        &self,
+        at: ObjectAt<'_>,
+        upload: &str,
+        named: &[CompletedPart],
+    ) -> Result<ObjectVersion, AwsError> {
+        let etags = named
+            .iter()
+            .filter_map(|part| part.e_tag.as_ref())
+            .map(etag_value);
+        let etag = etag_of(etags).map_err(|_| no_such_upload())?;
+        let found = self.store.object(at, None).await.map_err(of_store)?;
+        let is_it = |content: &Content| content.upload.as_deref() == Some(upload) && content.etag == etag;
+        found
+            .filter(|found| found.content.as_ref().is_some_and(is_it))
+            .ok_or_else(no_such_upload)
+    }
 }
 
 /// Compares the checksum of the whole, where the request says one.
