@@ -8,6 +8,7 @@ mod body;
 mod chunks;
 mod host;
 mod leftover;
+mod link;
 mod words;
 
 use std::borrow::Cow;
@@ -125,6 +126,9 @@ where
         Err(AuthenticationError::Signature(sigv4::SignatureError::Missing)) => None,
         Err(error) => return Err(error.to_error(Family::S3)),
     };
+    if head.as_ref().is_some_and(|head| head.presigned) {
+        link::move_parameters(&mut parts)?;
+    }
     join_encodings(&mut parts.headers);
     let chunked = is_chunked(&parts, head.as_ref());
     let facts = facts(gateway, head.as_ref(), peer, id);
