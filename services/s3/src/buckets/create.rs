@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::{Audit, SignedWith, Tag};
+use drawbridge_session::{Audit, Region, SignedWith, Tag};
 use drawbridge_store::{Bucket, CreateBucketError, Versioning};
 use http::StatusCode;
 use s3s::S3Response;
@@ -87,21 +87,7 @@ fn location(input: &CreateBucketInput) -> Option<&str> {
 async fn create(s3: Arc<S3>, asked: Asked<NewBucket>) -> Answered<CreateBucketOutput> {
     let caller = asked.caller().clone();
     let NewBucket { input, tags } = asked.input;
-    let region = caller.region.as_str();
-    match location(&input) {
-        Some(location) if location == region && location != FIRST_REGION => {}
-        None if region == FIRST_REGION => {}
-        wrong => {
-            let wrong = wrong.unwrap_or("unspecified");
-            return Err(AwsError::new(
-                "IllegalLocationConstraintException",
-                format!(
-                    "The {wrong} location constraint is incompatible for the region specific endpoint this \
-                     request was sent to."
-                ),
-            ));
-        }
-    }
+    let region = placed(location(&input), &caller.region)?;
     let acl = input.acl.as_ref().map(BucketCannedACL::as_str);
     if acl.is_some_and(|acl| acl != "private") {
         return Err(AwsError::new(
@@ -128,7 +114,7 @@ async fn create(s3: Arc<S3>, asked: Asked<NewBucket>) -> Answered<CreateBucketOu
     let bucket = Bucket {
         name: input.bucket,
         account: caller.account.clone(),
-        region: caller.region.clone(),
+        region,
         created_at: s3.clock.now(),
         versioning: if locks {
             Versioning::Enabled
@@ -158,7 +144,7 @@ async fn create(s3: Arc<S3>, asked: Asked<NewBucket>) -> Answered<CreateBucketOu
         }
         // As on AWS, where it began: asking again is no error there, unless for tags.
         Err(CreateBucketError::Exists(present))
-            if region == FIRST_REGION && present.region == bucket.region && !tagged => {}
+            if caller.region.as_str() == FIRST_REGION && present.region == bucket.region && !tagged => {}
         Err(CreateBucketError::Exists(_)) => {
             return Err(AwsError::new(
                 "BucketAlreadyOwnedByYou",
@@ -177,6 +163,36 @@ async fn create(s3: Arc<S3>, asked: Asked<NewBucket>) -> Answered<CreateBucketOu
     Ok(S3Response::new(CreateBucketOutput {
         location: Some(format!("/{}", bucket.name)),
     }))
+}
+
+/// The region that a bucket will be in. A request that is signed for the first one may name any other, as on AWS.
+fn placed(location: Option<&str>, signed_for: &Region) -> Result<Region, AwsError> {
+    let first = signed_for.as_str() == FIRST_REGION;
+    match location {
+        None if first => Ok(signed_for.clone()),
+        Some(location) if first => {
+            let named = Region::parse(location).ok();
+            named
+                .filter(|named| named.as_str() != FIRST_REGION)
+                .ok_or_else(|| {
+                    AwsError::new(
+                        "InvalidLocationConstraint",
+                        "The specified location-constraint is not valid",
+                    )
+                })
+        }
+        Some(location) if location == signed_for.as_str() => Ok(signed_for.clone()),
+        wrong => {
+            let wrong = wrong.unwrap_or("unspecified");
+            Err(AwsError::new(
+                "IllegalLocationConstraintException",
+                format!(
+                    "The {wrong} location constraint is incompatible for the region specific endpoint this \
+                     request was sent to."
+                ),
+            ))
+        }
+    }
 }
 
 /// The rules of names that the dialect's are looser than: no two dots together, and no form of an address or of a name
