@@ -3,11 +3,8 @@
 
 use std::io;
 
-/// The most bytes of a batch, counting [`OVERHEAD`] for each event.
+/// The most bytes of a batch, counting [`OVERHEAD`] for each event. One event may be as large.
 pub(crate) const MAX_BATCH: u64 = 1_048_576;
-
-/// The most bytes of an event, counted alike.
-pub(crate) const MAX_EVENT: u64 = 262_144;
 
 /// What an event counts besides its message.
 pub(crate) const OVERHEAD: u64 = 26;
@@ -108,11 +105,19 @@ mod tests {
 
     #[test]
     fn the_largest_batches_fit() {
-        let message = "x".repeat(usize::try_from(MAX_EVENT - OVERHEAD).expect("small"));
-        let events = vec![Event { time_ms: 1, message }; 4];
-        let size: u64 = events.iter().map(Event::size).sum();
-        assert_eq!(size, MAX_BATCH);
-        assert_eq!(decode(&encode(&events).expect("written")).expect("read"), events);
+        for count in [1, 4] {
+            let length = usize::try_from(MAX_BATCH / count - OVERHEAD).expect("small");
+            let message = "x".repeat(length);
+            let events: Vec<_> = (0..count)
+                .map(|_| Event {
+                    time_ms: 1,
+                    message: message.clone(),
+                })
+                .collect();
+            let size: u64 = events.iter().map(Event::size).sum();
+            assert_eq!(size, MAX_BATCH);
+            assert_eq!(decode(&encode(&events).expect("written")).expect("read"), events);
+        }
         let bomb = zstd::bulk::compress(&vec![0; MAX_ENCODED + 1], LEVEL).expect("compressed");
         assert!(decode(&bomb).is_err());
     }

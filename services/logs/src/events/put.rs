@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::batch::{self, Event, MAX_BATCH, MAX_EVENT};
+use super::batch::{self, Event, MAX_BATCH};
 use super::retention::{days_before, oldest_kept};
 use crate::error::{internal, invalid_parameter, no_room, no_stream};
 use crate::name::on_stream;
@@ -139,11 +139,6 @@ fn bytes_of(events: &[Event]) -> u64 {
 
 /// Checks what makes a whole batch invalid.
 fn check(events: &[Event]) -> Result<(), AwsError> {
-    if let Some(size) = events.iter().map(Event::size).find(|size| *size > MAX_EVENT) {
-        return Err(invalid_parameter(format!(
-            "Log event too large: {size} bytes exceeds limit of {MAX_EVENT}"
-        )));
-    }
     let size = bytes_of(events);
     if size > MAX_BATCH {
         return Err(invalid_parameter(format!(
@@ -311,7 +306,7 @@ mod tests {
         let house = House::with_stream("group", "stream").await;
         let now = house.now();
         let event = |at: i64, length: usize| json!({"timestamp": now + at, "message": "x".repeat(length)});
-        let fits = 262_144 - 26;
+        let fits = 1_048_576 - 26;
         let many: Value = (0..10_001).map(|_| event(0, 1)).collect();
         house
             .refuses(
@@ -339,13 +334,7 @@ mod tests {
                     ),
                     (batch(&json!([event(0, fits + 1)])), "InvalidParameterException"),
                     (
-                        batch(&json!([
-                            event(0, fits),
-                            event(0, fits),
-                            event(0, fits),
-                            event(0, fits),
-                            event(0, 1)
-                        ])),
+                        batch(&json!([event(0, fits - 27), event(0, 2)])),
                         "InvalidParameterException",
                     ),
                     (
@@ -359,8 +348,12 @@ mod tests {
                 ],
             )
             .await;
-        let largest: Vec<_> = (0..4).map(|_| event(0, fits)).collect();
-        house.done("PutLogEvents", batch(&json!(largest))).await;
+        for largest in [json!([event(0, fits)]), json!([event(0, fits - 27), event(0, 1)])] {
+            house.done("PutLogEvents", batch(&largest)).await;
+        }
+        let stream = json!({"logGroupName": "group", "logStreamName": "stream"});
+        let last = house.done("GetLogEvents", stream).await;
+        assert_eq!(last["events"].as_array().map(Vec::len), Some(2));
         house
             .done("PutLogEvents", batch(&json!([event(-DAY_MS, 1), event(0, 1)])))
             .await;

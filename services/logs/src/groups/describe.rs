@@ -52,13 +52,8 @@ impl Input {
     /// Says whether a group is asked for, its prefix aside.
     fn asks_for(&self, group: &LogGroup) -> bool {
         let pattern = self.log_group_name_pattern.as_deref().unwrap_or_default();
-        // Case matters not: so AWS looks for a part of a name.
-        let named = group
-            .name
-            .to_ascii_lowercase()
-            .contains(&pattern.to_ascii_lowercase());
         let class = self.log_group_class.as_deref();
-        named && class.is_none_or(|class| class == group.class.as_str())
+        group.name.contains(pattern) && class.is_none_or(|class| class == group.class.as_str())
     }
 }
 
@@ -272,10 +267,8 @@ mod tests {
                 names(&house, by("logGroupNamePrefix", "a/")).await,
                 ["a/b", "a/c"]
             );
-            assert_eq!(
-                names(&house, by("logGroupNamePattern", "A")).await,
-                ["a", "a/b", "a/c", "b/A"]
-            );
+            assert_eq!(names(&house, by("logGroupNamePattern", "A")).await, ["b/A"]);
+            assert_eq!(names(&house, by("logGroupNamePattern", "/b")).await, ["a/b"]);
             assert_eq!(names(&house, by("logGroupClass", "DELIVERY")).await, ["d"]);
         }
         let called = json!({"logGroupIdentifiers": [
