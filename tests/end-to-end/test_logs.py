@@ -45,7 +45,8 @@ def test_events_are_written_and_read_by_the_cli(dev, group):
         return dev.aws("logs", "describe-log-streams", "--log-group-name", group)["logStreams"][0]
 
     assert "uploadSequenceToken" not in described()
-    dev.aws("logs", "put-log-events", *stream, "--log-events", json.dumps([{"timestamp": now(), "message": "first"}]))
+    first = json.dumps([{"timestamp": now() - MINUTE, "message": "first"}])
+    dev.aws("logs", "put-log-events", *stream, "--log-events", first)
     token = described()["uploadSequenceToken"]
     answer = dev.aws("logs", "put-log-events", *stream, "--sequence-token", token, "--log-events", events)
     assert answer["nextSequenceToken"] != token
@@ -115,10 +116,10 @@ def test_pages_of_boto3_have_every_event_once(dev, group):
 
 
 def test_the_largest_batch_arrives_whatever_it_is_written_as(dev, group):
-    """A megabyte of what JSON writes as six characters each, and ten thousand small ones."""
+    """A megabyte of what JSON writes as six characters each, in one event, and ten thousand small ones."""
     logs = administrator(dev).client("logs")
-    longest = "\x01" * (262_144 - 26)
-    put(logs, group, *[longest] * 4, at=now() - MINUTE)
+    longest = "\x01" * (1_048_576 - 26)
+    put(logs, group, longest, at=now() - MINUTE)
     put(logs, group, *["é"] * 10_000)
     events, token = [], {}
     while True:
@@ -127,7 +128,7 @@ def test_the_largest_batch_arrives_whatever_it_is_written_as(dev, group):
             break
         events += page["events"]
         token = {"nextToken": page["nextForwardToken"]}
-    assert [event["message"] for event in events] == [longest] * 4 + ["é"] * 10_000
+    assert [event["message"] for event in events] == [longest] + ["é"] * 10_000
     refused(logs.put_log_events, "InvalidParameterException", logGroupName=group, logStreamName="s",
             logEvents=[{"timestamp": now(), "message": longest + "x"}])
 
