@@ -28,7 +28,11 @@ impl PolicyArn {
             {
                 Ok(Self(text.into()))
             }
-            _ => Err(IamError::InvalidInput(format!("ARN {text} is not valid."))),
+            _ if text.starts_with("arn:") => Err(IamError::InvalidInput(format!("ARN {text} is not valid."))),
+            // Most often the name of a policy.
+            _ => Err(IamError::ValidationError(format!(
+                "Invalid ARN: {text} could not be parsed."
+            ))),
         }
     }
 
@@ -107,9 +111,12 @@ mod tests {
 
     #[test]
     fn refuses_what_names_no_policy() {
+        for text in ["", "AdministratorAccess", "policy/own"] {
+            let error = PolicyArn::parse(text).expect_err(text);
+            assert_eq!(error.code(), "ValidationError");
+            assert!(error.to_string().contains(&format!("{text} could not be parsed")));
+        }
         for text in [
-            "",
-            "AdministratorAccess",
             "arn:aws:iam::aws:policy",
             "arn:aws:iam::aws:policy/",
             "arn:aws:iam::aws:policyX/a",

@@ -200,8 +200,8 @@ mod tests {
         }
         refused(
             account.attach_policy(Holder::User("alice"), "own"),
-            "InvalidInput",
-            "ARN own is not valid.",
+            "ValidationError",
+            "Invalid ARN: own could not be parsed.",
         );
         for (holder, noun) in [
             (Holder::User("no"), "user"),

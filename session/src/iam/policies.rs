@@ -266,7 +266,8 @@ mod tests {
                 &format!("Policy {arn} was not found."),
             );
         }
-        refused(account.policy("Dev"), "InvalidInput", "ARN Dev is not valid.");
+        let unparsed = "Invalid ARN: Dev could not be parsed.";
+        refused(account.policy("Dev"), "ValidationError", unparsed);
     }
 
     #[test]
