@@ -144,7 +144,7 @@ async fn create(s3: Arc<S3>, asked: Asked<NewBucket>) -> Answered<CreateBucketOu
         }
         // As on AWS, where it began: asking again is no error there, unless for tags.
         Err(CreateBucketError::Exists(present))
-            if caller.region.as_str() == FIRST_REGION && present.region == bucket.region && !tagged => {}
+            if bucket.region.as_str() == FIRST_REGION && present.region == bucket.region && !tagged => {}
         Err(CreateBucketError::Exists(_)) => {
             return Err(AwsError::new(
                 "BucketAlreadyOwnedByYou",
