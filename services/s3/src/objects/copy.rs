@@ -12,7 +12,7 @@ use s3s::dto::{
 };
 
 use super::conditions::Conditions;
-use super::put::{check_acl, condition_of, named_version, needs};
+use super::put::{check_acl, condition_of, named_version, needs, read_version};
 use super::source::{Copied, check_size, named};
 use crate::checksum::{Algorithm, Announced, with_checksum};
 use crate::encryption::with_encryption;
@@ -103,8 +103,10 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
         held,
         ..s3.new_version(input.key, received.complete(content))
     };
-    let stored = s3.commit(bucket.name, object, condition).await?;
-    Ok(S3Response::new(output(&stored, &source.version)))
+    let stored = s3.commit(bucket.name.clone(), object, condition).await?;
+    let mut output = output(&stored, &source.version);
+    output.version_id = read_version(&stored, &bucket);
+    Ok(S3Response::new(output))
 }
 
 fn output(stored: &ObjectVersion, source: &ObjectVersion) -> CopyObjectOutput {
@@ -121,7 +123,6 @@ fn output(stored: &ObjectVersion, source: &ObjectVersion) -> CopyObjectOutput {
     CopyObjectOutput {
         copy_object_result: Some(result),
         copy_source_version_id: named_version(source),
-        version_id: named_version(stored),
         ..output
     }
 }
@@ -162,7 +163,8 @@ fn refuse_no_change(input: &CopyObjectInput, source: &Copied, replaces: bool) ->
     let changes = replaces
         || input.storage_class.is_some()
         || input.website_redirect_location.is_some()
-        || input.server_side_encryption.is_some();
+        || input.server_side_encryption.is_some()
+        || source.content.kms_key.is_some();
     if itself && !changes {
         return Err(invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the \

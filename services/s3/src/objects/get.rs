@@ -96,7 +96,7 @@ impl S3 {
         let wants_checksum = input
             .checksum_mode
             .as_ref()
-            .is_some_and(|mode| mode.as_str() == "ENABLED");
+            .is_some_and(|mode| mode.as_str().eq_ignore_ascii_case("ENABLED"));
         // A checksum is of the whole: it must not be compared with a range.
         if wants_checksum && whole {
             output.checksum_type = with_checksum!(output, content.checksum.as_ref());

@@ -238,3 +238,30 @@ async fn a_lifecycle_rule_without_a_name_gets_one_and_keeps_it() {
         .elements("ID");
     assert_eq!(again, ids);
 }
+
+#[tokio::test]
+async fn a_copy_into_a_bucket_that_kept_versions_names_the_one_without_an_id() {
+    let world = World::new().await;
+    world.bucket("box", &[]).await;
+    world.ask(Method::PUT, "/box/k", &[], b"a").await;
+    let from = [("x-amz-copy-source", "box/k")];
+    for (versioning, named) in [(Versioning::Never, ""), (Versioning::Suspended, "null")] {
+        world.versioning("box", versioning).await;
+        let copied = world.ask(Method::PUT, "/box/copy", &from, b"").await;
+        assert_eq!(header_of(&copied, "x-amz-version-id"), named, "{}", copied.text());
+    }
+}
+
+#[tokio::test]
+async fn a_checksum_is_asked_for_in_any_case() {
+    let world = World::new().await;
+    world.bucket("box", &[]).await;
+    world.ask(Method::PUT, "/box/k", &[], b"a").await;
+    for (mode, told) in [("ENABLED", true), ("enabled", true), ("no", false)] {
+        let answer = world
+            .ask(Method::GET, "/box/k", &[("x-amz-checksum-mode", mode)], b"")
+            .await;
+        let header = header_of(&answer, "x-amz-checksum-crc64nvme");
+        assert_eq!(!header.is_empty(), told, "{mode}");
+    }
+}

@@ -206,3 +206,15 @@ async fn an_upload_has_one_data_key_that_is_asked_for_once_a_part_and_once_a_rea
     let whole = world.ask(Method::GET, "/logs/big", &[], b"").await;
     assert_eq!(whole.body.len(), 2 * part.len());
 }
+
+#[tokio::test]
+async fn a_copy_to_itself_takes_an_object_out_from_under_its_key() {
+    let (world, _keys) = world().await;
+    world.ask(Method::PUT, "/logs/a", &[KMS], b"secret").await;
+    let from = [("x-amz-copy-source", "logs/a")];
+    let copied = world.ask(Method::PUT, "/logs/a", &from, b"").await;
+    assert_eq!(copied.status, StatusCode::OK, "{}", copied.text());
+    assert_eq!(header(&copied, KMS.0), "AES256");
+    let again = world.ask(Method::PUT, "/logs/a", &from, b"").await;
+    assert_eq!(again.code(), "InvalidRequest", "nothing changes by that");
+}
