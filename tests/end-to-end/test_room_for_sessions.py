@@ -97,7 +97,8 @@ def test_a_flood_of_uploads_ends_no_session_and_keeps_none_from_starting(dev, tm
         assert flood.until_refused(flood.put_object) == "ServiceUnavailable"
         assert flood.stored > 20
         assert flood.until_refused(flood.put_events) == "ServiceUnavailableException"
-        assert RESERVE * 7 / 8 * MIB <= flood.free() <= (RESERVE + 4) * MIB
+        # The database writes its log into its file by and by.
+        assert RESERVE / 2 * MIB <= flood.free() <= (RESERVE + 4) * MIB
 
         # The one that runs goes on; its log is tried for its time, and then given up.
         counts(early, 200, first=101)
