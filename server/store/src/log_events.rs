@@ -98,7 +98,7 @@ pub trait LogEvents: Send + Sync {
     /// Reads batches that may have events of the wanted times.
     async fn log_batches(&self, wanted: WantedLogBatches<'_>) -> Result<Vec<LogBatch>, StoreError>;
 
-    /// Removes the batches whose events are all past their group's retention, and what deleted groups and streams left;
-    /// returns how many batches went.
+    /// Removes the batches whose events are all past their group's retention, and what deleted groups and streams left, and
+    /// gives their room back to the disk; returns how many batches went.
     async fn sweep_log_events(&self, now: Timestamp) -> Result<u64, StoreError>;
 }

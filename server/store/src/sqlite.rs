@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
 };
 use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
 
@@ -33,6 +34,7 @@ mod log_groups;
 mod nodes;
 mod objects;
 mod parameters;
+mod room;
 mod sessions;
 mod settings;
 mod tags;
@@ -90,7 +92,9 @@ impl Sqlite {
             .pragma("wal_autocheckpoint", "4000")
             .busy_timeout(Duration::from_secs(10));
         let failed = || StoreError::doing("open its database");
-        let writer = Writer::connect(&options).await.map_err(failed())?;
+        // Takes effect in a new file.
+        let writing = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
+        let writer = Writer::connect(&writing).await.map_err(failed())?;
         migrate(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)

@@ -34,7 +34,9 @@ impl LogEvents for Sqlite {
 
     async fn sweep_log_events(&self, now: Timestamp) -> Result<u64, StoreError> {
         let orphans = remove_orphans(self, Orphans::All).await?;
-        Ok(orphans + remove_expired(self, now).await?)
+        let expired = remove_expired(self, now).await?;
+        self.give_room_back().await?;
+        Ok(orphans + expired)
     }
 }
 
