@@ -60,8 +60,10 @@ pub(crate) fn no_such_bucket(bucket: &str) -> AwsError {
     )
 }
 
+pub(crate) const NO_SUCH_KEY: &str = "NoSuchKey";
+
 pub(crate) fn no_such_key() -> AwsError {
-    not_found("NoSuchKey", "The specified key does not exist.")
+    not_found(NO_SUCH_KEY, "The specified key does not exist.")
 }
 
 pub(crate) fn no_such_version() -> AwsError {

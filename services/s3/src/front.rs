@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use drawbridge_aws_dialects::error::AwsError;
-use drawbridge_session::Declaration;
+use drawbridge_session::{Declaration, Need, Resource};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue};
 use s3s::dto;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::asked::Took;
 use crate::buckets::NewBucket;
 use crate::control::Control;
-use crate::error::{malformed_xml, told};
+use crate::error::{NO_SUCH_KEY, malformed_xml, told};
 use crate::facts::{
     ACL, COPIED, Headers, Named, RequestFacts, STORED, Source, Telling, add_listing, summary,
 };
@@ -35,6 +35,9 @@ pub trait Gate: Send + Sync + 'static {
     where
         I: Send + Sync + 'static,
         O: Send + 'static;
+
+    /// Returns why the caller may not list a bucket, if it may not.
+    async fn refuses_list(&self, need: Need) -> Option<AwsError>;
 
     /// Returns the region of a bucket, which every answer about it names.
     async fn region_of(&self, bucket: &str) -> Option<String>;
@@ -82,12 +85,22 @@ impl<G: Gate> Front<G> {
         request.input.reread(&request.headers);
         let summary = summary(&request.input, &request.headers, &self.facts);
         let bucket = request.input.bucket().map(str::to_owned);
+        let listed = request.input.source().map(|source| source.bucket.to_owned());
+        let listed = listed.or_else(|| bucket.clone());
         let took = Took {
             input: request.input,
             headers: request.headers,
             trailers: request.trailing_headers,
         };
-        let answer = self.gate.pass(operation, summary, took).await;
+        let mut answer = self.gate.pass(operation, summary, took).await;
+        let is_missing = answer.as_ref().is_err_and(|error| error.code() == NO_SUCH_KEY);
+        if let Some(listed) = listed.filter(|_| is_missing) {
+            // Who may not list the bucket does not learn which keys it has.
+            let need = Need::also("s3:ListBucket", Resource::bucket(&listed));
+            if let Some(refusal) = self.gate.refuses_list(need).await {
+                answer = Err(refusal);
+            }
+        }
         let mut headers = HeaderMap::new();
         if let Some(bucket) = bucket {
             let region = self.gate.region_of(&bucket).await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_house::{FakeKeys, House};
-use drawbridge_session::{Authority, Caller, Refusal};
+use drawbridge_session::{Authority, Caller, Decision, Need, Refusal};
 use drawbridge_store::blobs::{BlobFolder, Blobs};
 use drawbridge_store::{Buckets as _, Reserve};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -196,6 +196,14 @@ impl Gate for TestGate {
             Refusal::Undecided(error) => panic!("undecided: {error}"),
         })?;
         (operation.handler)(Arc::clone(&self.s3), took.called(call)).await
+    }
+
+    async fn refuses_list(&self, need: Need) -> Option<AwsError> {
+        let decision = self.access.decide(&self.caller, &[need]).await;
+        match decision.expect("decided") {
+            Decision::Allow(_) => None,
+            Decision::Deny(denied) => Some(Family::S3.access_denied(&denied.to_string())),
+        }
     }
 
     async fn region_of(&self, _bucket: &str) -> Option<String> {

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use drawbridge_aws_dialects::error::{AwsError, Family};
 use drawbridge_aws_dialects::sigv4;
 use drawbridge_service_s3::{Document, Gate, Operation, RequestFacts, Took, dialect, is_control};
-use drawbridge_session::{Caller, Principal, SignedWith};
+use drawbridge_session::{Authority as _, Caller, Decision, Need, Principal, SignedWith};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -371,6 +371,20 @@ impl Gate for Passage {
             carriage,
         )
         .await
+    }
+
+    async fn refuses_list(&self, need: Need) -> Option<AwsError> {
+        match self.gateway.access.decide(&self.caller, &[need]).await {
+            Ok(Decision::Allow(_)) => None,
+            Ok(Decision::Deny(denied)) => Some(Family::S3.access_denied(&denied.to_string())),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot decide on a list"
+                );
+                Some(Family::S3.internal())
+            }
+        }
     }
 
     async fn region_of(&self, bucket: &str) -> Option<String> {

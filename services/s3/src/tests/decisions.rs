@@ -267,3 +267,42 @@ async fn the_parts_of_an_upload_are_decided_on_as_its_beginning_was() {
     assert_eq!(statuses("unknown", sealed).await, [403, 403]);
     assert_eq!(statuses(&fit, &[]).await, [200, 200]);
 }
+
+#[tokio::test]
+async fn who_may_not_list_does_not_learn_which_keys_there_are() {
+    let world = World::new().await;
+    for bucket in ["logs", "mine"] {
+        world.bucket(bucket, &[]).await;
+    }
+    world.ask(Method::PUT, "/logs/there", &[], b"x").await;
+    let policy = |list: &str| {
+        format!(
+            r#"{{"Statement":[
+            {{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectTagging"],"Resource":"*"}},
+            {{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::mine/*"}},
+            {{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::{list}"}}]}}"#
+        )
+    };
+    let lists = world.user("lists", &policy("logs")).await;
+    let reads = world.user("reads", &policy("mine")).await;
+    let none: &[(&str, &str)] = &[];
+    let asked: &[Asked<'_>] = &[
+        (Method::GET, "/logs/there", none),
+        (Method::GET, "/logs/missing", none),
+        (Method::HEAD, "/logs/missing", none),
+        (Method::GET, "/logs/missing?tagging", none),
+        (
+            Method::PUT,
+            "/mine/copy",
+            &[("x-amz-copy-source", "/logs/missing")],
+        ),
+    ];
+    assert_eq!(statuses(&world, &lists, asked).await, [200, 404, 404, 404, 404]);
+    assert_eq!(statuses(&world, &reads, asked).await, [200, 403, 403, 403, 403]);
+    let told = world.ask_as(reads, Method::GET, "/logs/missing", &[], b"").await;
+    assert!(
+        told.text().contains("s3:ListBucket on resource"),
+        "{}",
+        told.text()
+    );
+}
