@@ -27,13 +27,10 @@ const MAX_TAGS: usize = 10;
 /// The most tags of a bucket (S3's documented limit).
 const MAX_BUCKET_TAGS: usize = 50;
 
+/// A time as documents tell it. Not in whole seconds as S3 does: `aws s3 sync` compares it with a file's own, and would copy again
+/// what it has just copied.
 pub(crate) fn time(at: Timestamp) -> dto::Timestamp {
     SystemTime::from(at).into()
-}
-
-/// When something was stored, as every answer tells it: headers have whole seconds, and clients compare documents with them.
-pub(crate) fn second(at: Timestamp) -> dto::Timestamp {
-    time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 /// When something was stored, as headers have it.

@@ -8,7 +8,7 @@ use s3s::dto::{self, ListBucketsInput, ListBucketsOutput};
 
 use crate::error::{invalid_argument, of_store};
 use crate::facts::on_everything;
-use crate::wire::{place, second, token};
+use crate::wire::{place, time, token};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const LIST_BUCKETS: Operation<ListBucketsInput, ListBucketsOutput> = Operation {
@@ -48,7 +48,7 @@ async fn list(s3: Arc<S3>, asked: Asked<ListBucketsInput>) -> Answered<ListBucke
     let continuation_token = last.map(|last| token(last.name.as_bytes()));
     let buckets = buckets.into_iter().map(|bucket| dto::Bucket {
         name: Some(bucket.name),
-        creation_date: Some(second(bucket.created_at)),
+        creation_date: Some(time(bucket.created_at)),
         bucket_region: Some(bucket.region.to_string()),
     });
     Ok(S3Response::new(ListBucketsOutput {

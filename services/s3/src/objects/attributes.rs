@@ -14,7 +14,7 @@ use super::put::read_version;
 use crate::checksum::with_checksum;
 use crate::error::invalid_argument;
 use crate::facts::{also, on_version};
-use crate::wire::{etag, second};
+use crate::wire::{etag, time};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const GET_OBJECT_ATTRIBUTES: Operation<GetObjectAttributesInput, GetObjectAttributesOutput> =
@@ -44,7 +44,7 @@ async fn get(s3: Arc<S3>, asked: Asked<GetObjectAttributesInput>) -> Answered<Ge
     let at = bucket.at(&input.key);
     let (version, content) = s3.object(at, input.version_id.as_deref()).await?;
     let mut output = GetObjectAttributesOutput {
-        last_modified: Some(second(version.modified_at)),
+        last_modified: Some(time(version.modified_at)),
         version_id: read_version(&version, &bucket),
         ..GetObjectAttributesOutput::default()
     };

@@ -20,7 +20,7 @@ use crate::error::{invalid_argument, invalid_request};
 use crate::facts::also_reads;
 use crate::receive::Expected;
 use crate::stored::{check_key, content_of, held, lock_of};
-use crate::wire::{etag, second, tags_of_header};
+use crate::wire::{etag, tags_of_header, time};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const COPY_OBJECT: Operation<CopyObjectInput, CopyObjectOutput> = Operation {
@@ -111,7 +111,7 @@ async fn copy(s3: Arc<S3>, asked: Asked<CopyObjectInput>) -> Answered<CopyObject
 
 fn output(stored: &ObjectVersion, source: &ObjectVersion) -> CopyObjectOutput {
     let mut result = CopyObjectResult {
-        last_modified: Some(second(stored.modified_at)),
+        last_modified: Some(time(stored.modified_at)),
         ..CopyObjectResult::default()
     };
     let mut output = CopyObjectOutput::default();

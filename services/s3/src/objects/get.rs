@@ -22,7 +22,7 @@ use crate::facts::on_version;
 use crate::objects::conditions::Conditions;
 use crate::objects::read_version;
 use crate::stored::{check_key, hold_status};
-use crate::wire::{etag, second, time};
+use crate::wire::{etag, time};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const GET_OBJECT: Operation<GetObjectInput, GetObjectOutput> = Operation {
@@ -123,7 +123,7 @@ fn described(version: &ObjectVersion, content: &Content) -> GetObjectOutput {
         content_type: header("content-type").or_else(|| Some("binary/octet-stream".to_owned())),
         e_tag: Some(etag(&content.etag)),
         expires: header("expires").and_then(|text| Timestamp::parse(TimestampFormat::HttpDate, &text).ok()),
-        last_modified: Some(second(version.modified_at)),
+        last_modified: Some(time(version.modified_at)),
         metadata: Some(
             metadata
                 .map(|(key, value)| (key.clone(), value.clone()))

@@ -14,7 +14,7 @@ use super::listing::{Last, Mark, Wanted, Which, limit, list, rolled_up, url_enco
 use crate::checksum::kind;
 use crate::error::invalid_argument;
 use crate::facts::on_bucket;
-use crate::wire::{encoded, etag, place, second, token};
+use crate::wire::{encoded, etag, place, time, token};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const LIST_OBJECTS_V2: Operation<ListObjectsV2Input, ListObjectsV2Output> = Operation {
@@ -160,7 +160,7 @@ pub(crate) fn object(version: ObjectVersion, url: bool, owner: Option<dto::Owner
         checksum_type: kind,
         e_tag: Some(etag(&content.etag)),
         key: Some(encoded(&version.key, url)),
-        last_modified: Some(second(version.modified_at)),
+        last_modified: Some(time(version.modified_at)),
         owner,
         size: i64::try_from(content.size).ok(),
         storage_class: Some(ObjectStorageClass::from(

@@ -15,7 +15,7 @@ use super::listing::{Last, Mark, Wanted, Which, limit, list, url_encoding};
 use crate::checksum::kind;
 use crate::error::{invalid_argument, of_store};
 use crate::facts::on_bucket;
-use crate::wire::{encoded, etag, second};
+use crate::wire::{encoded, etag, time};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const LIST_OBJECT_VERSIONS: Operation<ListObjectVersionsInput, ListObjectVersionsOutput> =
@@ -119,7 +119,7 @@ fn marker(version: ObjectVersion, url: bool, owner: &dto::Owner) -> DeleteMarker
     DeleteMarkerEntry {
         is_latest: Some(version.latest),
         key: Some(encoded(&version.key, url)),
-        last_modified: Some(second(version.modified_at)),
+        last_modified: Some(time(version.modified_at)),
         owner: Some(owner.clone()),
         version_id: Some(version.version),
     }
@@ -143,7 +143,7 @@ fn entry(version: ObjectVersion, url: bool, owner: &dto::Owner) -> dto::ObjectVe
         e_tag: Some(etag(&content.etag)),
         is_latest: Some(version.latest),
         key: Some(encoded(&version.key, url)),
-        last_modified: Some(second(version.modified_at)),
+        last_modified: Some(time(version.modified_at)),
         owner: Some(owner.clone()),
         size: i64::try_from(content.size).ok(),
         storage_class: Some(ObjectVersionStorageClass::from(class)),

@@ -13,35 +13,19 @@ fn header_of(answer: &Answer, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn documents_tell_times_as_headers_do() {
+async fn a_listing_tells_when_an_object_was_stored_more_closely_than_a_header_can() {
     let world = World::new().await;
     world.house.clock.advance(Duration::from_millis(1733));
     world.bucket("box", &[]).await;
     world.ask(Method::PUT, "/box/k", &[], b"").await;
-    let begun = world.ask(Method::POST, "/box/up?uploads", &[], b"").await;
-    let upload = format!("/box/up?uploadId={}", begun.element("UploadId"));
-    world
-        .ask(Method::PUT, &format!("{upload}&partNumber=1"), &[], b"a")
-        .await;
-    for (path, element) in [
-        ("/", "CreationDate"),
-        ("/box", "LastModified"),
-        ("/box?list-type=2", "LastModified"),
-        ("/box?versions", "LastModified"),
-        ("/box?uploads", "Initiated"),
-        (&upload, "LastModified"),
-    ] {
+    for path in ["/box", "/box?list-type=2", "/box?versions"] {
         let answer = world.ask(Method::GET, path, &[], b"").await;
-        let told = answer.element(element);
-        assert!(told.ends_with(".000Z"), "{path} {}", answer.text());
+        assert!(
+            answer.element("LastModified").ends_with(".733Z"),
+            "{path} {}",
+            answer.text()
+        );
     }
-    let from = [("x-amz-copy-source", "box/k")];
-    let copied = world.ask(Method::PUT, "/box/copy", &from, b"").await;
-    assert!(
-        copied.element("LastModified").ends_with(".000Z"),
-        "{}",
-        copied.text()
-    );
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::encryption::with_encryption;
 use crate::facts::{also_reads, on_upload};
 use crate::objects::{Conditions, Copied, check_size, named_version};
 use crate::receive::Expected;
-use crate::wire::{etag, second};
+use crate::wire::{etag, time};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const UPLOAD_PART_COPY: Operation<UploadPartCopyInput, UploadPartCopyOutput> = Operation {
@@ -56,7 +56,7 @@ async fn copy(s3: Arc<S3>, asked: Asked<UploadPartCopyInput>) -> Answered<Upload
     let part = s3.keep_part(bucket.name, &upload, number, received).await?;
     let mut result = CopyPartResult {
         e_tag: Some(etag(&part.etag)),
-        last_modified: Some(second(part.modified_at)),
+        last_modified: Some(time(part.modified_at)),
         ..CopyPartResult::default()
     };
     let _of_parts = with_checksum!(result, part.checksum.as_ref());

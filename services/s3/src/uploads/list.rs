@@ -14,7 +14,7 @@ use s3s::dto::{
 use crate::error::{invalid_argument, of_store};
 use crate::facts::on_bucket;
 use crate::objects::{common_prefixes, rolled_up, successor, url_encoding};
-use crate::wire::{encoded, second};
+use crate::wire::{encoded, time};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const LIST_MULTIPART_UPLOADS: Operation<ListMultipartUploadsInput, ListMultipartUploadsOutput> =
@@ -62,7 +62,7 @@ async fn list(s3: Arc<S3>, asked: Asked<ListMultipartUploadsInput>) -> Answered<
     let uploads = page.uploads.into_iter().map(|upload| MultipartUpload {
         key: Some(encoded(&upload.key, url)),
         upload_id: Some(upload.id),
-        initiated: Some(second(upload.initiated_at)),
+        initiated: Some(time(upload.initiated_at)),
         initiator: Some(Initiator {
             id: Some(upload.initiator),
             display_name: None,

@@ -9,7 +9,7 @@ use s3s::dto::{self, ChecksumAlgorithm, Initiator, ListPartsInput, ListPartsOutp
 use crate::checksum::{kind, with_checksum};
 use crate::error::{invalid_argument, of_store};
 use crate::facts::on_object;
-use crate::wire::{etag, second};
+use crate::wire::{etag, time};
 use crate::{Answered, Asked, Operation, S3};
 
 pub(crate) const LIST_PARTS: Operation<ListPartsInput, ListPartsOutput> = Operation {
@@ -44,7 +44,7 @@ async fn list(s3: Arc<S3>, asked: Asked<ListPartsInput>) -> Answered<ListPartsOu
     let parts = parts.into_iter().map(|part| {
         let mut told = dto::Part {
             e_tag: Some(etag(&part.etag)),
-            last_modified: Some(second(part.modified_at)),
+            last_modified: Some(time(part.modified_at)),
             part_number: i32::try_from(part.number).ok(),
             size: i64::try_from(part.piece.size).ok(),
             ..dto::Part::default()
