@@ -32,7 +32,7 @@ impl Asciicast {
     /// Makes one for the start of a recording.
     pub fn new(header: Header) -> Self {
         Self {
-            sieve: Sieve::new(),
+            sieve: Sieve::of(header.session_type),
             head: Some(header),
             held: String::new(),
             size: (80, 24),

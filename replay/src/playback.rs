@@ -1,5 +1,6 @@
 //! Playing a recording: where it stands, and what stands on its screen.
 
+use drawbridge_session::document::SessionType;
 use drawbridge_session::recording::{Event, Happening};
 
 use crate::beside::Beside;
@@ -53,11 +54,16 @@ enum Seen {
 }
 
 impl Playback {
-    /// Begins an empty one; `idle_limit_ms` is the longest time in which nothing happens.
+    /// Begins an empty one of a terminal; `idle_limit_ms` is the longest time in which nothing happens.
     pub fn new(idle_limit_ms: Option<u64>) -> Self {
+        Self::of(SessionType::StandardStream, idle_limit_ms)
+    }
+
+    /// Begins an empty one of a session.
+    pub fn of(session_type: SessionType, idle_limit_ms: Option<u64>) -> Self {
         Self {
             scenes: Vec::new(),
-            sieve: Sieve::new(),
+            sieve: Sieve::of(session_type),
             room: MOST_BYTES,
             idle_limit_ms: idle_limit_ms.unwrap_or(u64::MAX),
             last: None,

@@ -4,6 +4,8 @@
 //! ask for an answer (DSR, DA, DECRQSS, window reports), modes that make it report the mouse or the focus, ENQ, C1
 //! controls, and sequences longer than any real one. A string that is not ended ends with its line.
 
+use drawbridge_session::document::SessionType;
+
 /// The longest control sequence that is let through, without its introducer.
 const MAX_SEQUENCE: usize = 64;
 
@@ -13,6 +15,8 @@ pub struct Sieve {
     state: State,
     sequence: Vec<u8>,
     text: Decoder,
+    /// Whether a line feed begins a line: no terminal on the node has made two characters of it.
+    is_feed_a_line: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,14 @@ impl Sieve {
     /// Makes one for the start of a recording.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes one for the start of a session's recording.
+    pub fn of(session_type: SessionType) -> Self {
+        Self {
+            is_feed_a_line: session_type == SessionType::NonInteractiveCommands,
+            ..Self::default()
+        }
     }
 
     /// Appends to `out` what of `bytes` draws.
@@ -101,6 +113,9 @@ impl Sieve {
         match byte {
             0x08..=0x0d => {
                 self.text.finish(out);
+                if byte == b'\n' && self.is_feed_a_line {
+                    out.push('\r');
+                }
                 out.push(char::from(byte));
             }
             0x00..=0x1f | 0x7f => {}

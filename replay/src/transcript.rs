@@ -3,6 +3,7 @@
 //! What a program drew over a line before it left is gone, as it was for whoever sat there. What stood on the screen when it
 //! was cleared is kept, and what happened on the alternate screen of a full-screen program is only noted.
 
+use drawbridge_session::document::SessionType;
 use drawbridge_session::recording::{Event, Happening};
 
 use crate::beside::{Beside, Told};
@@ -66,11 +67,16 @@ const TURNS: [(&str, Turn); 8] = [
 ];
 
 impl Transcript {
-    /// Makes one for the start of a recording.
+    /// Makes one for the start of a terminal's recording.
     pub fn new() -> Self {
+        Self::of(SessionType::StandardStream)
+    }
+
+    /// Makes one for the start of a session's recording.
+    pub fn of(session_type: SessionType) -> Self {
         Self {
             screen: Screen::scrolling_to(Lines::default()),
-            sieve: Sieve::new(),
+            sieve: Sieve::of(session_type),
             notes: Vec::new(),
             is_drawn_on: false,
             beside: Beside::telling(MOST_BESIDE),
@@ -429,6 +435,21 @@ mod tests {
             transcript.play(&output(&bytes));
             let text = transcript.finish();
             assert!(!text.chars().any(|one| one.is_control() && one != '\n'), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_command_without_a_terminal_begins_where_lines_do() {
+        for (session_type, wanted) in [
+            (SessionType::NonInteractiveCommands, "one\ntwo\nthree\n"),
+            (SessionType::InteractiveCommands, "one\n   two\nthree\n"),
+        ] {
+            let mut transcript = Transcript::of(session_type);
+            transcript.play(&Event {
+                at_ms: 0,
+                what: Happening::Output(b"one\ntwo\r\nthree\r\n".to_vec()),
+            });
+            assert_eq!(transcript.finish(), wanted);
         }
     }
 }

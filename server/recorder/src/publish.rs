@@ -29,7 +29,7 @@ impl Copies {
     /// Begins at a time of a clock.
     pub(crate) fn of(header: Header, now: Duration) -> Self {
         Self {
-            transcript: Transcript::new(),
+            transcript: Transcript::of(header.session_type),
             text: String::new(),
             text_until: now + MOST_TIME,
             is_text_cut: false,

@@ -136,7 +136,7 @@ pub(crate) async fn replay(arguments: Replay) -> Result<ExitCode> {
 }
 
 async fn text(pages: &mut Pages, follow: bool) -> Result<()> {
-    let mut transcript = Transcript::new();
+    let mut transcript = Transcript::of(pages.header.session_type);
     let mut out = io::stdout().lock();
     pages
         .read(follow, |events| {

@@ -31,7 +31,10 @@ const MOST_SOUGHT: usize = 200;
 /// Plays a recording until it is left.
 pub(super) async fn play(mut pages: Pages, arguments: &Replay) -> Result<ExitCode> {
     let idle_limit = arguments.idle_limit.map(millis);
-    let mut steering = Steering::new(Playback::new(idle_limit), arguments.speed);
+    let mut steering = Steering::new(
+        Playback::of(pages.header.session_type, idle_limit),
+        arguments.speed,
+    );
     load(&mut pages, &mut steering).await?;
     steering.playback.seek(arguments.from.map_or(0, millis));
     if arguments.follow {
